@@ -1,0 +1,170 @@
+/**
+ * The only interface between arithmetic and everything else.
+ *
+ * A device owns float32 buffers and runs operations on them. Operations are enqueued synchronously and
+ * their results are read asynchronously, so that the same caller drives a CPU (which computes at once) and a
+ * GPU (which computes later). All matrices are row-major; a row of activations is one token.
+ * Reductions have a fixed order on every device: the same input gives the same bits whatever the thread count.
+ */
+
+/** Float32 values that live on a device. Release them with `using` or `[Symbol.dispose]()`. */
+export interface DeviceBuffer extends Disposable {
+  /** Number of float32 elements. */
+  readonly length: number;
+}
+
+/** The weight `[outFeatures, inFeatures]` of a linear layer, in the layout that its device multiplies fastest. */
+export interface DeviceWeight extends Disposable {
+  readonly outFeatures: number;
+  readonly inFeatures: number;
+  /** Bytes that the weight occupies on the device. */
+  readonly byteLength: number;
+}
+
+/** Element-wise activation functions; `gelu` is the exact (erf) form, `geluTanh` its tanh approximation. */
+export type Activation = "relu" | "silu" | "gelu" | "geluTanh";
+
+/** Which elements of a `[rows, columns]` matrix share one scale and zero point. */
+export type Axis = "tensor" | "row" | "column";
+
+/**
+ * A uniform (affine) quantizer of `bits` bits; `x^ = scale * (q - zero)`, with half-even rounding in float32.
+ * - `asymmetric`: `q` in `[0, 2^bits - 1]`, `scale = (max - min) / (2^bits - 1)`, `zero = round(-min / scale)`.
+ * - `symmetric`: signed, `scale = absmax / (2^(bits-1) - 1)`, `q` in `[-2^(bits-1), 2^(bits-1) - 1]`, zero 0.
+ * - `offsetBinary`: `2^bits - 1` steps over `[-absmax, absmax]`, `zero = 2^(bits-1)` (the legacy reference code).
+ */
+export interface UniformRule {
+  readonly bits: number;
+  readonly mode: "asymmetric" | "symmetric" | "offsetBinary";
+  /** Whether the range is widened to contain 0 before the scale is derived (the reference code always does). */
+  readonly zeroInRange: boolean;
+}
+
+/** How a `[rows, columns]` matrix is divided into ranges for {@linkcode Device.fakeQuantize}. */
+export interface QuantizeLayout {
+  readonly rows: number;
+  readonly columns: number;
+  readonly axis: Axis;
+  /** Consecutive columns of one row that share a range; must divide `columns`. Only with `axis: "row"`. */
+  readonly groupSize?: number;
+}
+
+/** Shape of causal grouped-query attention. Query `i` sits at position `kvTokens - tokens + i`. */
+export interface AttentionShape {
+  /** Number of query tokens. */
+  readonly tokens: number;
+  /** Number of key and value tokens, the query tokens included. */
+  readonly kvTokens: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Factor of the scores, usually `1 / sqrt(headDim)`. */
+  readonly scale: number;
+  /** A query sees only this many last positions (its own included), when given. */
+  readonly window?: number;
+  /** Scores become `softcap * tanh(score / softcap)` before the mask, when given (Gemma 2). */
+  readonly softcap?: number;
+  /** One slope per head for linear position biases (ALiBi, Bloom), when given. */
+  readonly slopes?: DeviceBuffer;
+}
+
+/** Rotary position embedding of a `[tokens, heads * headDim]` matrix. */
+export interface RotaryShape {
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** Leading dimensions of each head that are rotated (`headDim` when all are). */
+  readonly rotaryDim: number;
+  /** Position of the first row. */
+  readonly position: number;
+  /** `half`: pairs `(i, i + rotaryDim / 2)` (Llama); `interleaved`: pairs `(2i, 2i + 1)` (GPT-J). */
+  readonly layout: "half" | "interleaved";
+}
+
+/** `c = alpha * op(a) * op(b) + beta * c` with `op(a)` `[m, k]` and `op(b)` `[k, n]`. */
+export interface GemmShape {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** `a` is stored as `[k, m]`. */
+  readonly transposeA?: boolean;
+  /** `b` is stored as `[n, k]`. */
+  readonly transposeB?: boolean;
+  readonly alpha?: number;
+  readonly beta?: number;
+}
+
+/** A place where tensors live and operations run. Create one with `cpuDevice()` or take `defaultDevice()`. */
+export interface Device extends Disposable {
+  /** `cpu`, `gpu`, `native` or `reference`. */
+  readonly name: string;
+  /** What the device is, for provenance lines: instruction set, adapter, threads. */
+  readonly description: string;
+  readonly threads: number;
+  /** Bytes held by live buffers and weights now, and the most that were held at once. */
+  readonly memory: { readonly used: number; readonly peak: number };
+
+  // ---- memory -------------------------------------------------------------------------------------------
+  /** A buffer of `length` zeros. */
+  allocate(length: number): DeviceBuffer;
+  /** A new buffer with a copy of `data`. */
+  upload(data: Float32Array): DeviceBuffer;
+  /** Overwrites elements `[offset, offset + data.length)` of a buffer. */
+  write(buffer: DeviceBuffer, data: Float32Array, offset?: number): void;
+  /** A copy of `length` elements from `offset`, after all work enqueued before has finished. */
+  read(buffer: DeviceBuffer, offset?: number, length?: number): Promise<Float32Array>;
+  /** Copies `length` elements between (not overlapping parts of) buffers. */
+  copy(from: DeviceBuffer, fromOffset: number, to: DeviceBuffer, toOffset: number, length: number): void;
+
+  // ---- linear algebra -----------------------------------------------------------------------------------
+  /** Lays a dense weight `[outFeatures, inFeatures]` out for {@linkcode Device.linear}. */
+  weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight;
+  /** `y = x W^T + bias`: `x` `[rows, inFeatures]`, `y` `[rows, outFeatures]`. */
+  linear(
+    x: DeviceBuffer,
+    weight: DeviceWeight,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+  ): void;
+  /** General matrix product of two buffers. */
+  gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: GemmShape): void;
+
+  // ---- the decoder's operations -------------------------------------------------------------------------
+  /** `y = x / sqrt(mean(x^2) + eps) * weight` for each row; `weight` gives the row length. */
+  rmsNorm(x: DeviceBuffer, weight: DeviceBuffer, y: DeviceBuffer, rows: number, eps: number): void;
+  /** `y = (x - mean) / sqrt(variance + eps) * weight + bias` for each row. */
+  layerNorm(
+    x: DeviceBuffer,
+    weight: DeviceBuffer,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+    eps: number,
+  ): void;
+  /**
+   * Rotates `x` in place. `table` is `[positions, rotaryDim]`: for each position `rotaryDim / 2` cosines, then as
+   * many sines.
+   */
+  rotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void;
+  /** Softmax attention: `q` and `y` `[tokens, heads * headDim]`, `k` and `v` `[>= kvTokens, kvHeads * headDim]`. */
+  attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
+  /** The first half of attention, materialised: causal probabilities `[heads, tokens, kvTokens]`, 0 where masked. */
+  attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void;
+  /** The second half: `y = p v` from materialised probabilities. */
+  attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
+  /** `x = f(x)` in place. */
+  activate(kind: Activation, x: DeviceBuffer): void;
+  /** `x = x + y` in place; a shorter `y` (a bias row) repeats. */
+  add(x: DeviceBuffer, y: DeviceBuffer): void;
+  /** `x = x * y` in place; a shorter `y` repeats. */
+  multiply(x: DeviceBuffer, y: DeviceBuffer): void;
+  /** `y = log softmax(x)` for each row of `columns`. `x` and `y` may be the same buffer. */
+  logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void;
+
+  // ---- quantization -------------------------------------------------------------------------------------
+  /** Quantizes and dequantizes: `y = x^`. Ranges are taken from `x` itself. `x` and `y` may be the same buffer. */
+  fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void;
+  /** `acc[j] = max(acc[j], max_i |x[i, j]|)`: the calibration scan of SmoothQuant; `acc` gives the row length. */
+  columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void;
+}
