@@ -21,6 +21,15 @@ export interface DeviceWeight extends Disposable {
   readonly byteLength: number;
 }
 
+/** A `[columns, columns]` matrix `x^T x`, summed in float64 over all the rows added so far (Hessians, covariances). */
+export interface DeviceGram extends Disposable {
+  readonly columns: number;
+  /** Adds `x^T x` of the `[rows, columns]` matrix `x`: float32 sums over at most 256 rows, float64 from there on. */
+  add(x: DeviceBuffer, rows: number): void;
+  /** A copy of the symmetric matrix, after all work enqueued before has finished. */
+  read(): Promise<Float64Array>;
+}
+
 /** Element-wise activation functions; `gelu` is the exact (erf) form, `geluTanh` its tanh approximation. */
 export type Activation = "relu" | "silu" | "gelu" | "geluTanh";
 
@@ -64,7 +73,10 @@ export interface AttentionShape {
   readonly window?: number;
   /** Scores become `softcap * tanh(score / softcap)` before the mask, when given (Gemma 2). */
   readonly softcap?: number;
-  /** One slope per head for linear position biases (ALiBi, Bloom), when given. */
+  /**
+   * One slope per head for linear position biases (ALiBi, Bloom), when given: after scale and softcap, the score of
+   * the key at position `j` gains `slope * (j - position of the query)`.
+   */
   readonly slopes?: DeviceBuffer;
 }
 
@@ -127,7 +139,7 @@ export interface Device extends Disposable {
     y: DeviceBuffer,
     rows: number,
   ): void;
-  /** General matrix product of two buffers. */
+  /** General matrix product of two buffers; with `beta` 0 (the default) the old content of `c` is ignored. */
   gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: GemmShape): void;
 
   // ---- the decoder's operations -------------------------------------------------------------------------
@@ -151,7 +163,7 @@ export interface Device extends Disposable {
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
   /** The first half of attention, materialised: causal probabilities `[heads, tokens, kvTokens]`, 0 where masked. */
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void;
-  /** The second half: `y = p v` from materialised probabilities. */
+  /** The second half: `y = p v` from materialised probabilities, summed over the keys that the query sees. */
   attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
   /** `x = f(x)` in place. */
   activate(kind: Activation, x: DeviceBuffer): void;
@@ -163,8 +175,13 @@ export interface Device extends Disposable {
   logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void;
 
   // ---- quantization -------------------------------------------------------------------------------------
-  /** Quantizes and dequantizes: `y = x^`. Ranges are taken from `x` itself. `x` and `y` may be the same buffer. */
+  /**
+   * Quantizes and dequantizes: `y = x^`. Ranges are taken from `x` itself. `x` and `y` may be the same buffer.
+   * All devices give the same bits (`quantizer.ts` has the arithmetic). A NaN or an infinity makes its whole range NaN.
+   */
   fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void;
   /** `acc[j] = max(acc[j], max_i |x[i, j]|)`: the calibration scan of SmoothQuant; `acc` gives the row length. */
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void;
+  /** An accumulator of `x^T x` for matrices of `columns` columns, zero at first: the Hessian of GPTQ and SpQR. */
+  gram(columns: number): DeviceGram;
 }

@@ -1,0 +1,201 @@
+/** Checks that every device makes before it computes: each buffer is long enough for the shape of its operation. */
+
+import type {
+  AttentionShape,
+  DeviceBuffer,
+  DeviceWeight,
+  GemmShape,
+  QuantizeLayout,
+  RotaryShape,
+  UniformRule,
+} from "./device.ts";
+import { DeviceError } from "./error.ts";
+import { checkRule } from "./quantizer.ts";
+
+/** Throws unless `buffer` holds at least `expected` elements. */
+export function checkLength(
+  op: string,
+  argument: string,
+  buffer: { length: number },
+  expected: number,
+): void {
+  if (buffer.length < expected) {
+    throw new DeviceError(
+      "length",
+      `${op}: ${argument} holds ${buffer.length} elements: expected at least ${expected}`,
+    );
+  }
+}
+
+/** Throws unless `value` is an integer in `[lowest, highest]`. */
+export function checkInteger(
+  op: string,
+  argument: string,
+  value: number,
+  lowest = 0,
+  highest = Number.MAX_SAFE_INTEGER,
+): void {
+  if (!Number.isInteger(value) || value < lowest || value > highest) {
+    const range = highest === Number.MAX_SAFE_INTEGER ? `${lowest} or more` : `${lowest} to ${highest}`;
+    throw new DeviceError("shape", `${op}: ${argument} is ${value}: expected an integer, ${range}`);
+  }
+}
+
+/** Throws unless `[offset, offset + length)` lies in `buffer`. */
+export function checkRange(
+  op: string,
+  argument: string,
+  buffer: DeviceBuffer,
+  offset: number,
+  length: number,
+): void {
+  checkInteger(op, "offset", offset);
+  checkInteger(op, "length", length);
+  checkLength(op, argument, buffer, offset + length);
+}
+
+function checkMultiple(op: string, argument: string, value: number, divisor: number): void {
+  if (divisor === 0 || value % divisor !== 0) {
+    throw new DeviceError("shape", `${op}: ${argument} is ${value}: expected a multiple of ${divisor}`);
+  }
+}
+
+/** Arguments of `weight`. */
+export function checkWeight(data: Float32Array, outFeatures: number, inFeatures: number): void {
+  checkInteger("weight", "outFeatures", outFeatures, 1);
+  checkInteger("weight", "inFeatures", inFeatures, 1);
+  if (data.length !== outFeatures * inFeatures) {
+    const expected = outFeatures * inFeatures;
+    throw new DeviceError("length", `weight: data holds ${data.length} elements: expected ${expected}`);
+  }
+}
+
+/** Arguments of `linear`. */
+export function checkLinear(
+  x: DeviceBuffer,
+  weight: DeviceWeight,
+  bias: DeviceBuffer | null,
+  y: DeviceBuffer,
+  rows: number,
+): void {
+  checkInteger("linear", "rows", rows);
+  checkLength("linear", "x", x, rows * weight.inFeatures);
+  checkLength("linear", "y", y, rows * weight.outFeatures);
+  if (bias) checkLength("linear", "bias", bias, weight.outFeatures);
+  if (x === y) throw new DeviceError("alias", "linear: x and y are the same buffer: expected two");
+}
+
+/** Arguments of `gemm`. */
+export function checkGemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, { m, n, k }: GemmShape): void {
+  checkInteger("gemm", "m", m);
+  checkInteger("gemm", "n", n);
+  checkInteger("gemm", "k", k);
+  checkLength("gemm", "a", a, m * k);
+  checkLength("gemm", "b", b, k * n);
+  checkLength("gemm", "c", c, m * n);
+  if (a === c || b === c) {
+    throw new DeviceError("alias", "gemm: c is also an operand: expected another buffer");
+  }
+}
+
+/** Arguments of `rmsNorm` and `layerNorm`. */
+export function checkNorm(
+  op: string,
+  x: DeviceBuffer,
+  weight: DeviceBuffer,
+  bias: DeviceBuffer | null,
+  y: DeviceBuffer,
+  rows: number,
+): void {
+  checkInteger(op, "rows", rows);
+  checkLength(op, "weight", weight, 1);
+  if (bias) checkLength(op, "bias", bias, weight.length);
+  checkLength(op, "x", x, rows * weight.length);
+  checkLength(op, "y", y, rows * weight.length);
+}
+
+/** Arguments of `rotary`. */
+export function checkRotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void {
+  checkInteger("rotary", "tokens", shape.tokens);
+  checkInteger("rotary", "heads", shape.heads);
+  checkInteger("rotary", "headDim", shape.headDim, 1);
+  checkInteger("rotary", "rotaryDim", shape.rotaryDim, 0, shape.headDim);
+  checkMultiple("rotary", "rotaryDim", shape.rotaryDim, 2);
+  checkInteger("rotary", "position", shape.position);
+  checkLength("rotary", "x", x, shape.tokens * shape.heads * shape.headDim);
+  checkLength("rotary", "table", table, (shape.position + shape.tokens) * shape.rotaryDim);
+}
+
+/** The shape of an attention operation and, by name, its buffers. */
+export function checkAttention(
+  op: string,
+  buffers: { q?: DeviceBuffer; k?: DeviceBuffer; v?: DeviceBuffer; p?: DeviceBuffer; y?: DeviceBuffer },
+  shape: AttentionShape,
+): void {
+  const { tokens, kvTokens, heads, kvHeads, headDim, window, slopes } = shape;
+  checkInteger(op, "kvTokens", kvTokens);
+  checkInteger(op, "tokens", tokens, 0, kvTokens);
+  checkInteger(op, "kvHeads", kvHeads, 1);
+  checkInteger(op, "heads", heads, 1);
+  checkMultiple(op, "heads", heads, kvHeads);
+  checkInteger(op, "headDim", headDim, 1);
+  if (window !== undefined) checkInteger(op, "window", window, 1);
+  if (slopes) checkLength(op, "slopes", slopes, heads);
+  const { q, k, v, p, y } = buffers;
+  if (q) checkLength(op, "q", q, tokens * heads * headDim);
+  if (k) checkLength(op, "k", k, kvTokens * kvHeads * headDim);
+  if (v) checkLength(op, "v", v, kvTokens * kvHeads * headDim);
+  if (p) checkLength(op, "p", p, heads * tokens * kvTokens);
+  if (y) {
+    checkLength(op, "y", y, tokens * heads * headDim);
+    if (y === q || y === k || y === v || y === p) {
+      throw new DeviceError("alias", `${op}: y is also an operand: expected another buffer`);
+    }
+  }
+}
+
+/** Arguments of `add` and `multiply`. */
+export function checkRepeat(op: string, x: DeviceBuffer, y: DeviceBuffer): void {
+  if (y.length === 0 || x.length % y.length !== 0) {
+    throw new DeviceError(
+      "length",
+      `${op}: y holds ${y.length} elements: expected a divisor of the ${x.length} elements of x`,
+    );
+  }
+}
+
+/** Arguments of `logSoftmax`. */
+export function checkLogSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
+  checkInteger("logSoftmax", "rows", rows);
+  checkInteger("logSoftmax", "columns", columns, 1);
+  checkLength("logSoftmax", "x", x, rows * columns);
+  checkLength("logSoftmax", "y", y, rows * columns);
+}
+
+/** Arguments of `fakeQuantize`. */
+export function checkFakeQuantize(
+  x: DeviceBuffer,
+  y: DeviceBuffer,
+  rule: UniformRule,
+  { rows, columns, axis, groupSize }: QuantizeLayout,
+): void {
+  checkRule("fakeQuantize", rule);
+  checkInteger("fakeQuantize", "rows", rows);
+  checkInteger("fakeQuantize", "columns", columns);
+  if (groupSize !== undefined) {
+    checkInteger("fakeQuantize", "groupSize", groupSize, 1);
+    checkMultiple("fakeQuantize", "columns", columns, groupSize);
+    if (axis !== "row") {
+      throw new DeviceError("shape", `fakeQuantize: groupSize with axis "${axis}": expected axis "row"`);
+    }
+  }
+  checkLength("fakeQuantize", "x", x, rows * columns);
+  checkLength("fakeQuantize", "y", y, rows * columns);
+}
+
+/** Arguments of `columnAbsMax`. */
+export function checkColumns(op: string, x: DeviceBuffer, columns: number, rows: number): void {
+  checkInteger(op, "rows", rows);
+  checkInteger(op, "columns", columns, 1);
+  checkLength(op, "x", x, rows * columns);
+}

@@ -1,0 +1,61 @@
+/** Derives a uniform quantizer from the range of its values: the float32 arithmetic that all devices share bit for bit. */
+
+import type { UniformRule } from "./device.ts";
+import { DeviceError } from "./error.ts";
+import { roundHalfEven } from "./round.ts";
+
+const { fround, abs, min, max } = Math;
+
+/** A uniform quantizer: `q = clamp(round(x / scale) + zero, lowest, highest)`, `x^ = scale * (q - zero)`. */
+export interface UniformQuantizer {
+  readonly scale: number;
+  readonly zero: number;
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** Throws a {@linkcode DeviceError} when `rule` names no quantizer: bits 1 to 16, at least 2 with a sign. */
+export function checkRule(op: string, rule: UniformRule): void {
+  const fewest = rule.mode === "asymmetric" ? 1 : 2;
+  if (!Number.isInteger(rule.bits) || rule.bits < fewest || rule.bits > 16) {
+    throw new DeviceError("rule", `${op}: cannot quantize to ${rule.bits} bits: expected ${fewest} to 16`);
+  }
+}
+
+/**
+ * The quantizer of a range `[lowest, highest]` of float32 values, each step rounded to float32 (SPEC 2.1).
+ *
+ * - The range is widened to contain 0 when the rule asks for it, when the mode is `symmetric` or `offsetBinary`
+ *   (whose codes have a zero in any case), and when it is a single value, which then is the end of the range.
+ * - A range that is empty (all values 0), or so narrow that the scale underflows to 0, counts as `[-1, 1]`.
+ * - NaN or infinite values in the range give a scale of NaN or Infinity, which makes all its values NaN.
+ */
+export function uniformQuantizer(lowest: number, highest: number, rule: UniformRule): UniformQuantizer {
+  const widen = rule.zeroInRange || rule.mode !== "asymmetric" || lowest === highest;
+  const low = widen ? min(lowest, 0) : lowest;
+  const high = widen ? max(highest, 0) : highest;
+  const quantizer = low === 0 && high === 0 ? fromRange(-1, 1, rule) : fromRange(low, high, rule);
+  return quantizer.scale === 0 ? fromRange(-1, 1, rule) : quantizer;
+}
+
+function fromRange(low: number, high: number, { bits, mode }: UniformRule): UniformQuantizer {
+  const absmax = max(abs(low), high);
+  if (mode === "symmetric") {
+    const top = 2 ** (bits - 1) - 1;
+    return { scale: fround(absmax / top), zero: 0, lowest: -top - 1, highest: top };
+  }
+  const top = 2 ** bits - 1;
+  if (mode === "offsetBinary") {
+    const bottom = low < 0 ? -absmax : low;
+    return { scale: fround(fround(absmax - bottom) / top), zero: 2 ** (bits - 1), lowest: 0, highest: top };
+  }
+  const scale = fround(fround(high - low) / top);
+  // Adding 0 turns -0 into 0.
+  return { scale, zero: roundHalfEven(fround(-low / scale)) + 0, lowest: 0, highest: top };
+}
+
+/** `x^` of one float32 value, in float32 arithmetic. */
+export function fakeQuantizeValue(x: number, { scale, zero, lowest, highest }: UniformQuantizer): number {
+  const code = min(max(fround(roundHalfEven(fround(x / scale)) + zero), lowest), highest);
+  return fround(scale * fround(code - zero));
+}

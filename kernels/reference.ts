@@ -1,0 +1,267 @@
+/**
+ * The plain TypeScript twin of every device operation: clear loops, float64 sums, results stored as float32.
+ * It is the oracle that faster devices are tested against, and is far too slow for anything else.
+ */
+
+import * as check from "./check.ts";
+import type {
+  Activation,
+  AttentionShape,
+  Device,
+  DeviceBuffer,
+  DeviceGram,
+  DeviceWeight,
+  GemmShape,
+  QuantizeLayout,
+  RotaryShape,
+  UniformRule,
+} from "./device.ts";
+import { DeviceError } from "./error.ts";
+import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
+import { gemm, gram, linear } from "./reference/matrix.ts";
+import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
+import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
+
+/** A {@linkcode Device} of plain loops, for tests. */
+export function referenceDevice(): Device {
+  return new ReferenceDevice();
+}
+
+/** Memory of the reference device: an ordinary array that can be released. */
+class Storage<Data extends Float32Array | Float64Array> implements Disposable {
+  readonly #owner: ReferenceDevice;
+  #data: Data | null;
+
+  constructor(owner: ReferenceDevice, data: Data) {
+    this.#owner = owner;
+    this.#data = data;
+    owner.account(data.byteLength);
+  }
+
+  get byteLength(): number {
+    return this.#data?.byteLength ?? 0;
+  }
+
+  open(owner: ReferenceDevice, op: string, argument: string): Data {
+    if (this.#owner !== owner) {
+      throw new DeviceError("foreign", `${op}: ${argument} belongs to another device`);
+    }
+    if (this.#data === null) throw new DeviceError("released", `${op}: ${argument} has been released`);
+    return this.#data;
+  }
+
+  [Symbol.dispose](): void {
+    this.#owner.account(-this.byteLength);
+    this.#data = null;
+  }
+}
+
+class ReferenceBuffer extends Storage<Float32Array> implements DeviceBuffer {
+  readonly length: number;
+
+  constructor(owner: ReferenceDevice, data: Float32Array) {
+    super(owner, data);
+    this.length = data.length;
+  }
+}
+
+class ReferenceWeight extends Storage<Float32Array> implements DeviceWeight {
+  constructor(
+    owner: ReferenceDevice,
+    data: Float32Array,
+    readonly outFeatures: number,
+    readonly inFeatures: number,
+  ) {
+    super(owner, data);
+  }
+}
+
+class ReferenceGram extends Storage<Float64Array> implements DeviceGram {
+  readonly #device: ReferenceDevice;
+
+  constructor(owner: ReferenceDevice, readonly columns: number) {
+    super(owner, new Float64Array(columns * columns));
+    this.#device = owner;
+  }
+
+  add(x: DeviceBuffer, rows: number): void {
+    check.checkColumns("gram.add", x, this.columns, rows);
+    gram(
+      this.#device.open(x, "gram.add", "x"),
+      this.open(this.#device, "gram.add", "accumulator"),
+      rows,
+      this.columns,
+    );
+  }
+
+  read(): Promise<Float64Array> {
+    return Promise.resolve(this.open(this.#device, "gram.read", "accumulator").slice());
+  }
+}
+
+class ReferenceDevice implements Device {
+  readonly name = "reference";
+  readonly description = "plain TypeScript, float64 sums";
+  readonly threads = 1;
+  readonly memory = { used: 0, peak: 0 };
+
+  account(bytes: number): void {
+    this.memory.used += bytes;
+    this.memory.peak = Math.max(this.memory.peak, this.memory.used);
+  }
+
+  open(buffer: DeviceBuffer | DeviceWeight, op: string, argument: string): Float32Array {
+    if (buffer instanceof ReferenceBuffer || buffer instanceof ReferenceWeight) {
+      return buffer.open(this, op, argument);
+    }
+    throw new DeviceError("foreign", `${op}: ${argument} belongs to another device`);
+  }
+
+  [Symbol.dispose](): void {}
+
+  allocate(length: number): DeviceBuffer {
+    check.checkInteger("allocate", "length", length);
+    return new ReferenceBuffer(this, new Float32Array(length));
+  }
+
+  upload(data: Float32Array): DeviceBuffer {
+    return new ReferenceBuffer(this, data.slice());
+  }
+
+  write(buffer: DeviceBuffer, data: Float32Array, offset = 0): void {
+    check.checkRange("write", "buffer", buffer, offset, data.length);
+    this.open(buffer, "write", "buffer").set(data, offset);
+  }
+
+  read(buffer: DeviceBuffer, offset = 0, length = buffer.length - offset): Promise<Float32Array> {
+    check.checkRange("read", "buffer", buffer, offset, length);
+    return Promise.resolve(this.open(buffer, "read", "buffer").slice(offset, offset + length));
+  }
+
+  copy(from: DeviceBuffer, fromOffset: number, to: DeviceBuffer, toOffset: number, length: number): void {
+    check.checkRange("copy", "from", from, fromOffset, length);
+    check.checkRange("copy", "to", to, toOffset, length);
+    const source = this.open(from, "copy", "from").subarray(fromOffset, fromOffset + length);
+    this.open(to, "copy", "to").set(source, toOffset);
+  }
+
+  weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
+    check.checkWeight(data, outFeatures, inFeatures);
+    return new ReferenceWeight(this, data.slice(), outFeatures, inFeatures);
+  }
+
+  linear(
+    x: DeviceBuffer,
+    weight: DeviceWeight,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+  ): void {
+    check.checkLinear(x, weight, bias, y, rows);
+    linear(
+      this.open(x, "linear", "x"),
+      this.open(weight, "linear", "weight"),
+      bias && this.open(bias, "linear", "bias"),
+      this.open(y, "linear", "y"),
+      { rows, outFeatures: weight.outFeatures, inFeatures: weight.inFeatures },
+    );
+  }
+
+  gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: GemmShape): void {
+    check.checkGemm(a, b, c, shape);
+    gemm(this.open(a, "gemm", "a"), this.open(b, "gemm", "b"), this.open(c, "gemm", "c"), shape);
+  }
+
+  rmsNorm(x: DeviceBuffer, weight: DeviceBuffer, y: DeviceBuffer, rows: number, eps: number): void {
+    check.checkNorm("rmsNorm", x, weight, null, y, rows);
+    const gain = this.open(weight, "rmsNorm", "weight");
+    rmsNorm(this.open(x, "rmsNorm", "x"), gain, this.open(y, "rmsNorm", "y"), rows, eps);
+  }
+
+  layerNorm(
+    x: DeviceBuffer,
+    weight: DeviceBuffer,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+    eps: number,
+  ): void {
+    check.checkNorm("layerNorm", x, weight, bias, y, rows);
+    const gain = this.open(weight, "layerNorm", "weight");
+    const shift = bias && this.open(bias, "layerNorm", "bias");
+    layerNorm(this.open(x, "layerNorm", "x"), gain, shift, this.open(y, "layerNorm", "y"), rows, eps);
+  }
+
+  rotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void {
+    check.checkRotary(x, table, shape);
+    rotary(this.open(x, "rotary", "x"), this.open(table, "rotary", "table"), shape);
+  }
+
+  attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
+    check.checkAttention("attention", { q, k, v, y }, shape);
+    attention(
+      this.open(q, "attention", "q"),
+      this.open(k, "attention", "k"),
+      this.open(v, "attention", "v"),
+      this.open(y, "attention", "y"),
+      shape,
+      shape.slopes ? this.open(shape.slopes, "attention", "slopes") : null,
+    );
+  }
+
+  attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
+    const op = "attentionProbabilities";
+    check.checkAttention(op, { q, k, p }, shape);
+    const slopes = shape.slopes ? this.open(shape.slopes, op, "slopes") : null;
+    attentionProbabilities(
+      this.open(q, op, "q"),
+      this.open(k, op, "k"),
+      this.open(p, op, "p"),
+      shape,
+      slopes,
+    );
+  }
+
+  attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
+    const op = "attentionValues";
+    check.checkAttention(op, { p, v, y }, shape);
+    attentionValues(this.open(p, op, "p"), this.open(v, op, "v"), this.open(y, op, "y"), shape);
+  }
+
+  activate(kind: Activation, x: DeviceBuffer): void {
+    const data = this.open(x, "activate", "x");
+    data.set(data.map(activations[kind]));
+  }
+
+  add(x: DeviceBuffer, y: DeviceBuffer): void {
+    check.checkRepeat("add", x, y);
+    const xs = this.open(x, "add", "x"), ys = this.open(y, "add", "y");
+    xs.forEach((value, i) => xs[i] = value + ys[i % ys.length]);
+  }
+
+  multiply(x: DeviceBuffer, y: DeviceBuffer): void {
+    check.checkRepeat("multiply", x, y);
+    const xs = this.open(x, "multiply", "x"), ys = this.open(y, "multiply", "y");
+    xs.forEach((value, i) => xs[i] = value * ys[i % ys.length]);
+  }
+
+  logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
+    check.checkLogSoftmax(x, y, rows, columns);
+    logSoftmax(this.open(x, "logSoftmax", "x"), this.open(y, "logSoftmax", "y"), rows, columns);
+  }
+
+  fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void {
+    check.checkFakeQuantize(x, y, rule, layout);
+    fakeQuantize(this.open(x, "fakeQuantize", "x"), this.open(y, "fakeQuantize", "y"), rule, layout);
+  }
+
+  columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
+    check.checkColumns("columnAbsMax", x, acc.length, rows);
+    columnAbsMax(this.open(x, "columnAbsMax", "x"), this.open(acc, "columnAbsMax", "acc"), rows);
+  }
+
+  gram(columns: number): DeviceGram {
+    check.checkInteger("gram", "columns", columns, 1);
+    return new ReferenceGram(this, columns);
+  }
+}

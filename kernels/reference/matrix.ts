@@ -1,0 +1,46 @@
+/** Matrix products in three plain loops with float64 sums: what every faster product is measured against. */
+
+import type { GemmShape } from "../device.ts";
+
+/** `y = x W^T + bias` with `weight` `[outFeatures, inFeatures]`. */
+export function linear(
+  x: Float32Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  y: Float32Array,
+  shape: { rows: number; outFeatures: number; inFeatures: number },
+): void {
+  const { rows, outFeatures, inFeatures } = shape;
+  for (let row = 0; row < rows; row++) {
+    for (let out = 0; out < outFeatures; out++) {
+      let sum = 0;
+      for (let k = 0; k < inFeatures; k++) sum += x[row * inFeatures + k] * weight[out * inFeatures + k];
+      y[row * outFeatures + out] = sum + (bias ? bias[out] : 0);
+    }
+  }
+}
+
+/** `c = alpha * op(a) * op(b) + beta * c`; with `beta` 0 the old content of `c` is ignored, NaN included. */
+export function gemm(a: Float32Array, b: Float32Array, c: Float32Array, shape: GemmShape): void {
+  const { m, n, k, transposeA = false, transposeB = false, alpha = 1, beta = 0 } = shape;
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let l = 0; l < k; l++) {
+        sum += a[transposeA ? l * m + i : i * k + l] * b[transposeB ? j * k + l : l * n + j];
+      }
+      c[i * n + j] = alpha * sum + (beta === 0 ? 0 : beta * c[i * n + j]);
+    }
+  }
+}
+
+/** `acc += x^T x` for `x` `[rows, columns]` and `acc` `[columns, columns]`. */
+export function gram(x: Float32Array, acc: Float64Array, rows: number, columns: number): void {
+  for (let j = 0; j < columns; j++) {
+    for (let k = 0; k < columns; k++) {
+      let sum = 0;
+      for (let row = 0; row < rows; row++) sum += x[row * columns + j] * x[row * columns + k];
+      acc[j * columns + k] += sum;
+    }
+  }
+}
