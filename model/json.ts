@@ -1,0 +1,96 @@
+/** Reads JSON that comes from outside: strict UTF-8, no silent duplicate keys, plain type guards. */
+
+/** A JSON object. Read it with `Object.hasOwn` or `Object.entries`: names such as `__proto__` are data. */
+export type JsonObject = Record<string, unknown>;
+
+/** Whether `value` is a JSON object (not null, not an array). */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The own property `key` of `object`, or `undefined`: never an inherited one. */
+export function own(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/**
+ * Decodes UTF-8, keeping a byte order mark (which JSON does not allow) visible.
+ *
+ * @throws {SyntaxError} when the bytes are not UTF-8.
+ */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new SyntaxError("the text is not valid UTF-8");
+  }
+}
+
+/**
+ * Parses JSON and refuses what `JSON.parse` lets pass silently: a key that stands twice in one object, and lone surrogates.
+ *
+ * @throws {SyntaxError} whose message starts with "not valid JSON".
+ *
+ * @example
+ * ```ts
+ * console.assert(JSON.stringify(parseJson('{"a":[1]}')) === '{"a":[1]}');
+ * try {
+ *   parseJson('{"a":1,"\\u0061":2}');
+ * } catch (error) {
+ *   console.assert(error instanceof SyntaxError && error.message.includes('duplicate key "a"'));
+ * }
+ * ```
+ */
+export function parseJson(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new SyntaxError(`not valid JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  checkKeys(text);
+  return value;
+}
+
+/** Scans text that is known to be valid JSON; a key is a string followed by a colon. */
+function checkKeys(text: string): void {
+  const open: Set<string>[] = [];
+  const path: string[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === "{") {
+      open.push(new Set());
+    } else if (char === "}") {
+      open.pop();
+      path.length = Math.min(path.length, open.length);
+    } else if (char === '"') {
+      const end = stringEnd(text, at);
+      const literal: unknown = JSON.parse(text.slice(at, end));
+      if (typeof literal !== "string" || !literal.isWellFormed()) {
+        throw new SyntaxError(`not valid JSON: lone surrogate in ${text.slice(at, end)}`);
+      }
+      const keys = open.at(-1);
+      if (keys && /^\s*:/.test(text.slice(end, end + 64).trimStart())) {
+        path.length = open.length - 1;
+        if (keys.has(literal)) {
+          throw new SyntaxError(
+            `not valid JSON: duplicate key ${JSON.stringify(literal)}${
+              path.length ? ` in ${path.join(".")}` : ""
+            }`,
+          );
+        }
+        keys.add(literal);
+        path[open.length - 1] = literal;
+      }
+      at = end - 1;
+    }
+  }
+}
+
+function stringEnd(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    if (text[at] === "\\") at++;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
+}
