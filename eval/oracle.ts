@@ -1,0 +1,72 @@
+/** Values that the methods' original code gave on the fixture models: the expected values of tests and notebooks. */
+import { QuantbookError } from "../kernels/error.ts";
+import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
+
+/** An oracle value is missing: `"model"` or `"id"`. */
+export class OracleError extends QuantbookError {}
+
+/** One run of the original code. */
+export interface OracleResult {
+  /** Such as `"rtn-w4-pc"`; see `fixtures/expected/SOURCE.md`. */
+  readonly id: string;
+  readonly method: string;
+  /** Version of the original code. */
+  readonly era: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Perplexity of the 16 test windows of 512 tokens, if measured (`NaN` is recorded as null). */
+  readonly ppl: number | null;
+  readonly windowNll: readonly number[] | null;
+  /** Side results: layer errors, average bits, loss curves. */
+  readonly extra: Readonly<Record<string, unknown>>;
+  readonly error?: string;
+}
+
+const cache = new Map<string, Promise<Map<string, OracleResult>>>();
+
+/** All results of a fixture model (`"llama"`, `"llama-outlier"`, `"opt"`; `fixture:` may precede), by id. */
+export function oracleResults(model: string): Promise<Map<string, OracleResult>> {
+  const name = model.replace(/^fixture:/, "");
+  const found = cache.get(name) ?? read(name);
+  cache.set(name, found);
+  return found;
+}
+
+async function read(name: string): Promise<Map<string, OracleResult>> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(new URL(`../fixtures/expected/${name}.json`, import.meta.url));
+  } catch (cause) {
+    throw new OracleError(
+      "model",
+      `no oracle values for model ${name}: expected llama, llama-outlier or opt`,
+      { cause },
+    );
+  }
+  const results: OracleResult[] = JSON.parse(text).results;
+  return new Map(results.map((one) => [one.id, one]));
+}
+
+/** One result, by id. */
+export async function oracle(model: string, id: string): Promise<OracleResult> {
+  const found = (await oracleResults(model)).get(id);
+  if (found === undefined) throw new OracleError("id", `the oracle of ${model} has no result ${id}`);
+  return found;
+}
+
+/** Tensors that the original code gave: codes, scales, Hessians. */
+export function oracleTensors(model: string): Promise<Map<string, RawTensor>> {
+  const name = model.replace(/^fixture:/, "");
+  return readSafetensors(new URL(`../fixtures/expected/${name}.safetensors`, import.meta.url).pathname);
+}
+
+/** The token windows that the oracle values belong to. */
+export async function oracleWindows(name: "test" | "calib" | "long" | "prompt"): Promise<Int32Array[]> {
+  const tensors = await readSafetensors(
+    new URL("../fixtures/expected/tokens.safetensors", import.meta.url).pathname,
+  );
+  const tensor = tensors.get(name);
+  if (!(tensor?.data instanceof Int32Array)) throw new OracleError("id", `no token windows ${name}`);
+  const length = tensor.shape.at(-1) ?? 0;
+  const { data } = tensor;
+  return Array.from({ length: data.length / length }, (_, i) => data.slice(i * length, (i + 1) * length));
+}

@@ -1,0 +1,55 @@
+/**
+ * quantbook: quantization of language models, small enough to read next to the papers.
+ *
+ * @example
+ * ```ts
+ * import { corpus, loadModel, perplexity, quantize, rtn, smoothQuant } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama-outlier");
+ * const text = await corpus("sotu", { split: "test", windows: 2, length: 256 });
+ * using quantized = await quantize(model, {
+ *   transforms: [smoothQuant({ alpha: 0.55 })],
+ *   weights: rtn({ bits: 6 }),
+ *   activations: rtn({ bits: 6, granularity: "token" }),
+ * }, { calibration: await corpus("sotu", { split: "train", windows: 4, length: 256, seed: 0 }) });
+ * const { value, standardError } = await perplexity(quantized, text);
+ * assert(value > 1 && standardError > 0);
+ * ```
+ *
+ * @module
+ */
+export { defaultDevice } from "./kernels/default.ts";
+export { cpuDevice } from "./kernels/cpu/device.ts";
+export { referenceDevice } from "./kernels/reference.ts";
+export type { Device } from "./kernels/device.ts";
+export { DeviceError, QuantbookError } from "./kernels/error.ts";
+
+export type { Architecture, InputSite, LinearRole } from "./model/architecture.ts";
+export { CheckpointError } from "./model/checkpoint_error.ts";
+export { readConfig } from "./model/config.ts";
+export type { GenerateOptions } from "./model/generate.ts";
+export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
+export type { Model } from "./model/model.ts";
+export { ModelError } from "./model/model_error.ts";
+export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
+export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
+
+export type { Method, Tagged } from "./quant/method.ts";
+export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
+export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
+export { packedWeight, weightStorage } from "./quant/quantized_linear.ts";
+export { registerMethod } from "./quant/registry.ts";
+export { type Granularity, rtn, type Rtn, type RtnOptions } from "./quant/rtn.ts";
+export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
+export { SchemeError } from "./quant/scheme_error.ts";
+export { activationMaxima, smoothQuant, type SmoothQuant } from "./quant/smoothquant.ts";
+
+export { corpus } from "./eval/corpus.ts";
+export { CorpusError } from "./eval/corpus_error.ts";
+export { divergence, type Divergence } from "./eval/divergence.ts";
+export { measure, type Measurement } from "./eval/measure.ts";
+export { oracle, oracleWindows } from "./eval/oracle.ts";
+export { perplexity, type Perplexity } from "./eval/perplexity.ts";
+export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
+export { errata, loadClaims, publishedTable } from "./eval/claims.ts";

@@ -1,0 +1,355 @@
+/** A decoder-only language model: parameters on a device, a tokenizer, and the forward pass. */
+import type { Device, DeviceBuffer } from "../kernels/device.ts";
+import {
+  type Architecture,
+  type LinearRole,
+  linearRoles,
+  linearShape,
+  type NormNames,
+  tensorName,
+} from "./architecture.ts";
+import type { KeyValueCache } from "./cache.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { type LoadedLayer, type LoadedNorm, normalize, type PassContext, runLayer } from "./decoder.ts";
+import { type GenerateOptions, generateTokens } from "./generate.ts";
+import type { Intervention } from "./intervention.ts";
+import { ModelError } from "./model_error.ts";
+import { denseLinear, type Linear, Parameter, vectorParameter } from "./parameter.ts";
+import { rotaryTable } from "./rotary.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** Makes an empty key-value cache for one sequence of at most `capacity` tokens. */
+export type CacheFactory = (capacity: number) => KeyValueCache;
+
+/** What distinguishes a model from the one it was made from. */
+export interface Changes {
+  /** Replaced linear layers, by `linearKey(layer, role)`. */
+  readonly linears?: ReadonlyMap<string, Parameter<Linear>>;
+  /** Replaced vectors (norm weights, biases), by checkpoint name. */
+  readonly vectors?: ReadonlyMap<string, Parameter<DeviceBuffer>>;
+  /** Added after those that the model has. */
+  readonly interventions?: readonly Intervention[];
+  /** The cache that generation and prompt attention go through. */
+  readonly cache?: CacheFactory;
+  /** Added to the model's provenance, as JSON. */
+  readonly change: unknown;
+}
+
+/** The key of a linear layer: `"3.down"`. */
+export function linearKey(layer: number, role: LinearRole): string {
+  return `${layer}.${role}`;
+}
+
+/** A loaded model. Made by `loadModel`; `quantize` makes new ones that share unchanged parameters. */
+export class Model implements Disposable {
+  readonly #linears: ReadonlyMap<string, Parameter<Linear>>;
+  readonly #vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
+  readonly #head: Parameter<Linear>;
+  readonly #rotary: Parameter<DeviceBuffer> | null;
+  #embedding: Promise<Float32Array> | null = null;
+  #positionTable: Promise<Float32Array> | null = null;
+  #disposed = false;
+
+  private constructor(
+    /** The specifier that the model was loaded from. */
+    readonly name: string,
+    readonly architecture: Architecture,
+    readonly device: Device,
+    readonly tokenizer: Tokenizer,
+    private readonly checkpoint: Checkpoint,
+    /** Whether the parameters of one layer at a time are kept on the device. */
+    readonly streaming: boolean,
+    parts: {
+      linears: ReadonlyMap<string, Parameter<Linear>>;
+      vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
+      head: Parameter<Linear>;
+      rotary: Parameter<DeviceBuffer> | null;
+    },
+    /** Quantizers of activations and attention operands. */
+    readonly interventions: readonly Intervention[],
+    /** The cache that attention goes through, when it is not the plain one. */
+    readonly cacheFactory: CacheFactory | null,
+    /** What was done to the checkpoint, in order, as JSON values. */
+    readonly changes: readonly unknown[],
+  ) {
+    this.#linears = parts.linears;
+    this.#vectors = parts.vectors;
+    this.#head = parts.head;
+    this.#rotary = parts.rotary;
+  }
+
+  /** Makes a model of a checkpoint; nothing but shapes is read before it runs. */
+  static create(
+    { name, architecture, checkpoint, tokenizer, device, streaming = false }: {
+      name: string;
+      architecture: Architecture;
+      checkpoint: Checkpoint;
+      tokenizer: Tokenizer;
+      device: Device;
+      streaming?: boolean;
+    },
+  ): Model {
+    const linears = new Map<string, Parameter<Linear>>();
+    const vectors = new Map<string, Parameter<DeviceBuffer>>();
+    const read = (tensor: string, shape: readonly number[]) => {
+      checkpoint.requireShape(tensor, shape);
+      return () => checkpoint.tensor(tensor);
+    };
+    const vector = (tensor: string, length: number) =>
+      vectors.set(tensor, vectorParameter(device, tensor, read(tensor, [length]), [length]));
+    const norm = (names: NormNames, layer: number) => {
+      vector(tensorName(names.weight, layer), architecture.hiddenSize);
+      if (names.bias !== undefined) vector(tensorName(names.bias, layer), architecture.hiddenSize);
+    };
+    for (let layer = 0; layer < architecture.layers; layer++) {
+      norm(architecture.attentionNorm, layer);
+      norm(architecture.mlpNorm, layer);
+      for (const role of linearRoles(architecture)) {
+        const names = architecture.linears[role];
+        if (names === undefined) continue;
+        const shape = linearShape(architecture, role);
+        const weight = tensorName(names.weight, layer);
+        const bias = names.bias === undefined ? null : read(tensorName(names.bias, layer), [shape[0]]);
+        linears.set(linearKey(layer, role), denseLinear(device, weight, shape, read(weight, shape), bias));
+      }
+    }
+    norm(architecture.finalNorm, 0);
+    const { vocabularySize, hiddenSize, positions, maxPositions } = architecture;
+    read(architecture.embedding, [vocabularySize, hiddenSize]);
+    const head = denseLinear(
+      device,
+      architecture.head,
+      [vocabularySize, hiddenSize],
+      read(architecture.head, [vocabularySize, hiddenSize]),
+      null,
+    );
+    if (positions.kind === "learned") read(positions.tensor, [maxPositions + positions.offset, hiddenSize]);
+    const rotary = positions.kind === "rotary"
+      ? vectorParameter(
+        device,
+        "rotary",
+        () => Promise.resolve(rotaryTable(positions, maxPositions)),
+        [maxPositions, positions.rotaryDim],
+      )
+      : null;
+    const parts = { linears, vectors, head, rotary };
+    return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parts, [], null, []);
+  }
+
+  /** A model with some parts replaced; the rest is shared. */
+  with(changes: Changes): Model {
+    const merge = <T extends Disposable>(
+      old: ReadonlyMap<string, Parameter<T>>,
+      fresh: ReadonlyMap<string, Parameter<T>> = new Map(),
+    ): Map<string, Parameter<T>> =>
+      new Map([...old].map(([key, one]) => [key, fresh.get(key) ?? one.retain()]));
+    return new Model(
+      this.name,
+      this.architecture,
+      this.device,
+      this.tokenizer,
+      this.checkpoint,
+      this.streaming,
+      {
+        linears: merge(this.#linears, changes.linears),
+        vectors: merge(this.#vectors, changes.vectors),
+        head: this.#head.retain(),
+        rotary: this.#rotary?.retain() ?? null,
+      },
+      [...this.interventions, ...changes.interventions ?? []],
+      changes.cache ?? this.cacheFactory,
+      [...this.changes, changes.change],
+    );
+  }
+
+  /** Frees the parameters on the device that no other model shares. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const one of [...this.#linears.values(), ...this.#vectors.values(), this.#head]) one.release();
+    this.#rotary?.release();
+  }
+
+  /** SHA-256 of the checkpoint and of what was done to it: equal hashes mean equal models. */
+  async hash(): Promise<string> {
+    const text = JSON.stringify([await this.checkpoint.sha256(), ...this.changes]);
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+    return new Uint8Array(digest).toHex();
+  }
+
+  /** The parameter of a linear layer. */
+  linear(layer: number, role: LinearRole): Parameter<Linear> {
+    const found = this.#linears.get(linearKey(layer, role));
+    if (found === undefined) {
+      throw new ModelError("option", `Model ${this.name} has no linear layer ${linearKey(layer, role)}`);
+    }
+    return found;
+  }
+
+  /** The bias values of a linear layer, or null. */
+  bias(layer: number, role: LinearRole): (() => Promise<Float32Array>) | null {
+    const name = this.architecture.linears[role]?.bias;
+    return name === undefined ? null : () => this.checkpoint.tensor(tensorName(name, layer));
+  }
+
+  /** A norm's weight or bias, by checkpoint name. */
+  vector(name: string): Parameter<DeviceBuffer> {
+    const found = this.#vectors.get(name);
+    if (found === undefined) throw new ModelError("option", `Model ${this.name} has no vector ${name}`);
+    return found;
+  }
+
+  /** What a forward pass runs with; `observers` act before the model's own interventions. */
+  async context(
+    observers: readonly Intervention[] = [],
+    cache: KeyValueCache | null = null,
+  ): Promise<PassContext> {
+    if (this.#disposed) throw new ModelError("disposed", `Model ${this.name} was disposed`);
+    const { device, architecture } = this;
+    const rotary = await this.#rotary?.load() ?? null;
+    return { device, architecture, rotary, interventions: [...observers, ...this.interventions], cache };
+  }
+
+  /** The parameters of a layer, on the device. */
+  async loadLayer(index: number): Promise<LoadedLayer> {
+    const linears: Partial<Record<LinearRole, Linear>> = {};
+    for (const role of linearRoles(this.architecture)) linears[role] = await this.linear(index, role).load();
+    const attentionNorm = await this.#loadNorm(this.architecture.attentionNorm, index);
+    const mlpNorm = await this.#loadNorm(this.architecture.mlpNorm, index);
+    return { index, attentionNorm, mlpNorm, linears };
+  }
+
+  /** Lets a layer go, when the model streams its layers. */
+  leaveLayer(index: number): void {
+    if (!this.streaming) return;
+    for (const role of linearRoles(this.architecture)) this.linear(index, role).evict();
+  }
+
+  async #loadNorm(names: NormNames, layer: number): Promise<LoadedNorm> {
+    const weight = await this.vector(tensorName(names.weight, layer)).load();
+    const bias = names.bias === undefined ? null : await this.vector(tensorName(names.bias, layer)).load();
+    return { weight, bias };
+  }
+
+  /** Hidden states `[tokens, hidden]` before the first layer. The caller releases them. */
+  async embed(ids: Int32Array, position = 0): Promise<DeviceBuffer> {
+    const { vocabularySize, hiddenSize, positions, maxPositions } = this.architecture;
+    if (ids.length === 0) throw new ModelError("empty", "ids is empty: expected at least one token");
+    if (position + ids.length > maxPositions) {
+      throw new ModelError(
+        "positions",
+        `ids has ${ids.length} tokens from position ${position}, but ${this.name} has ${maxPositions} positions`,
+      );
+    }
+    const table = await (this.#embedding ??= this.checkpoint.tensor(this.architecture.embedding));
+    const rows = new Float32Array(ids.length * hiddenSize);
+    for (const [t, id] of ids.entries()) {
+      if (!(id >= 0 && id < vocabularySize)) {
+        throw new ModelError("token", `ids[${t}] is ${id}: expected 0 to ${vocabularySize - 1}`);
+      }
+      rows.set(table.subarray(id * hiddenSize, (id + 1) * hiddenSize), t * hiddenSize);
+    }
+    if (positions.kind === "learned") {
+      const learned = await (this.#positionTable ??= this.checkpoint.tensor(positions.tensor));
+      const first = (position + positions.offset) * hiddenSize;
+      for (let i = 0; i < rows.length; i++) rows[i] += learned[first + i];
+    }
+    return this.device.upload(rows);
+  }
+
+  /** Logits `[rows, vocabulary]` of hidden states `[rows, hidden]`. The caller releases them. */
+  async project(hidden: DeviceBuffer, rows: number): Promise<DeviceBuffer> {
+    const { hiddenSize, vocabularySize } = this.architecture;
+    const context = await this.context();
+    using normed = this.device.allocate(rows * hiddenSize);
+    normalize(context, await this.#loadNorm(this.architecture.finalNorm, 0), hidden, normed, rows);
+    const logits = this.device.allocate(rows * vocabularySize);
+    await (await this.#head.load()).run(normed, logits, rows);
+    return logits;
+  }
+
+  /** A key-value cache for one sequence. */
+  createCache(capacity: number): KeyValueCache | null {
+    return this.cacheFactory?.(capacity) ?? null;
+  }
+
+  /**
+   * Logits of every position of every window, layer by layer over all windows, so that a streaming model reads
+   * each layer once. `visit` gets a buffer `[tokens, vocabulary]` that is released when it returns.
+   */
+  async forEachLogits(
+    windows: readonly Int32Array[],
+    visit: (logits: DeviceBuffer, index: number) => void | Promise<void>,
+    observers: readonly Intervention[] = [],
+  ): Promise<void> {
+    // Enough windows at once that weights are read rarely, few enough that hidden states stay small.
+    const budget = this.streaming ? 1 << 26 : 1;
+    const perWindow = Math.max(1, windows[0]?.length ?? 1) * this.architecture.hiddenSize;
+    const batch = Math.max(1, Math.floor(budget / perWindow));
+    for (let first = 0; first < windows.length; first += batch) {
+      const part = windows.slice(first, first + batch);
+      const hidden = await this.hiddenStates(part, observers);
+      for (const [i, x] of hidden.entries()) {
+        using states = x;
+        using logits = await this.project(states, part[i].length);
+        await visit(logits, first + i);
+      }
+    }
+  }
+
+  /** Hidden states after the last layer, for each window. The caller releases them. */
+  async hiddenStates(
+    windows: readonly Int32Array[],
+    observers: readonly Intervention[] = [],
+  ): Promise<DeviceBuffer[]> {
+    const hidden: DeviceBuffer[] = [];
+    const caches: (KeyValueCache | null)[] = [];
+    for (const ids of windows) {
+      hidden.push(await this.embed(ids));
+      caches.push(this.createCache(ids.length));
+    }
+    for (let index = 0; index < this.architecture.layers; index++) {
+      const layer = await this.loadLayer(index);
+      for (const [i, ids] of windows.entries()) {
+        await runLayer(await this.context(observers, caches[i]), layer, hidden[i], ids.length);
+      }
+      this.leaveLayer(index);
+    }
+    for (const cache of caches) cache?.[Symbol.dispose]();
+    return hidden;
+  }
+
+  /** Runs new tokens of a sequence through all layers; logits `[rows, vocabulary]` of all or of the last position. */
+  async step(ids: Int32Array, cache: KeyValueCache, last = true): Promise<Float32Array> {
+    const { hiddenSize, vocabularySize } = this.architecture;
+    using hidden = await this.embed(ids, cache.length);
+    const context = await this.context([], cache);
+    for (let index = 0; index < this.architecture.layers; index++) {
+      await runLayer(context, await this.loadLayer(index), hidden, ids.length);
+      this.leaveLayer(index);
+    }
+    cache.advance(ids.length);
+    if (!last) {
+      using logits = await this.project(hidden, ids.length);
+      return await this.device.read(logits, 0, ids.length * vocabularySize);
+    }
+    using final = this.device.allocate(hiddenSize);
+    this.device.copy(hidden, (ids.length - 1) * hiddenSize, final, 0, hiddenSize);
+    using logits = await this.project(final, 1);
+    return await this.device.read(logits, 0, vocabularySize);
+  }
+
+  /** Logits `[tokens, vocabulary]` of a sequence. */
+  async logits(ids: Int32Array): Promise<Float32Array> {
+    let result: Float32Array = new Float32Array(0);
+    await this.forEachLogits([ids], async (logits) => {
+      result = await this.device.read(logits);
+    });
+    return result;
+  }
+
+  /** Continues a sequence; see {@linkcode GenerateOptions}. Returns the new tokens. */
+  generate(ids: Int32Array, options: GenerateOptions = {}): Promise<Int32Array> {
+    return generateTokens(this, ids, options);
+  }
+}

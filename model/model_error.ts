@@ -1,0 +1,8 @@
+/** Errors of running a model. */
+import { QuantbookError } from "../kernels/error.ts";
+
+/**
+ * A model cannot do what was asked. Codes: `"family"` (unknown architecture), `"positions"` (more tokens than
+ * positions), `"token"` (id outside the vocabulary), `"empty"` (no tokens), `"option"`, `"disposed"`.
+ */
+export class ModelError extends QuantbookError {}

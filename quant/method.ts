@@ -1,0 +1,99 @@
+/**
+ * What a quantization method is to the suite: a name, a reader of its options, and the parts of a model that it can
+ * take over. A method is one file that exports a builder (`rtn(...)`) and an implementation of {@linkcode Method};
+ * `registry.ts` lists them.
+ */
+import type { Device, DeviceBuffer } from "../kernels/device.ts";
+import type { InputSite, LinearRole } from "../model/architecture.ts";
+import type { Model } from "../model/model.ts";
+import type { PackedWeight } from "./packed.ts";
+
+/** Options of a method as plain data; `method` is the registry's tag. */
+export interface Tagged {
+  readonly method: string;
+}
+
+/** A row-major matrix on the host. */
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  readonly data: Float32Array;
+}
+
+/** What is known of the input of a linear layer after calibration. */
+export interface InputStatistics {
+  /** `X^T X` summed over all calibration tokens, `[columns, columns]`, float64. */
+  readonly gram: Float64Array;
+  /** Calibration windows. */
+  readonly windows: number;
+  /** Calibration tokens. */
+  readonly tokens: number;
+}
+
+/** Where a weight stands. */
+export interface WeightPlace {
+  readonly layer: number;
+  readonly role: LinearRole;
+  readonly site: InputSite;
+  /** Name in the checkpoint, for messages. */
+  readonly name: string;
+}
+
+/** Turns the weight `[out, in]` of one linear layer into codes. */
+export interface WeightMethod<S extends Tagged> {
+  /** `"gram"` when the statistics of the layer's input are needed: calibration then runs layer by layer. */
+  readonly needs: "nothing" | "gram";
+  /** Whether each sub-block is calibrated on its quantized predecessors in the same layer. */
+  readonly sequential?: (scheme: S) => boolean;
+  quantize(
+    weight: Matrix,
+    scheme: S,
+    place: WeightPlace,
+    input: InputStatistics | null,
+  ): PackedWeight | Promise<PackedWeight>;
+}
+
+/**
+ * A matrix of vectors to be quantized on the fly: `[rows, columns]` where each row holds `heads` vectors of
+ * `columns / heads` values. Inputs of linear layers have one head; attention probabilities are
+ * `[heads * queries, keys]`.
+ */
+export interface OperandView {
+  readonly rows: number;
+  readonly columns: number;
+  readonly heads: number;
+}
+
+/** Quantizes and dequantizes activations or attention operands in place. */
+export interface OperandMethod<S extends Tagged> {
+  apply(device: Device, x: DeviceBuffer, view: OperandView, scheme: S): void | Promise<void>;
+}
+
+/** What a transform or a cache method may ask for. */
+export interface QuantizeContext {
+  /** Calibration windows; throws a SchemeError if none were given. */
+  calibration(method: string): readonly Int32Array[];
+  /** Called with a line of progress. */
+  progress(message: string): void;
+}
+
+/** Makes a model of a model. */
+export interface ModelMethod<S extends Tagged> {
+  apply(model: Model, scheme: S, context: QuantizeContext): Promise<Model>;
+}
+
+/** A method and the parts of a scheme that it can fill. */
+export interface Method {
+  readonly name: string;
+  /** Rebuilds a scheme from JSON, with all checks. */
+  parse(options: Record<string, unknown>): Tagged;
+  readonly weights?: WeightMethod<never>;
+  /** Activations and attention operands. */
+  readonly operand?: OperandMethod<never>;
+  /** Function-preserving rewrites before quantization. */
+  readonly transform?: ModelMethod<never>;
+  /** Methods that own the matrix product. */
+  readonly linears?: ModelMethod<never>;
+  /** The key-value cache. */
+  readonly kv?: ModelMethod<never>;
+}

@@ -1,0 +1,119 @@
+/** Quantized weights as they are stored: bits, scales, zero points, and how many bytes that is. */
+import { SchemeError } from "./scheme_error.ts";
+
+/** A quantized weight `[out, in]`. Effective bits are measured from `byteLength`, never computed from a slogan. */
+export interface PackedWeight {
+  readonly shape: readonly [out: number, inputs: number];
+  /** Bytes of codes, scales, zero points and all else that dequantization needs. */
+  readonly byteLength: number;
+  /** The float32 values, row-major. */
+  dequantize(): Float32Array;
+}
+
+/** Bits per weight, all overhead included. */
+export function bitsPerWeight(weight: PackedWeight): number {
+  return 8 * weight.byteLength / (weight.shape[0] * weight.shape[1]);
+}
+
+/** Codes of `bits` bits each as a little-endian bit stream: code `i` starts at bit `i * bits`. */
+export function packBits(codes: Uint8Array, bits: number): Uint8Array {
+  const packed = new Uint8Array(Math.ceil(codes.length * bits / 8));
+  for (let i = 0; i < codes.length; i++) {
+    const bit = i * bits, byte = bit >> 3, shift = bit & 7;
+    const value = codes[i] << shift;
+    packed[byte] |= value;
+    if (shift + bits > 8) packed[byte + 1] |= value >> 8;
+  }
+  return packed;
+}
+
+/** The `count` codes of a bit stream made by {@linkcode packBits}. */
+export function unpackBits(packed: Uint8Array, bits: number, count: number): Uint8Array {
+  const codes = new Uint8Array(count);
+  const mask = (1 << bits) - 1;
+  for (let i = 0; i < count; i++) {
+    const bit = i * bits, byte = bit >> 3;
+    codes[i] = ((packed[byte] | (packed[byte + 1] ?? 0) << 8) >> (bit & 7)) & mask;
+  }
+  return codes;
+}
+
+/** Parts of a {@linkcode UniformWeight}. */
+export interface UniformParts {
+  readonly shape: readonly [out: number, inputs: number];
+  readonly bits: number;
+  /** Consecutive columns of a row that share a scale; it divides the number of columns. */
+  readonly groupSize: number;
+  /** Codes `[out, in]` from 0 to `2^bits - 1`. */
+  readonly codes: Uint8Array;
+  /** `[out, in / groupSize]` */
+  readonly scales: Float32Array;
+  /** `[out, in / groupSize]`: the code of the value 0; or one number for all. */
+  readonly zeros: Uint8Array | number;
+  /** Column `j` of the stored codes is column `permutation[j]` of the weight. */
+  readonly permutation?: Int32Array;
+}
+
+/** `w = scale * (code - zero)` with one scale and zero point per group of a row. */
+export class UniformWeight implements PackedWeight {
+  readonly shape: readonly [number, number];
+  readonly bits: number;
+  readonly groupSize: number;
+  readonly scales: Float32Array;
+  readonly permutation: Int32Array | null;
+  readonly #codes: Uint8Array;
+  readonly #zeros: Uint8Array | number;
+
+  constructor(parts: UniformParts) {
+    const [rows, columns] = parts.shape;
+    if (columns % parts.groupSize !== 0) {
+      throw new SchemeError(
+        "shape",
+        `groupSize ${parts.groupSize} does not divide ${columns} input features`,
+      );
+    }
+    this.shape = parts.shape;
+    this.bits = parts.bits;
+    this.groupSize = parts.groupSize;
+    this.scales = parts.scales;
+    this.permutation = parts.permutation ?? null;
+    this.#codes = packBits(parts.codes, parts.bits);
+    const { zeros } = parts;
+    // Zero points need one bit more than codes only in methods that do not use this class.
+    this.#zeros = typeof zeros === "number" ? zeros : packBits(zeros, parts.bits);
+    if (parts.codes.length !== rows * columns) {
+      throw new SchemeError("shape", `codes has ${parts.codes.length} values: expected ${rows * columns}`);
+    }
+  }
+
+  get byteLength(): number {
+    const zeros = typeof this.#zeros === "number" ? 0 : this.#zeros.byteLength;
+    return this.#codes.byteLength + this.scales.byteLength + zeros + (this.permutation?.byteLength ?? 0);
+  }
+
+  /** Codes `[out, in]`, in stored column order. */
+  codes(): Uint8Array {
+    return unpackBits(this.#codes, this.bits, this.shape[0] * this.shape[1]);
+  }
+
+  /** Zero points `[out, in / groupSize]`. */
+  zeros(): Uint8Array {
+    if (typeof this.#zeros === "number") return new Uint8Array(this.scales.length).fill(this.#zeros);
+    return unpackBits(this.#zeros, this.bits, this.scales.length);
+  }
+
+  dequantize(): Float32Array {
+    const [rows, columns] = this.shape;
+    const { groupSize, scales, permutation } = this;
+    const codes = this.codes(), zeros = this.zeros();
+    const values = new Float32Array(rows * columns);
+    for (let row = 0, i = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++, i++) {
+        const group = Math.floor(i / groupSize);
+        const target = permutation === null ? i : row * columns + permutation[column];
+        values[target] = scales[group] * (codes[i] - zeros[group]);
+      }
+    }
+    return values;
+  }
+}

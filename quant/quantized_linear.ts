@@ -1,0 +1,42 @@
+/** Quantized weights as linear layers of a model, and their measured size. */
+import type { Device } from "../kernels/device.ts";
+import { type LinearRole, linearRoles } from "../model/architecture.ts";
+import type { Model } from "../model/model.ts";
+import { denseLinear, type Linear, type Parameter } from "../model/parameter.ts";
+import type { PackedWeight } from "./packed.ts";
+
+/** How quantized weights are multiplied: dequantized once, or by a kernel that reads the packed form. */
+export type Execution = "simulated" | "packed";
+
+const packedWeights = new WeakMap<Parameter<Linear>, PackedWeight>();
+
+/** A linear layer whose weight is quantized. */
+export function quantizedLinear(
+  device: Device,
+  name: string,
+  packed: PackedWeight,
+  bias: (() => Promise<Float32Array>) | null,
+): Parameter<Linear> {
+  const values = () => Promise.resolve(packed.dequantize());
+  const parameter = denseLinear(device, name, packed.shape, values, bias);
+  packedWeights.set(parameter, packed);
+  return parameter;
+}
+
+/** The quantized weight of a linear layer, or undefined where it is dense. */
+export function packedWeight(model: Model, layer: number, role: LinearRole): PackedWeight | undefined {
+  return packedWeights.get(model.linear(layer, role));
+}
+
+/** Measured storage of the linear layers' weights; dense ones count as float16, as checkpoints store them. */
+export function weightStorage(model: Model): { bytes: number; weights: number; bitsPerWeight: number } {
+  let bytes = 0, weights = 0;
+  for (let layer = 0; layer < model.architecture.layers; layer++) {
+    for (const role of linearRoles(model.architecture)) {
+      const [out, inputs] = model.linear(layer, role).shape;
+      weights += out * inputs;
+      bytes += packedWeight(model, layer, role)?.byteLength ?? 2 * out * inputs;
+    }
+  }
+  return { bytes, weights, bitsPerWeight: 8 * bytes / weights };
+}

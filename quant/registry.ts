@@ -1,0 +1,48 @@
+/** The methods of the suite. A new method adds one line here; its scheme types follow from it. */
+import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
+import { rtnMethod } from "./rtn.ts";
+import { SchemeError } from "./scheme_error.ts";
+import { smoothQuantMethod } from "./smoothquant.ts";
+
+const builtIn = {
+  rtn: rtnMethod,
+  smoothQuant: smoothQuantMethod,
+};
+
+type BuiltIn = typeof builtIn[keyof typeof builtIn];
+type WeightSchemeOf<M> = M extends { weights: WeightMethod<infer S> } ? S : never;
+type OperandSchemeOf<M> = M extends { operand: OperandMethod<infer S> } ? S : never;
+type TransformSchemeOf<M> = M extends { transform: ModelMethod<infer S> } ? S : never;
+type LinearsSchemeOf<M> = M extends { linears: ModelMethod<infer S> } ? S : never;
+type KvSchemeOf<M> = M extends { kv: ModelMethod<infer S> } ? S : never;
+
+/** Schemes that quantize weights. */
+export type WeightScheme = WeightSchemeOf<BuiltIn>;
+/** Schemes that quantize activations and attention operands. */
+export type OperandScheme = OperandSchemeOf<BuiltIn>;
+/** Function-preserving rewrites. */
+export type TransformScheme = TransformSchemeOf<BuiltIn>;
+/** Schemes that own the matrix product of linear layers. */
+export type LinearsScheme = LinearsSchemeOf<BuiltIn>;
+/** Schemes of the key-value cache. */
+export type KvScheme = KvSchemeOf<BuiltIn>;
+
+const methods = new Map<string, Method>(Object.entries(builtIn));
+
+/** Adds a method of your own, so that schemes with its tag can be applied and read back. */
+export function registerMethod(method: Method): void {
+  if (methods.has(method.name)) {
+    throw new SchemeError("method", `method ${method.name} is registered already`);
+  }
+  methods.set(method.name, method);
+}
+
+/** The method that a scheme names. */
+export function methodOf(scheme: Tagged): Method {
+  const found = methods.get(scheme?.method);
+  if (found === undefined) {
+    const name = Deno.inspect(scheme?.method);
+    throw new SchemeError("method", `method is ${name}: expected one of ${[...methods.keys()].join(", ")}`);
+  }
+  return found;
+}

@@ -1,0 +1,164 @@
+/**
+ * SmoothQuant (Xiao et al., ICML 2023): moves outliers of activations into the weights, where they are easier to
+ * quantize. For each input channel j of the linear layers behind a norm (eq. 4):
+ *
+ *     s_j = max|X_j|^alpha / max|W_j|^(1 - alpha)
+ *
+ * The norm's output is divided by s and the weights' columns are multiplied by it, so the model's function stays the
+ * same. `alpha` is the migration strength: 0 leaves activations alone, 1 flattens them completely.
+ */
+import type { DeviceBuffer } from "../kernels/device.ts";
+import { type InputSite, type LinearRole, rolesOfSite, tensorName } from "../model/architecture.ts";
+import type { Intervention } from "../model/intervention.ts";
+import { linearKey, type Model } from "../model/model.ts";
+import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/parameter.ts";
+import type { Method, ModelMethod } from "./method.ts";
+import { requireKnown, requireNumber, SchemeError } from "./scheme_error.ts";
+
+/** SmoothQuant as data. */
+export interface SmoothQuant {
+  readonly method: "smoothQuant";
+  readonly alpha: number;
+}
+
+/**
+ * Smoothing with a migration strength (default 0.5).
+ *
+ * @example
+ * ```ts
+ * import { smoothQuant } from "quantbook";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * assertEquals(smoothQuant({ alpha: 0.55 }), { method: "smoothQuant", alpha: 0.55 });
+ * assertThrows(() => smoothQuant({ alpha: 1.5 }));
+ * ```
+ */
+export function smoothQuant(options: { readonly alpha?: number } = {}): SmoothQuant {
+  requireKnown("smoothQuant", options, ["method", "alpha"]);
+  const { alpha = 0.5 } = options;
+  requireNumber("alpha", alpha, 0, 1);
+  return { method: "smoothQuant", alpha };
+}
+
+/** Norms and the linear layers that read them: the pairs that can be smoothed. */
+export const smoothedSites = ["attention", "mlp"] as const satisfies readonly InputSite[];
+
+/** Largest magnitude of each input channel, `[layer][site]` -> `[channels]`, over all tokens of the windows. */
+export async function activationMaxima(
+  model: Model,
+  windows: readonly Int32Array[],
+  sites: readonly InputSite[] = smoothedSites,
+): Promise<Map<string, Float32Array>> {
+  const { device } = model;
+  const running = new Map<string, DeviceBuffer>();
+  const scan: Intervention = {
+    input(x, { layer, site, rows, columns }) {
+      if (!sites.includes(site)) return;
+      const key = `${layer}.${site}`;
+      const maxima = running.get(key) ?? device.allocate(columns);
+      running.set(key, maxima);
+      device.columnAbsMax(x, maxima, rows);
+    },
+  };
+  for (const ids of windows) {
+    for (const hidden of await model.hiddenStates([ids], [scan])) hidden[Symbol.dispose]();
+  }
+  const result = new Map<string, Float32Array>();
+  for (const [key, buffer] of running) {
+    using maxima = buffer;
+    result.set(key, await device.read(maxima));
+  }
+  return result;
+}
+
+/** Eq. 4 in float32, bounded below by 1e-5 as in the reference code. `weightMaxima` is over all rows of all readers. */
+export function smoothingScales(
+  activation: Float32Array,
+  weightMaxima: Float32Array,
+  alpha: number,
+): Float32Array {
+  const f32 = Math.fround;
+  return activation.map((a, j) =>
+    Math.max(1e-5, f32(f32(a ** alpha) / f32(Math.max(1e-5, weightMaxima[j]) ** (1 - alpha))))
+  );
+}
+
+/** Largest magnitude of each column over the rows of several weights `[out, in]`. */
+export function columnMaxima(weights: readonly Float32Array[], columns: number): Float32Array {
+  const maxima = new Float32Array(columns);
+  for (const weight of weights) {
+    for (let i = 0; i < weight.length; i++) {
+      maxima[i % columns] = Math.max(maxima[i % columns], Math.abs(weight[i]));
+    }
+  }
+  return maxima;
+}
+
+/** Divides a norm's output by `scales` and multiplies the columns of its readers by them. */
+export async function rescale(
+  model: Model,
+  layer: number,
+  site: "attention" | "mlp",
+  scales: Float32Array,
+  linears: Map<string, Parameter<Linear>>,
+  vectors: Map<string, Parameter<DeviceBuffer>>,
+): Promise<void> {
+  const { architecture, device } = model;
+  const norm = site === "attention" ? architecture.attentionNorm : architecture.mlpNorm;
+  for (const template of [norm.weight, norm.bias]) {
+    if (template === undefined) continue;
+    const name = tensorName(template, layer);
+    const scaled = (await model.vector(name).values()).map((value, j) => value / scales[j]);
+    vectors.set(name, vectorParameter(device, name, () => Promise.resolve(scaled), [scaled.length]));
+  }
+  for (const role of readers(model, site)) {
+    const old = model.linear(layer, role);
+    const [out, columns] = old.shape;
+    const scaled = (await old.values()).map((value, i) => value * scales[i % columns]);
+    const values = () => Promise.resolve(scaled);
+    linears.set(
+      linearKey(layer, role),
+      denseLinear(device, old.name, [out, columns], values, model.bias(layer, role)),
+    );
+  }
+}
+
+function readers(model: Model, site: InputSite): LinearRole[] {
+  const found = rolesOfSite[site].filter((role) => model.architecture.linears[role] !== undefined);
+  if (found.length === 0) {
+    throw new SchemeError(
+      "pair",
+      `smoothQuant: model ${model.name} has no linear layer behind its ${site} norm`,
+    );
+  }
+  return found;
+}
+
+const transform: ModelMethod<SmoothQuant> = {
+  async apply(model, scheme, context) {
+    const maxima = await activationMaxima(model, context.calibration("smoothQuant"));
+    const linears = new Map<string, Parameter<Linear>>();
+    const vectors = new Map<string, Parameter<DeviceBuffer>>();
+    for (let layer = 0; layer < model.architecture.layers; layer++) {
+      for (const site of smoothedSites) {
+        const weights = await Promise.all(
+          readers(model, site).map((role) => model.linear(layer, role).values()),
+        );
+        const activation = maxima.get(`${layer}.${site}`);
+        if (activation === undefined) {
+          throw new SchemeError("pair", `smoothQuant: no inputs seen at ${layer}.${site}`);
+        }
+        const scales = smoothingScales(activation, columnMaxima(weights, activation.length), scheme.alpha);
+        await rescale(model, layer, site, scales, linears, vectors);
+      }
+    }
+    return model.with({ linears, vectors, change: scheme });
+  },
+};
+
+/** SmoothQuant, for the registry. */
+export const smoothQuantMethod = {
+  name: "smoothQuant",
+  parse: (options) => smoothQuant(options),
+  transform,
+} satisfies Method;
