@@ -43,6 +43,7 @@ export function withConfig(weights: Weights, config: ModelConfig, directory: str
     names: () => weights.names(),
     has: (name) => weights.has(name),
     shape: (name) => weights.shape(name),
+    dtype: (name) => weights.dtype(name),
     requireShape: (name, shape) => weights.requireShape(name, shape),
     tensor: (name) => weights.tensor(name),
     tensorRows: (name, start, count) => weights.tensorRows(name, start, count),

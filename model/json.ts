@@ -67,7 +67,10 @@ function checkKeys(text: string): void {
       const end = stringEnd(text, at);
       const literal: unknown = JSON.parse(text.slice(at, end));
       if (typeof literal !== "string" || !literal.isWellFormed()) {
-        throw new SyntaxError(`not valid JSON: lone surrogate in ${text.slice(at, end)}`);
+        const parents = path.slice(0, Math.max(0, open.length - 1)).join(".");
+        throw new SyntaxError(
+          `not valid JSON: lone surrogate in ${text.slice(at, end)} (in ${parents || "the top level"})`,
+        );
       }
       const keys = open.at(-1);
       if (keys && /^\s*:/.test(text.slice(end, end + 64).trimStart())) {

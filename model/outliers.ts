@@ -2,7 +2,8 @@
  * Function-preserving outliers: powers of two moved from what produces a channel to what consumes it.
  *
  * The moved model computes the same function, but its activations have the outlier channels of large models. Every factor
- * is a power of two, so that multiplying and dividing weights is exact (above the subnormal range).
+ * is a power of two, so that multiplying and dividing weights is exact, except for float16 weights that become subnormal:
+ * these are rounded move by move, as in the file that the moves were first written to (its SHA-256 is in `fixtures/models`).
  */
 import type { Checkpoint } from "./checkpoint.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
@@ -128,12 +129,15 @@ export function withOutliers(checkpoint: Checkpoint, moves: readonly OutlierMove
   ): Float32Array<ArrayBuffer> {
     const width = checkpoint.shape(name)[1] ?? 1;
     const rows = values.length / width;
+    const round = checkpoint.dtype(name) === "F16" ? Math.f16round : Math.fround;
     for (const { axis, index, factor } of scalings.get(name) ?? []) {
       if (axis === "column") {
-        for (let row = 0; row < rows; row++) values[row * width + index] *= factor;
+        for (let row = 0; row < rows; row++) {
+          values[row * width + index] = round(values[row * width + index] * factor);
+        }
       } else if (index >= firstRow && index < firstRow + rows) {
         const at = (index - firstRow) * width;
-        for (let i = at; i < at + width; i++) values[i] *= factor;
+        for (let i = at; i < at + width; i++) values[i] = round(values[i] * factor);
       }
     }
     return values;

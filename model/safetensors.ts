@@ -24,6 +24,8 @@ export interface SafetensorsFile {
   readonly metadata: ReadonlyMap<string, string>;
   /** Type, shape and place of each tensor. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Type, shape and place of one tensor; throws a `CheckpointError`, code `tensor`, when there is none. */
+  info(name: string): TensorInfo;
   /** Reads one tensor. */
   read(name: string): Promise<RawTensor>;
   /** Reads `count` slices along the first axis, from slice `start` on. */
@@ -50,43 +52,36 @@ export async function openSafetensors(path: string | URL): Promise<SafetensorsFi
   const length = headerLength(await readRange(path, 0, Math.min(size, 64)), size, name);
   const { metadata, tensors } = parseHeader(await readRange(path, 8, length), size - 8 - length, name);
 
-  function find(tensor: string): TensorInfo {
-    const info = tensors.get(tensor);
-    if (!info) {
+  function info(tensor: string): TensorInfo {
+    const entry = tensors.get(tensor);
+    if (!entry) {
       throw new CheckpointError("tensor", `${name}: no tensor "${tensor}" among its ${tensors.size}`);
     }
-    return info;
+    return entry;
   }
-  async function load(info: TensorInfo, offset: number, byteLength: number, shape: readonly number[]) {
-    const bytes = await readRange(path, info.offset + offset, byteLength);
-    return rawTensor(info, shape, bytes);
+  async function load(entry: TensorInfo, offset: number, byteLength: number, shape: readonly number[]) {
+    const bytes = await readRange(path, entry.offset + offset, byteLength);
+    return rawTensor(entry, shape, bytes);
   }
   return {
     path: name,
     byteLength: size,
     metadata,
     tensors,
-    read(tensor) {
-      return Promise.try(() => {
-        const info = find(tensor);
-        return load(info, 0, info.byteLength, info.shape);
-      });
+    info,
+    async read(tensor) {
+      const entry = info(tensor);
+      return await load(entry, 0, entry.byteLength, entry.shape);
     },
-    readRows(tensor, start, count) {
-      return Promise.try(() => {
-        const info = find(tensor);
-        const rows = info.shape[0] ?? 0;
-        if (
-          !Number.isInteger(start) || !Number.isInteger(count) || start < 0 || count < 0 ||
-          start + count > rows
-        ) {
-          throw new RangeError(
-            `Cannot read rows ${start} to ${start + count} of "${tensor}": it has ${rows} rows`,
-          );
-        }
-        const rowBytes = rows === 0 ? 0 : info.byteLength / rows;
-        return load(info, start * rowBytes, count * rowBytes, [count, ...info.shape.slice(1)]);
-      });
+    async readRows(tensor, start, count) {
+      const entry = info(tensor);
+      const rows = entry.shape[0] ?? 0;
+      const end = start + count;
+      if (!Number.isInteger(start) || !Number.isInteger(count) || start < 0 || count < 0 || end > rows) {
+        throw new RangeError(`Cannot read rows ${start} to ${end} of "${tensor}": it has ${rows} rows`);
+      }
+      const rowBytes = rows === 0 ? 0 : entry.byteLength / rows;
+      return await load(entry, start * rowBytes, count * rowBytes, [count, ...entry.shape.slice(1)]);
     },
   };
 }

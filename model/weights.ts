@@ -1,9 +1,10 @@
 /** Weights on disk: one safetensors file or several with an index; opened without reading any tensor. */
 import { CheckpointError } from "./checkpoint_error.ts";
-import { isFloat, toFloat32 } from "./dtype.ts";
+import { type Dtype, isFloat, toFloat32 } from "./dtype.ts";
 import { displayPath, fileError, sha256File, sha256Text } from "./file.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "./json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "./safetensors.ts";
+import type { TensorInfo } from "./safetensors_header.ts";
 
 /** Named matrices and vectors, read on demand as float32. */
 export interface Weights {
@@ -13,6 +14,8 @@ export interface Weights {
   has(name: string): boolean;
   /** Dimensions of a tensor. Throws a `CheckpointError`, code `tensor`, when there is none. */
   shape(name: string): readonly number[];
+  /** Element type of a tensor as stored. Throws a `CheckpointError`, code `tensor`, when there is none. */
+  dtype(name: string): Dtype;
   /** Throws a `CheckpointError`, code `tensor` or `shape`, unless the tensor exists with these dimensions. */
   requireShape(name: string, shape: readonly number[]): void;
   /**
@@ -63,7 +66,11 @@ class FileWeights implements Weights {
   }
 
   shape(name: string): readonly number[] {
-    return this.#file(name).tensors.get(name)?.shape ?? [];
+    return this.#info(name).shape;
+  }
+
+  dtype(name: string): Dtype {
+    return this.#info(name).dtype;
   }
 
   requireShape(name: string, shape: readonly number[]): void {
@@ -97,6 +104,10 @@ class FileWeights implements Weights {
     const hashes: string[] = [];
     for (const path of paths) hashes.push(await sha256File(path));
     return hashes.length === 1 ? hashes[0] : sha256Text(hashes.join("\n"));
+  }
+
+  #info(name: string): TensorInfo {
+    return this.#file(name).info(name);
   }
 
   #file(name: string): SafetensorsFile {

@@ -1,0 +1,15 @@
+/** The error of everything that reads or runs a tokenizer. */
+import { QuantbookError } from "../kernels/error.ts";
+
+/**
+ * A tokenizer is absent or malformed, or cannot do what was asked. Codes: `"missing"`, `"json"`, `"format"` (a field of
+ * tokenizer.json), `"unsupported"` (a component), `"text"` (not a string), `"token"` (id outside the vocabulary).
+ *
+ * @example
+ * ```ts
+ * assertEquals(new TokenizerError("missing", "tokenizer.json: no such file").code, "missing");
+ * ```
+ */
+export class TokenizerError extends QuantbookError {
+  declare readonly code: "missing" | "json" | "format" | "unsupported" | "text" | "token";
+}
