@@ -65,22 +65,16 @@ function checkKeys(text: string): void {
       path.length = Math.min(path.length, open.length);
     } else if (char === '"') {
       const end = stringEnd(text, at);
-      const literal: unknown = JSON.parse(text.slice(at, end));
-      if (typeof literal !== "string" || !literal.isWellFormed()) {
-        const parents = path.slice(0, Math.max(0, open.length - 1)).join(".");
-        throw new SyntaxError(
-          `not valid JSON: lone surrogate in ${text.slice(at, end)} (in ${parents || "the top level"})`,
-        );
-      }
+      const literal = unescape(text.slice(at, end));
       const keys = open.at(-1);
-      if (keys && /^\s*:/.test(text.slice(end, end + 64).trimStart())) {
-        path.length = open.length - 1;
+      const parents = path.slice(0, Math.max(0, open.length - 1));
+      const where = parents.length > 0 ? ` in ${parents.join(".")}` : "";
+      if (!literal.isWellFormed()) {
+        throw new SyntaxError(`not valid JSON: lone surrogate in ${text.slice(at, end)}${where}`);
+      }
+      if (keys && isFollowedByColon(text, end)) {
         if (keys.has(literal)) {
-          throw new SyntaxError(
-            `not valid JSON: duplicate key ${JSON.stringify(literal)}${
-              path.length ? ` in ${path.join(".")}` : ""
-            }`,
-          );
+          throw new SyntaxError(`not valid JSON: duplicate key ${JSON.stringify(literal)}${where}`);
         }
         keys.add(literal);
         path[open.length - 1] = literal;
@@ -88,6 +82,16 @@ function checkKeys(text: string): void {
       at = end - 1;
     }
   }
+}
+
+function unescape(literal: string): string {
+  return literal.includes("\\") ? String(JSON.parse(literal)) : literal.slice(1, -1);
+}
+
+function isFollowedByColon(text: string, start: number): boolean {
+  let at = start;
+  while (text[at] === " " || text[at] === "\n" || text[at] === "\r" || text[at] === "\t") at++;
+  return text[at] === ":";
 }
 
 function stringEnd(text: string, start: number): number {

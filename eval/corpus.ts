@@ -1,0 +1,204 @@
+/** Text as token windows: what models are calibrated on and measured with. */
+import { sha256Text } from "../model/file.ts";
+import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
+import { CorpusError } from "./corpus_error.ts";
+import { PythonRandom } from "./random.ts";
+import type { TokenWindows } from "./score.ts";
+
+/** The texts that come with the suite; `calibration` is the mix that the oracle's calibration windows were drawn from. */
+export const corpusNames = ["sotu", "moby", "calibration"] as const;
+
+/** The two parts of a text: models were trained on `train` and never on `test`. */
+export type Split = "train" | "test";
+
+/** How text becomes windows. */
+export interface CorpusOptions {
+  /** Part of a named text (default `test`; `calibration` has only `train`); a text file is one whole. */
+  readonly split?: Split;
+  /** How many windows; without `seed`, default all that fit. */
+  readonly windows?: number;
+  /** Tokens per window. */
+  readonly length: number;
+  /** Draws windows at random (with overlap) instead of taking them one after the other. */
+  readonly seed?: number;
+  /** Tokens to skip before the first of consecutive windows (default 0). */
+  readonly skip?: number;
+  /** Default: the tokenizer of the fixture models. Pass the model's own for any other model. */
+  readonly tokenizer?: Tokenizer;
+}
+
+/** Token windows, each `[length]`, that know where they come from. */
+export interface CorpusWindows extends ReadonlyArray<Int32Array<ArrayBuffer>> {
+  /** Such as `"sotu test, 8 x 512 tokens"`. */
+  readonly description: string;
+  /** SHA-256 of the token ids. */
+  readonly sha256: string;
+}
+
+// The oracle cut each text here (characters), so that windows drawn at random are the same.
+const calibrationCharacters = 600_000;
+const fixtures = new URL("../fixtures/", import.meta.url);
+const streams = new WeakMap<Tokenizer, Map<string, Promise<Int32Array<ArrayBuffer>>>>();
+let fixtureTokenizer: Promise<Tokenizer> | undefined;
+
+/**
+ * Cuts a text into token windows. The text is tokenized once, with one beginning-of-text token at its start (where the
+ * tokenizer has one), and cut from position `skip` on; with `seed`, window starts are drawn as in the reference code,
+ * `random.seed(seed)` and `randint(0, tokens - length - 1)` per window.
+ *
+ * @param name `"sotu"`, `"moby"`, `"calibration"`, or the path of a UTF-8 text file (with a `/`, or ending in `.txt` or `.md`)
+ * @throws {CorpusError} `missing`, `name`, `empty`, `length`, `split`, `encoding` or `option`
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const text = await corpus("sotu", { split: "test", windows: 2, length: 128 });
+ * assertEquals(text.map((ids) => ids.length), [128, 128]);
+ * assertEquals(text.description, "sotu test, 2 x 128 tokens");
+ * ```
+ */
+export async function corpus(name: string, options: CorpusOptions): Promise<CorpusWindows> {
+  const { length, seed, windows: count, skip = 0 } = options;
+  requireInteger("length", length, 1);
+  if (count !== undefined) requireInteger("windows", count, 1, "option");
+  if (seed !== undefined) requireInteger("seed", seed, 0, "option");
+  requireInteger("skip", skip, 0, "option");
+  if (seed !== undefined && (count === undefined || skip > 0)) {
+    throw new CorpusError("option", `seed is ${seed}: random windows need "windows" and take no "skip"`);
+  }
+  const { label, files } = sourceOf(name, options.split);
+  const tokenizer = options.tokenizer ?? await defaultTokenizer();
+  const tokens = await tokenStream(name, files, tokenizer);
+  const cut = seed === undefined
+    ? consecutive(tokens, label, length, skip, count)
+    : drawn(tokens, label, length, seed, count ?? 1);
+  const how = (skip > 0 ? `, from token ${skip}` : "") + (seed === undefined ? "" : `, seed ${seed}`);
+  return Object.defineProperties(cut, {
+    // Not enumerable, so that windows compare equal to plain arrays of ids.
+    description: { value: `${label}, ${cut.length} x ${length} tokens${how}` },
+    sha256: { value: windowsHash(cut) },
+  }) as Int32Array<ArrayBuffer>[] & CorpusWindows;
+}
+
+/** SHA-256 of token windows, in hexadecimal. */
+export function windowsHash(windows: TokenWindows): string {
+  return sha256Text(windows.map((ids) => ids.join()).join("\n"));
+}
+
+function consecutive(
+  tokens: Int32Array<ArrayBuffer>,
+  label: string,
+  length: number,
+  skip: number,
+  count: number | undefined,
+): Int32Array<ArrayBuffer>[] {
+  const available = Math.max(0, Math.floor((tokens.length - skip) / length));
+  const wanted = count ?? Math.max(1, available);
+  if (wanted > available) {
+    throw new CorpusError(
+      "length",
+      `${label} is too short: ${wanted} windows of ${length} tokens wanted, its ${tokens.length} tokens` +
+        `${skip > 0 ? ` from ${skip} on` : ""} give ${available}`,
+    );
+  }
+  return Array.from({ length: wanted }, (_, i) => {
+    return tokens.slice(skip + i * length, skip + (i + 1) * length);
+  });
+}
+
+function drawn(
+  tokens: Int32Array<ArrayBuffer>,
+  label: string,
+  length: number,
+  seed: number,
+  count: number,
+): Int32Array<ArrayBuffer>[] {
+  if (tokens.length <= length) {
+    throw new CorpusError(
+      "length",
+      `${label} is too short: random windows of ${length} tokens need ${length + 1}, it has ${tokens.length}`,
+    );
+  }
+  const random = new PythonRandom(seed);
+  return Array.from({ length: count }, () => {
+    const start = random.randint(0, tokens.length - length - 1);
+    return tokens.slice(start, start + length);
+  });
+}
+
+/** The files that make up a text, and its name for messages. */
+function sourceOf(name: string, split?: Split): { label: string; files: (string | URL)[] } {
+  if (split !== undefined && split !== "train" && split !== "test") {
+    throw new CorpusError("split", `split is ${JSON.stringify(split)}: expected "train" or "test"`);
+  }
+  const file = (text: string, part: Split) => new URL(`corpora/${text}.${part}.txt`, fixtures);
+  if (name === "calibration") {
+    if (split === "test") throw new CorpusError("split", `split is "test": "calibration" has only "train"`);
+    return { label: name, files: [file("sotu", "train"), file("moby", "train")] };
+  }
+  if (name === "sotu" || name === "moby") {
+    const part = split ?? "test";
+    return { label: `${name} ${part}`, files: [file(name, part)] };
+  }
+  if (!/[/\\]|\.(txt|md)$/.test(name)) {
+    throw new CorpusError(
+      "name",
+      `Unknown corpus "${name}": expected ${corpusNames.map((one) => `"${one}"`).join(", ")}` +
+        ` or the path of a text file (with a "/" or ending in .txt)`,
+    );
+  }
+  return { label: name, files: [name] };
+}
+
+function defaultTokenizer(): Promise<Tokenizer> {
+  return fixtureTokenizer ??= loadTokenizer(decodeURIComponent(new URL("models/llama", fixtures).pathname));
+}
+
+/** Tokenizing takes about a second per megabyte, so the streams of the suite's own texts are kept. */
+function tokenStream(
+  name: string,
+  files: readonly (string | URL)[],
+  tokenizer: Tokenizer,
+): Promise<Int32Array<ArrayBuffer>> {
+  if (!files.every((file) => file instanceof URL)) return tokenize(files, tokenizer);
+  const kept = streams.get(tokenizer) ?? new Map<string, Promise<Int32Array<ArrayBuffer>>>();
+  streams.set(tokenizer, kept);
+  const key = `${name} ${files.join()}`;
+  const found = kept.get(key) ?? tokenize(files, tokenizer);
+  kept.set(key, found);
+  return found;
+}
+
+async function tokenize(
+  files: readonly (string | URL)[],
+  tokenizer: Tokenizer,
+): Promise<Int32Array<ArrayBuffer>> {
+  const texts = await Promise.all(files.map(readText));
+  const parts = texts.length === 1 ? texts : texts.map((text) => text.slice(0, calibrationCharacters));
+  return tokenizer.encode(parts.join("\n\n"));
+}
+
+async function readText(file: string | URL): Promise<string> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(file);
+  } catch (cause) {
+    const reason = cause instanceof Deno.errors.NotFound ? "no such file" : String(cause);
+    throw new CorpusError("missing", `${file}: ${reason}`, { cause });
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CorpusError("encoding", `${file}: the text is not UTF-8`, { cause });
+  }
+  if (text.trim() === "") throw new CorpusError("empty", `${file}: the corpus is empty`);
+  return text;
+}
+
+function requireInteger(name: string, value: number, min: number, code = "length"): void {
+  if (!Number.isSafeInteger(value) || value < min) {
+    throw new CorpusError(code, `${name} is ${value}: expected an integer from ${min}`);
+  }
+}
