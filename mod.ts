@@ -35,21 +35,22 @@ export { ModelError } from "./model/model_error.ts";
 export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
+export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
 export type { Method, Tagged } from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
 export { packedWeight, weightStorage } from "./quant/quantized_linear.ts";
 export { registerMethod } from "./quant/registry.ts";
-export { type Granularity, rtn, type Rtn, type RtnOptions } from "./quant/rtn.ts";
+export { type Granularity, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
-export { activationMaxima, smoothQuant, type SmoothQuant } from "./quant/smoothquant.ts";
+export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
 
 export { corpus } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
-export { divergence, type Divergence } from "./eval/divergence.ts";
+export { type Divergence, divergence } from "./eval/divergence.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
 export { oracle, oracleWindows } from "./eval/oracle.ts";
-export { perplexity, type Perplexity } from "./eval/perplexity.ts";
+export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
 export { errata, loadClaims, publishedTable } from "./eval/claims.ts";

@@ -1,0 +1,117 @@
+/**
+ * Quantization of a weight column by column with compensation: the error of each column is spread over the columns
+ * that are still to come, so that the layer's output changes least (GPTQ, Frantar et al., ICLR 2023, algorithm 1).
+ * GPTQ, SpQR and QQQ are this loop with different quantizers of a column.
+ */
+import { inverseFactor } from "./cholesky.ts";
+import type { InputStatistics, Matrix } from "./method.ts";
+import { SchemeError } from "./scheme_error.ts";
+
+/** Columns are updated lazily in blocks of this many, as in the reference code. */
+export const blockSize = 128;
+
+/** A weight and its Hessian, ready for {@linkcode compensate}: columns permuted, dead ones zeroed, `H` damped. */
+export interface Problem {
+  readonly rows: number;
+  readonly columns: number;
+  /** The weight transposed, `[columns, rows]`; compensation works in it. */
+  readonly work: Float64Array;
+  /** `U`, upper triangular `[columns, columns]`, with `(H + damping)^-1 = U^T U`. */
+  readonly factor: Float64Array;
+  /** Column `j` of the problem is column `permutation[j]` of the weight. */
+  readonly permutation: Int32Array;
+}
+
+/** `H = 2/N X^T X` over N calibration windows (the reference's normalization). */
+export function hessianOf({ gram, windows, tokens }: InputStatistics): Float64Array {
+  if (tokens === 0) {
+    throw new SchemeError("calibration", "no calibration tokens: expected at least one window");
+  }
+  const hessian = gram.map((value) => 2 * value / windows);
+  const bad = hessian.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new SchemeError("values", `the layer's inputs are not finite: Hessian[${bad}] is ${hessian[bad]}`);
+  }
+  return hessian;
+}
+
+/**
+ * Sets a problem up. `actOrder` takes columns by decreasing diagonal of H; `percdamp` times the mean diagonal is added
+ * to it. Columns whose input was always 0 are set to 0 and get a unit diagonal.
+ */
+export function problemOf(
+  weight: Matrix,
+  hessian: Float64Array,
+  actOrder: boolean,
+  percdamp: number,
+): Problem {
+  const { rows, columns, data } = weight;
+  const diagonal = new Float64Array(columns);
+  for (let j = 0; j < columns; j++) diagonal[j] = hessian[j * columns + j];
+  const dead = diagonal.map((value) => value === 0 ? 1 : 0);
+  const permutation = Int32Array.from({ length: columns }, (_, j) => j);
+  const order = (j: number) => dead[j] ? 1 : diagonal[j];
+  if (actOrder) permutation.sort((a, b) => order(b) - order(a) || a - b);
+  let mean = 0;
+  for (let j = 0; j < columns; j++) mean += order(j) / columns;
+  const work = new Float64Array(columns * rows);
+  const damped = new Float64Array(columns * columns);
+  for (let j = 0; j < columns; j++) {
+    const from = permutation[j];
+    if (!dead[from]) {
+      for (let row = 0; row < rows; row++) work[j * rows + row] = data[row * columns + from];
+    }
+    for (let k = 0; k < columns; k++) damped[j * columns + k] = hessian[from * columns + permutation[k]];
+    damped[j * columns + j] = order(from) + percdamp * mean;
+  }
+  return { rows, columns, work, factor: inverseFactor(damped, columns), permutation };
+}
+
+/** Quantizes column `column` (values of all rows) in place. */
+export type QuantizeColumn = (values: Float64Array, column: number) => void;
+
+/**
+ * Runs the loop; `problem.work` ends as the dequantized weight. Returns the loss, the sum of
+ * `(w - w^)^2 / U_jj^2 / 2`, by which the layer's squared output error grows.
+ */
+export function compensate(
+  problem: Problem,
+  quantizeColumn: QuantizeColumn,
+  onBlock?: (first: number) => void,
+): number {
+  const { rows, columns, work, factor } = problem;
+  const errors = new Float64Array(blockSize * rows);
+  let loss = 0;
+  for (let first = 0; first < columns; first += blockSize) {
+    const end = Math.min(columns, first + blockSize);
+    onBlock?.(first);
+    for (let j = first; j < end; j++) {
+      const values = work.subarray(j * rows, (j + 1) * rows);
+      const error = errors.subarray((j - first) * rows, (j - first + 1) * rows);
+      error.set(values);
+      quantizeColumn(values, j);
+      const pivot = factor[j * columns + j];
+      for (let row = 0; row < rows; row++) {
+        error[row] = (error[row] - values[row]) / pivot;
+        loss += error[row] * error[row] / 2;
+      }
+      for (let k = j + 1; k < end; k++) subtract(work, k * rows, error, factor[j * columns + k]);
+    }
+    // The rest of the weight sees the whole block at once: fewer passes over memory.
+    for (let k = end; k < columns; k++) {
+      for (let j = first; j < end; j++) {
+        subtract(
+          work,
+          k * rows,
+          errors.subarray((j - first) * rows, (j - first + 1) * rows),
+          factor[j * columns + k],
+        );
+      }
+    }
+  }
+  return loss;
+}
+
+function subtract(target: Float64Array, start: number, values: Float64Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) target[start + i] -= factor * values[i];
+}

@@ -1,0 +1,164 @@
+import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
+import vectors from "../fixtures/vectors.json" with { type: "json" };
+import { inverseFactor } from "./cholesky.ts";
+import { gptq, type GptqOptions, quantizeWithHessian } from "./gptq.ts";
+import type { Matrix } from "./method.ts";
+import { quantizeRows, rtn } from "./rtn.ts";
+import { SchemeError } from "./scheme_error.ts";
+
+function matrixOf(rows: number[][]): Matrix {
+  return { rows: rows.length, columns: rows[0].length, data: Float32Array.from(rows.flat()) };
+}
+
+/** A repeatable sequence of numbers in [-1, 1). */
+function noise(count: number, seed: number): Float32Array {
+  let state = seed;
+  return Float32Array.from(
+    { length: count },
+    () => (state = (state * 1664525 + 1013904223) >>> 0) / 2 ** 31 - 1,
+  );
+}
+
+/** `X^T X` of random inputs whose channels have very different sizes. */
+function randomHessian(columns: number, tokens: number, seed: number): Float64Array {
+  const x = noise(tokens * columns, seed).map((value, i) => value * (1 + (i % columns) % 7));
+  const hessian = new Float64Array(columns * columns);
+  for (let t = 0; t < tokens; t++) {
+    for (let j = 0; j < columns; j++) {
+      for (let k = 0; k < columns; k++) hessian[j * columns + k] += x[t * columns + j] * x[t * columns + k];
+    }
+  }
+  return hessian;
+}
+
+/** `trace((W - W^) H (W - W^)^T)`, the layer's squared output error. */
+function layerError(weight: Matrix, quantized: Float32Array, hessian: Float64Array): number {
+  const { rows, columns, data } = weight;
+  let error = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++) {
+      for (let k = 0; k < columns; k++) {
+        const a = data[row * columns + j] - quantized[row * columns + j];
+        const b = data[row * columns + k] - quantized[row * columns + k];
+        error += a * b * hessian[j * columns + k];
+      }
+    }
+  }
+  return error;
+}
+
+Deno.test("gptq agrees with the golden vectors", () => {
+  const { W, H, cases } = vectors.gptq;
+  for (const { args, Q, loss } of cases) {
+    const options: GptqOptions = {
+      bits: "bits" in args ? args.bits as number : 4,
+      groupSize: "group" in args ? args.group as number : -1,
+      actOrder: "actorder" in args,
+      staticGroups: "static" in args,
+      // A block of 2 columns makes the reference see groups of 4 as they are compensated up to there.
+      groupStatistics: "block" in args ? "current" : "block-start",
+    };
+    const { weight, loss: ours } = quantizeWithHessian(
+      matrixOf(W),
+      Float64Array.from(H.flat()),
+      gptq(options),
+    );
+    assertAlmostEquals(ours, loss, 1e-6 * loss, JSON.stringify(args));
+    for (const [i, value] of weight.dequantize().entries()) assertAlmostEquals(value, Q.flat()[i], 1e-6);
+  }
+});
+
+Deno.test("the factor U satisfies U^T U H = I", () => {
+  const n = 37;
+  const hessian = randomHessian(n, 80, 3);
+  const factor = inverseFactor(hessian, n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) {
+        for (let m = 0; m <= Math.min(i, k); m++) {
+          sum += factor[m * n + i] * factor[m * n + k] * hessian[k * n + j];
+        }
+      }
+      // Condition of H times float64 rounding: the channels' squared sizes differ by 49, n terms add up.
+      assertAlmostEquals(sum, i === j ? 1 : 0, 1e-9);
+    }
+  }
+});
+
+Deno.test("an identity Hessian gives round to nearest exactly", () => {
+  const weight = { rows: 5, columns: 64, data: noise(5 * 64, 1) };
+  const identity = new Float64Array(64 * 64);
+  for (let j = 0; j < 64; j++) identity[j * 65] = 1;
+  for (const groupSize of [-1, 16]) {
+    const ours = quantizeWithHessian(weight, identity, gptq({ bits: 3, groupSize, percdamp: 0 })).weight;
+    const nearest = quantizeRows(weight, rtn({ bits: 3, groupSize }));
+    assertEquals(ours.codes(), nearest.codes());
+    assertEquals(ours.scales, nearest.scales);
+  }
+});
+
+Deno.test("one column, and weights that are on the grid already, stay what rounding makes of them", () => {
+  const single = { rows: 4, columns: 1, data: noise(4, 2) };
+  const one = quantizeWithHessian(single, Float64Array.of(3), gptq({ bits: 4 })).weight;
+  assertEquals(one.dequantize(), quantizeRows(single, rtn({ bits: 4 })).dequantize());
+
+  const data = quantizeRows({ rows: 6, columns: 32, data: noise(6 * 32, 4) }, rtn({ bits: 4 })).dequantize();
+  const again = quantizeWithHessian(
+    { rows: 6, columns: 32, data },
+    randomHessian(32, 64, 5),
+    gptq({ bits: 4 }),
+  );
+  for (const [i, value] of again.weight.dequantize().entries()) assertAlmostEquals(value, data[i], 1e-6);
+});
+
+Deno.test("the layer's error is at most that of round to nearest", () => {
+  for (const columns of [32, 160]) {
+    const weight = { rows: 24, columns, data: noise(24 * columns, columns) };
+    const hessian = randomHessian(columns, 4 * columns, 7);
+    for (
+      const options of [{ bits: 2 }, { bits: 3, groupSize: 16 }, { bits: 4, actOrder: true }, {
+        bits: 3,
+        symmetric: true,
+      }]
+    ) {
+      const nearest = quantizeRows(
+        weight,
+        rtn({ bits: options.bits, groupSize: options.groupSize, symmetric: options.symmetric }),
+      );
+      const ours = quantizeWithHessian(weight, hessian, gptq(options)).weight;
+      assertLessOrEqual(
+        layerError(weight, ours.dequantize(), hessian),
+        layerError(weight, nearest.dequantize(), hessian),
+        JSON.stringify(options),
+      );
+    }
+  }
+});
+
+Deno.test("a dead column becomes zero and hurts nobody", () => {
+  const columns = 16;
+  const weight = { rows: 3, columns, data: noise(3 * columns, 8) };
+  const hessian = randomHessian(columns, 64, 9);
+  for (let k = 0; k < columns; k++) hessian[5 * columns + k] = hessian[k * columns + 5] = 0;
+  const values = quantizeWithHessian(weight, hessian, gptq({ bits: 4, actOrder: true })).weight.dequantize();
+  assert(values.every(Number.isFinite));
+  for (let row = 0; row < 3; row++) assertEquals(values[row * columns + 5], 0);
+});
+
+Deno.test("a Hessian that is not positive definite is refused", () => {
+  const weight = { rows: 2, columns: 4, data: noise(8, 1) };
+  const rankOne = Float64Array.from({ length: 16 }, () => 1);
+  const error = assertThrows(
+    () => quantizeWithHessian(weight, rankOne, gptq({ bits: 4, percdamp: 0 })),
+    SchemeError,
+    "percdamp",
+  );
+  assertEquals(error.code, "hessian");
+});
+
+Deno.test("options are checked", () => {
+  assertThrows(() => gptq({ bits: 9 }), SchemeError, "bits is 9: expected an integer from 2 to 8");
+  assertThrows(() => gptq({ bits: 4, percdamp: -1 }), SchemeError, "percdamp");
+  assertThrows(() => gptq({ bits: 4, actOrdr: true } as GptqOptions), SchemeError, 'no option "actOrdr"');
+});
