@@ -14,6 +14,7 @@ const size = 624;
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * const random = new PythonRandom(0);
  * assertEquals([random.randint(0, 999999), random.randint(0, 999999)], [885440, 403958]);
  * ```

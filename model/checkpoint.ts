@@ -21,11 +21,12 @@ export interface Checkpoint extends Weights {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const checkpoint = await openCheckpoint("fixtures/models/llama");
- * console.assert(checkpoint.config.modelType === "llama");
- * console.assert(checkpoint.shape("model.embed_tokens.weight").join() === "2048,256");
+ * assert(checkpoint.config.modelType === "llama");
+ * assert(checkpoint.shape("model.embed_tokens.weight").join() === "2048,256");
  * const row = await checkpoint.tensorRows("model.embed_tokens.weight", 7, 1);
- * console.assert(row.length === 256);
+ * assert(row.length === 256);
  * ```
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {

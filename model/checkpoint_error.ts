@@ -28,8 +28,9 @@ export type CheckpointErrorCode =
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const error = new CheckpointError("missing", "model.safetensors: no such file");
- * console.assert(error.code === "missing");
+ * assert(error.code === "missing");
  * ```
  */
 export class CheckpointError extends QuantbookError {

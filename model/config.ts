@@ -22,9 +22,10 @@ const maxBytes = 16_000_000;
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const config = new ModelConfig("inline", { model_type: "llama", hidden_size: 64 });
- * console.assert(config.integer("hidden_size") === 64);
- * console.assert(config.integer("num_key_value_heads", { fallback: 4 }) === 4);
+ * assert(config.integer("hidden_size") === 64);
+ * assert(config.integer("num_key_value_heads", { fallback: 4 }) === 4);
  * ```
  */
 export class ModelConfig {
@@ -131,8 +132,9 @@ export class ModelConfig {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const config = await readConfig("fixtures/models/llama");
- * console.assert(config.modelType === "llama" && config.integer("vocab_size") === 2048);
+ * assert(config.modelType === "llama" && config.integer("vocab_size") === 2048);
  * ```
  */
 export async function readConfig(path: string | URL): Promise<ModelConfig> {

@@ -74,7 +74,8 @@ export function isFloat(dtype: Dtype): boolean {
  *
  * @example
  * ```ts
- * console.assert(decodeF16(Uint16Array.of(0x3c00, 0x0001)).join() === "1,5.960464477539063e-8");
+ * import { assert } from "@std/assert";
+ * assert(decodeF16(Uint16Array.of(0x3c00, 0x0001)).join() === "1,5.960464477539063e-8");
  * ```
  */
 export function decodeF16(bits: Uint16Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
@@ -98,7 +99,8 @@ export function encodeF16(values: Float32Array): Uint16Array<ArrayBuffer> {
  *
  * @example
  * ```ts
- * console.assert(encodeBf16(Float32Array.of(1, -2))[0] === 0x3f80);
+ * import { assert } from "@std/assert";
+ * assert(encodeBf16(Float32Array.of(1, -2))[0] === 0x3f80);
  * ```
  */
 export function encodeBf16(values: Float32Array): Uint16Array<ArrayBuffer> {
@@ -168,7 +170,8 @@ export function toBytes(dtype: Dtype, data: TensorData): Uint8Array<ArrayBuffer>
  *
  * @example
  * ```ts
- * console.assert(toFloat32(Int8Array.of(-3, 7)).join() === "-3,7");
+ * import { assert } from "@std/assert";
+ * assert(toFloat32(Int8Array.of(-3, 7)).join() === "-3,7");
  * ```
  */
 export function toFloat32(data: TensorData): Float32Array<ArrayBuffer> {

@@ -33,11 +33,12 @@ export function decodeUtf8(bytes: Uint8Array): string {
  *
  * @example
  * ```ts
- * console.assert(JSON.stringify(parseJson('{"a":[1]}')) === '{"a":[1]}');
+ * import { assert } from "@std/assert";
+ * assert(JSON.stringify(parseJson('{"a":[1]}')) === '{"a":[1]}');
  * try {
  *   parseJson('{"a":1,"\\u0061":2}');
  * } catch (error) {
- *   console.assert(error instanceof SyntaxError && error.message.includes('duplicate key "a"'));
+ *   assert(error instanceof SyntaxError && error.message.includes('duplicate key "a"'));
  * }
  * ```
  */

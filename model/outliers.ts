@@ -36,8 +36,9 @@ const sites: readonly string[] = ["attention_input", "mlp_input", "key", "down_i
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const moves = await readOutliers("fixtures/models/llama-outlier/outliers.json");
- * console.assert(moves[0].site === "attention_input" && moves[0].factor === 16);
+ * assert(moves[0].site === "attention_input" && moves[0].factor === 16);
  * ```
  */
 export async function readOutliers(path: string): Promise<OutlierMove[]> {
@@ -98,12 +99,13 @@ interface Scaling {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { openCheckpoint } from "./checkpoint.ts";
  * const plain = await openCheckpoint("fixtures/models/llama");
  * const moves = await readOutliers("fixtures/models/llama-outlier/outliers.json");
  * const norm = "model.layers.0.input_layernorm.weight";
  * const [before, after] = [await plain.tensor(norm), await withOutliers(plain, moves).tensor(norm)];
- * console.assert(after[165] === 16 * before[165]);
+ * assert(after[165] === 16 * before[165]);
  * ```
  */
 export function withOutliers(checkpoint: Checkpoint, moves: readonly OutlierMove[]): Checkpoint {

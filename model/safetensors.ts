@@ -41,9 +41,10 @@ export interface SafetensorsFile {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const file = await openSafetensors("fixtures/models/llama/model.safetensors");
  * const { shape, data } = await file.read("model.norm.weight");
- * console.assert(shape[0] === 256 && data.length === 256);
+ * assert(shape[0] === 256 && data.length === 256);
  * ```
  */
 export async function openSafetensors(path: string | URL): Promise<SafetensorsFile> {
@@ -102,8 +103,9 @@ function rawTensor(
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const tokens = await readSafetensors("fixtures/expected/tokens.safetensors");
- * console.assert(tokens.get("test")?.shape.join() === "16,512");
+ * assert(tokens.get("test")?.shape.join() === "16,512");
  * ```
  */
 export async function readSafetensors(path: string | URL): Promise<Map<string, RawTensor>> {
@@ -167,9 +169,10 @@ export function encodeSafetensors(
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const path = await Deno.makeTempFile({ suffix: ".safetensors" });
  * await writeSafetensors(path, new Map([["w", { dtype: "F16", shape: [2], data: Float32Array.of(1, 2) }]]));
- * console.assert((await readSafetensors(path)).get("w")?.data[1] === 2);
+ * assert((await readSafetensors(path)).get("w")?.data[1] === 2);
  * await Deno.remove(path);
  * ```
  */

@@ -29,6 +29,7 @@ export interface Tokenizer {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * const tokenizer = await loadTokenizer("fixtures/models/llama");
  * const ids = tokenizer.encode("Fellow-Citizens of the Senate");
  * assertEquals(ids[0], tokenizer.bos);

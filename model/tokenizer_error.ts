@@ -7,6 +7,7 @@ import { QuantbookError } from "../kernels/error.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * assertEquals(new TokenizerError("missing", "tokenizer.json: no such file").code, "missing");
  * ```
  */

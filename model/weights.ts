@@ -39,9 +39,10 @@ export const indexFile = "model.safetensors.index.json";
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * const weights = await openWeights("fixtures/models/llama/model.safetensors");
  * const norm = await weights.tensor("model.norm.weight");
- * console.assert(norm.length === 256);
+ * assert(norm.length === 256);
  * ```
  */
 export async function openWeights(path: string): Promise<Weights> {
