@@ -7,6 +7,7 @@ import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../mo
  * field), `"duplicate"` (two cells with one id), `"table"` (unknown table).
  */
 export class ClaimError extends QuantbookError {
+  /** What went wrong, stable across releases. */
   declare readonly code: "missing" | "json" | "format" | "duplicate" | "table";
 }
 
@@ -19,11 +20,15 @@ export interface Claim {
   readonly id: string;
   /** The file it stands in, such as `"gptq"`. */
   readonly paper: string;
+  /** Id of the table. */
   readonly table: string;
+  /** Model as the table names it. */
   readonly model: string | null;
+  /** Method as the table names it. */
   readonly method: string | null;
   /** Such as `{ bits: 4, groupsize: 128 }`. */
   readonly settings: Readonly<Record<string, Setting>>;
+  /** Such as `"wikitext2"`. */
   readonly dataset: string | null;
   /** Such as `"perplexity"`, `"acc"`, `"latency"`. */
   readonly metric: string | null;
@@ -37,19 +42,27 @@ export interface Claim {
 
 /** A column of a published table. */
 export interface ClaimColumn {
+  /** Name of the column, unique in the table. */
   readonly key: string;
+  /** Such as `"perplexity"`. */
   readonly metric: string | null;
+  /** Such as `"wikitext2"`. */
   readonly dataset: string | null;
+  /** Such as `"ms"` or `"%"`. */
   readonly unit: string | null;
   /** Set when each column belongs to another model. */
   readonly model: string | null;
+  /** Null where it is no measure of quality. */
   readonly higherIsBetter: boolean | null;
 }
 
 /** A published table: what it is called and its cells, in the order of print. */
 export interface ClaimTable {
+  /** Unique, such as `"gptq_opt_ppl"`. */
   readonly id: string;
+  /** The file it stands in, such as `"gptq"`. */
   readonly paper: string;
+  /** As printed. */
   readonly title: string;
   /** Heading in the source. */
   readonly section: string;
@@ -57,7 +70,9 @@ export interface ClaimTable {
   readonly source: string;
   /** Remarks on the table: settings as stated, contradictions. */
   readonly notes: readonly string[];
+  /** In the order of print. */
   readonly columns: readonly ClaimColumn[];
+  /** Row by row. */
   readonly claims: readonly Claim[];
 }
 

@@ -1,14 +1,23 @@
 /** What the papers claim: all published cells, the tables as printed, and where they contradict themselves. */
-import { type Claim, ClaimError, type ClaimTable, loadClaimTables, type Setting } from "./claim_files.ts";
+import {
+  type Claim,
+  type ClaimColumn,
+  ClaimError,
+  type ClaimTable,
+  loadClaimTables,
+  type Setting,
+} from "./claim_files.ts";
 import { type Erratum, findErrata } from "./errata.ts";
 
-export { type Claim, ClaimError, type ClaimTable, type Erratum, type Setting };
+export { type Claim, type ClaimColumn, ClaimError, type ClaimTable, type Erratum, type Setting };
 
 /** One printed row: the cells of one method at one setting. */
 export interface PublishedRow {
   /** Null in tables whose columns are models. */
   readonly model: string | null;
+  /** As the table names it. */
   readonly method: string | null;
+  /** Such as `{ bits: 4 }`. */
   readonly settings: Readonly<Record<string, Setting>>;
   /** By column key; a cell that is blank in print is absent. */
   readonly cells: ReadonlyMap<string, Claim>;
@@ -16,6 +25,7 @@ export interface PublishedRow {
 
 /** A table as printed. */
 export interface PublishedTable extends Omit<ClaimTable, "claims"> {
+  /** In the order of print. */
   readonly rows: readonly PublishedRow[];
 }
 

@@ -5,10 +5,13 @@ import type { Claim } from "./claim_files.ts";
 export interface Erratum {
   /** `average` of accuracies, or `effectiveBits` per weight. */
   readonly kind: "average" | "effectiveBits";
+  /** Id of the table. */
   readonly table: string;
   /** Ids of the claims concerned: the average, or the cells of the row whose bits are misprinted. */
   readonly claims: readonly string[];
+  /** Of the row. */
   readonly method: string | null;
+  /** Of the row. */
   readonly settings: Claim["settings"];
   /** As printed. */
   readonly printed: number;

@@ -34,6 +34,7 @@ export type CheckpointErrorCode =
  * ```
  */
 export class CheckpointError extends QuantbookError {
+  /** What went wrong, stable across releases. */
   declare readonly code: CheckpointErrorCode;
 
   /** `code` is stable across releases; `message` names the file, the item, the value and what is accepted. */

@@ -34,6 +34,7 @@ export class ModelConfig {
   /** The JSON object as read. */
   readonly values: JsonObject;
 
+  /** Wraps values without checking them; {@linkcode readConfig} checks. */
   constructor(source: string, values: JsonObject) {
     this.source = source;
     this.values = values;

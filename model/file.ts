@@ -35,7 +35,9 @@ export async function fileSize(path: string | URL): Promise<number> {
 
 /** Bytes of a file: `length` from byte `offset` on. */
 export interface Range {
+  /** First byte. */
   readonly offset: number;
+  /** Number of bytes. */
   readonly length: number;
 }
 

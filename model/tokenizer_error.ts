@@ -12,5 +12,6 @@ import { QuantbookError } from "../kernels/error.ts";
  * ```
  */
 export class TokenizerError extends QuantbookError {
+  /** What went wrong, stable across releases. */
   declare readonly code: "missing" | "json" | "format" | "unsupported" | "text" | "token";
 }
