@@ -89,7 +89,7 @@ export const activations: Record<Activation, (x: number) => number> = {
  */
 export function erfc(x: number): number {
   if (x < 0) return 2 - erfc(-x);
-  if (!(x < 27)) return x * 0;
+  if (!(x < 27)) return x > 0 ? 0 : x;
   if (x < 2) {
     // erf(x) = 2/sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (1 * 3 * ... * (2n+1)): all terms positive.
     let term = x, sum = x;

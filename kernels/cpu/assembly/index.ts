@@ -1,0 +1,7 @@
+/** The entry of the WebAssembly module: every kernel is `(begin, end, scratch, ...arguments)` over units of work. */
+
+export { attention } from "./attention";
+export { packPanels } from "./pack";
+export { addGram, combine, packGram, product, vectorProduct } from "./product";
+export { columnAbsMax, pieceRanges, quantizeColumns, quantizePieces, quantizeRows } from "./quantize";
+export { accumulate, activate, layerNorm, logSoftmax, rmsNorm, rotary } from "./rows";

@@ -1,0 +1,214 @@
+/** Matrix products over packed panels. Work is divided over blocks of outputs only, never over a sum. */
+
+import { packPanel, packRows } from "./pack";
+import { depthBlock, strip, strip4, tile } from "./tile";
+
+/** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
+export function copyTile(
+  from: usize,
+  c: usize,
+  cStride: usize,
+  rows: usize,
+  columns: usize,
+  accumulate: bool,
+): void {
+  for (let row: usize = 0; row < rows; row++) {
+    for (let column: usize = 0; column < columns; column++) {
+      const at = c + row * cStride + (column << 2);
+      const value = load<f32>(from + (row << 5) + (column << 2));
+      store<f32>(at, accumulate ? load<f32>(at) + value : value);
+    }
+  }
+}
+
+/** `c[row][j] += bias[j]` for columns `[first, last)` of one row. */
+function addBias(row: usize, bias: usize, first: usize, last: usize): void {
+  let j = first;
+  for (; j + 4 <= last; j += 4) {
+    const at = row + (j << 2);
+    v128.store(at, f32x4.add(v128.load(at), v128.load(bias + (j << 2))));
+  }
+  for (; j < last; j++) {
+    const at = row + (j << 2);
+    store<f32>(at, load<f32>(at) + load<f32>(bias + (j << 2)));
+  }
+}
+
+/**
+ * Kernel: `c[m][n] = a b + bias` with `b` in panels `[k][8]`. Unit `u` is the block of `rowBlock` rows and
+ * `panelBlock` panels number `u`, panels fastest. Scratch: `rowBlock * 256 + 32` floats (`rowBlock` a multiple of 4).
+ */
+export function product(
+  begin: usize,
+  end: usize,
+  scratch: usize,
+  a: usize,
+  aStride: usize,
+  aContiguous: bool,
+  b: usize,
+  bias: usize,
+  c: usize,
+  m: usize,
+  n: usize,
+  k: usize,
+  rowBlock: usize,
+  panelBlock: usize,
+): void {
+  const panels = (n + 7) >> 3;
+  const blocks = (panels + panelBlock - 1) / panelBlock;
+  const edge = scratch;
+  const packed = scratch + 128;
+  const cStride = n << 2;
+  for (let unit = begin; unit < end; unit++) {
+    const row0 = unit / blocks * rowBlock, row1 = min(m, row0 + rowBlock);
+    const panel0 = unit % blocks * panelBlock, panel1 = min(panels, panel0 + panelBlock);
+    for (let k0: usize = 0; k0 < k; k0 += depthBlock) {
+      const depth = min(depthBlock, k - k0);
+      const corner = aContiguous ? a + row0 * aStride + (k0 << 2) : a + (row0 << 2) + k0 * aStride;
+      packRows(packed, corner, aStride, row1 - row0, depth, aContiguous);
+      for (let panel = panel0; panel < panel1; panel++) {
+        const weights = b + ((panel * k + k0) << 5);
+        const columns = min<usize>(8, n - (panel << 3));
+        for (let row = row0; row < row1; row += 4) {
+          const rows = packed + ((row - row0) * depth << 2);
+          const at = c + row * cStride + (panel << 5);
+          if (columns == 8 && row + 4 <= row1) {
+            tile(rows, weights, depth, at, cStride, k0 > 0);
+          } else {
+            tile(rows, weights, depth, edge, 32, false);
+            copyTile(edge, at, cStride, min<usize>(4, row1 - row), columns, k0 > 0);
+          }
+        }
+      }
+    }
+    if (bias) {
+      for (let row = row0; row < row1; row++) {
+        addBias(c + row * cStride, bias, panel0 << 3, min(n, panel1 << 3));
+      }
+    }
+  }
+}
+
+/**
+ * Kernel: the same product for a few rows (decoding): panels `[begin, end)` are read once, straight from memory, for
+ * all rows. Scratch: 8 floats.
+ */
+export function vectorProduct(
+  begin: usize,
+  end: usize,
+  scratch: usize,
+  a: usize,
+  b: usize,
+  bias: usize,
+  c: usize,
+  m: usize,
+  n: usize,
+  k: usize,
+): void {
+  const panelStride = k << 5;
+  const whole = n >> 3;
+  let panel = begin;
+  while (panel < end) {
+    const count: usize = panel + 4 <= min(end, whole) ? 4 : 1;
+    for (let k0: usize = 0; k0 < k; k0 += depthBlock) {
+      const depth = min(depthBlock, k - k0);
+      const weights = b + panel * panelStride + (k0 << 5);
+      for (let row: usize = 0; row < m; row++) {
+        const x = a + ((row * k + k0) << 2);
+        const at = c + ((row * n + (panel << 3)) << 2);
+        if (count == 4) {
+          strip4(x, weights, panelStride, depth, at, k0 > 0);
+        } else if (panel < whole) {
+          strip(x, weights, depth, at, k0 > 0);
+        } else {
+          strip(x, weights, depth, scratch, false);
+          copyTile(scratch, at, 0, 1, n - (panel << 3), k0 > 0);
+        }
+      }
+    }
+    if (bias) {
+      const last = min(n, (panel + count) << 3);
+      for (let row: usize = 0; row < m; row++) addBias(c + (row * n << 2), bias, panel << 3, last);
+    }
+    panel += count;
+  }
+}
+
+/** Kernel: `c = alpha * x + beta * c` for elements `[begin, end)`; with `beta` 0 `c` is not read. */
+export function combine(
+  begin: usize,
+  end: usize,
+  _scratch: usize,
+  x: usize,
+  c: usize,
+  alpha: f32,
+  beta: f32,
+): void {
+  for (let i = begin; i < end; i++) {
+    const at = c + (i << 2);
+    const value = alpha * load<f32>(x + (i << 2));
+    store<f32>(at, beta == 0 ? value : value + beta * load<f32>(at));
+  }
+}
+
+/**
+ * Kernel: the panels of `x^T x` for one block of `rows` rows: for eight columns once `[rows][8]` (right operand, in
+ * `right`) and twice `[rows][4]` (left operand, in `left`).
+ */
+export function packGram(
+  begin: usize,
+  end: usize,
+  _scratch: usize,
+  x: usize,
+  rows: usize,
+  columns: usize,
+  left: usize,
+  right: usize,
+): void {
+  for (let panel = begin; panel < end; panel++) {
+    const from = x + (panel << 5), at = panel * rows << 5;
+    const count = min<usize>(8, columns - (panel << 3));
+    packPanel(right + at, from, columns << 2, <i32> count, rows, false);
+    packRows(left + at, from, columns << 2, count, rows, false);
+  }
+}
+
+/**
+ * Kernel: adds `x^T x` of one packed block to the lower triangle of the float64 matrix `acc` `[columns][columns]`;
+ * unit `u` is rows `8u..8u+7`. Scratch: 32 floats.
+ */
+export function addGram(
+  begin: usize,
+  end: usize,
+  scratch: usize,
+  left: usize,
+  right: usize,
+  rows: usize,
+  columns: usize,
+  acc: usize,
+): void {
+  for (let unit = begin; unit < end; unit++) {
+    for (let panel: usize = 0; panel <= unit; panel++) {
+      for (let half: usize = 0; half < 2; half++) {
+        const row0 = (unit << 3) + (half << 2);
+        if (row0 >= columns) break;
+        tile(
+          left + (unit * rows << 5) + half * (rows << 4),
+          right + (panel * rows << 5),
+          rows,
+          scratch,
+          32,
+          false,
+        );
+        const rowEnd = min(columns, row0 + 4), columnEnd = min(columns, (panel + 1) << 3);
+        for (let row = row0; row < rowEnd; row++) {
+          for (let column = panel << 3; column < columnEnd; column++) {
+            const at = acc + ((row * columns + column) << 3);
+            const sum = load<f32>(scratch + ((row - row0) << 5) + ((column - (panel << 3)) << 2));
+            store<f64>(at, load<f64>(at) + <f64> sum);
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * The CPU device: SIMD kernels in WebAssembly (`assembly/`, compiled to `kernels.wasm`) and threads over one shared
+ * memory. Operations run when they are called; the same input gives the same bits on any number of threads.
+ */
+
+import * as check from "../check.ts";
+import type * as types from "../device.ts";
+import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
+import { DeviceError } from "../error.ts";
+import { environmentVariable } from "../environment.ts";
+import { runAttention } from "./attention.ts";
+import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
+import { checkThreads, Pool } from "./pool.ts";
+import { runFakeQuantize } from "./quantize.ts";
+import { CpuBuffer, CpuWeight, Memory, Piece } from "./storage.ts";
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** The kernels, compiled once per process. */
+function loadModule(): Promise<WebAssembly.Module> {
+  return compiled ??= fetch(new URL("./kernels.wasm", import.meta.url))
+    .then((response) => response.arrayBuffer())
+    .then((bytes) => WebAssembly.compile(bytes));
+}
+
+/**
+ * A {@linkcode Device} on this processor. Release it with `using` (or `[Symbol.dispose]()`), which stops its threads;
+ * a program that forgets to is not kept alive by them.
+ *
+ * @param options.threads Threads that compute, the caller's included: by default `QUANTBOOK_THREADS`, or as many as
+ * there are processors. One where the runtime has no workers.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { cpuDevice } from "./device.ts";
+ *
+ * using device = await cpuDevice({ threads: 1 });
+ * using x = device.upload(new Float32Array([1, -2, 3]));
+ * device.activate("relu", x);
+ * assertEquals(await device.read(x), new Float32Array([1, 0, 3]));
+ * ```
+ */
+export async function cpuDevice(options: { threads?: number } = {}): Promise<Device> {
+  const threads = options.threads === undefined
+    ? defaultThreads()
+    : checkThreads(options.threads, "cpuDevice: threads");
+  const memory = new Memory();
+  const pool = new Pool(await loadModule(), memory.heap, threads);
+  await pool.started();
+  return new CpuDevice(memory, pool);
+}
+
+function defaultThreads(): number {
+  const setting = environmentVariable("QUANTBOOK_THREADS");
+  return setting === undefined
+    ? navigator.hardwareConcurrency
+    : checkThreads(Number(setting), "QUANTBOOK_THREADS");
+}
+
+const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
+
+class CpuDevice implements Device {
+  readonly name = "cpu";
+  readonly #memory: Memory;
+  readonly #pool: Pool;
+
+  constructor(memory: Memory, pool: Pool) {
+    this.#memory = memory;
+    this.#pool = pool;
+  }
+
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
+  get description(): string {
+    return `WebAssembly SIMD128, ${this.threads} thread${this.threads === 1 ? "" : "s"}`;
+  }
+
+  get memory(): { readonly used: number; readonly peak: number } {
+    return { ...this.#memory.usage };
+  }
+
+  [Symbol.dispose](): void {
+    this.#pool[Symbol.dispose]();
+  }
+
+  /** The address of a buffer, which must be this device's and not released; 0 for none. */
+  #open(op: string, argument: string, piece: DeviceBuffer | DeviceWeight | null | undefined): number {
+    if (!piece) return 0;
+    if (piece instanceof Piece) return piece.open(this.#memory, op, argument);
+    throw new DeviceError("foreign", `${op}: ${argument} belongs to another device`);
+  }
+
+  // ---- memory -------------------------------------------------------------------------------------------
+
+  allocate(length: number): DeviceBuffer {
+    check.checkInteger("allocate", "length", length);
+    const buffer = new CpuBuffer(this.#memory, length);
+    const start = this.#open("allocate", "buffer", buffer) / 4;
+    this.#memory.heap.floats.fill(0, start, start + length);
+    return buffer;
+  }
+
+  upload(data: Float32Array): DeviceBuffer {
+    const buffer = new CpuBuffer(this.#memory, data.length);
+    this.#memory.heap.floats.set(data, this.#open("upload", "buffer", buffer) / 4);
+    return buffer;
+  }
+
+  write(buffer: DeviceBuffer, data: Float32Array, offset = 0): void {
+    check.checkRange("write", "buffer", buffer, offset, data.length);
+    const start = this.#open("write", "buffer", buffer) / 4 + offset;
+    this.#memory.heap.floats.set(data, start);
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async read(buffer: DeviceBuffer, offset = 0, length = buffer.length - offset): Promise<Float32Array> {
+    check.checkRange("read", "buffer", buffer, offset, length);
+    const start = this.#open("read", "buffer", buffer) / 4 + offset;
+    const copy = new Float32Array(length);
+    copy.set(this.#memory.heap.floats.subarray(start, start + length));
+    return copy;
+  }
+
+  copy(from: DeviceBuffer, fromOffset: number, to: DeviceBuffer, toOffset: number, length: number): void {
+    check.checkRange("copy", "from", from, fromOffset, length);
+    check.checkRange("copy", "to", to, toOffset, length);
+    const source = this.#open("copy", "from", from) / 4 + fromOffset;
+    const target = this.#open("copy", "to", to) / 4 + toOffset;
+    this.#memory.heap.floats.copyWithin(target, source, source + length);
+  }
+
+  // ---- linear algebra -----------------------------------------------------------------------------------
+
+  weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
+    check.checkWeight(data, outFeatures, inFeatures);
+    const weight = new CpuWeight(this.#memory, outFeatures, inFeatures);
+    const target = this.#open("weight", "weight", weight);
+    // A few megabytes at a time, so that packing does not need room for a second copy of the weight.
+    const step = Math.max(8, Math.floor(2 ** 20 / inFeatures / 8) * 8);
+    using stage = new CpuBuffer(this.#memory, Math.min(step, outFeatures) * inFeatures);
+    const address = this.#open("weight", "stage", stage);
+    for (let row = 0; row < outFeatures; row += step) {
+      const rows = Math.min(step, outFeatures - row);
+      this.#memory.heap.floats.set(data.subarray(row * inFeatures, (row + rows) * inFeatures), address / 4);
+      const source = { address, stride: inFeatures * 4, transposed: true };
+      runPack(this.#pool, target + row * inFeatures * 4, source, rows, inFeatures);
+    }
+    return weight;
+  }
+
+  linear(
+    x: DeviceBuffer,
+    weight: DeviceWeight,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+  ): void {
+    check.checkLinear(x, weight, bias, y, rows);
+    runProduct(this.#pool, {
+      a: { address: this.#open("linear", "x", x), stride: weight.inFeatures * 4, transposed: false },
+      panels: this.#open("linear", "weight", weight),
+      bias: this.#open("linear", "bias", bias),
+      c: this.#open("linear", "y", y),
+      m: rows,
+      n: weight.outFeatures,
+      k: weight.inFeatures,
+    });
+  }
+
+  gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: types.GemmShape): void {
+    check.checkGemm(a, b, c, shape);
+    const left = this.#open("gemm", "a", a), right = this.#open("gemm", "b", b);
+    runGemm(this.#pool, this.#memory, left, right, this.#open("gemm", "c", c), shape);
+  }
+
+  // ---- the decoder's operations -------------------------------------------------------------------------
+
+  rmsNorm(x: DeviceBuffer, weight: DeviceBuffer, y: DeviceBuffer, rows: number, eps: number): void {
+    check.checkNorm("rmsNorm", x, weight, null, y, rows);
+    this.#pool.run("rmsNorm", { units: rows, nanoseconds: rows * weight.length }, [
+      this.#open("rmsNorm", "x", x),
+      this.#open("rmsNorm", "weight", weight),
+      this.#open("rmsNorm", "y", y),
+      weight.length,
+      eps,
+    ]);
+  }
+
+  layerNorm(
+    x: DeviceBuffer,
+    weight: DeviceBuffer,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+    eps: number,
+  ): void {
+    check.checkNorm("layerNorm", x, weight, bias, y, rows);
+    this.#pool.run("layerNorm", { units: rows, nanoseconds: rows * weight.length * 2 }, [
+      this.#open("layerNorm", "x", x),
+      this.#open("layerNorm", "weight", weight),
+      this.#open("layerNorm", "bias", bias),
+      this.#open("layerNorm", "y", y),
+      weight.length,
+      eps,
+    ]);
+  }
+
+  rotary(x: DeviceBuffer, table: DeviceBuffer, shape: types.RotaryShape): void {
+    check.checkRotary(x, table, shape);
+    const { tokens, heads, headDim, rotaryDim, position, layout } = shape;
+    const angles = this.#open("rotary", "table", table) + position * rotaryDim * 4;
+    const address = this.#open("rotary", "x", x);
+    this.#pool.run(
+      "rotary",
+      { units: tokens, nanoseconds: tokens * heads * rotaryDim },
+      [address, angles, heads, headDim, rotaryDim, Number(layout === "interleaved")],
+    );
+  }
+
+  attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
+    this.#attend("attention", { q, k, v, y }, shape);
+  }
+
+  attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
+    this.#attend("attentionProbabilities", { q, k, p }, shape);
+  }
+
+  attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
+    this.#attend("attentionValues", { p, v, y }, { ...shape, slopes: undefined });
+  }
+
+  #attend(op: string, buffers: Parameters<typeof check.checkAttention>[1], shape: AttentionShape): void {
+    check.checkAttention(op, buffers, shape);
+    const { q, k, v, p, y } = buffers;
+    runAttention(this.#pool, {
+      q: this.#open(op, "q", q),
+      k: this.#open(op, "k", k),
+      v: this.#open(op, "v", v),
+      p: this.#open(op, "p", p),
+      y: this.#open(op, "y", y),
+      slopes: this.#open(op, "slopes", shape.slopes),
+    }, shape);
+  }
+
+  activate(kind: types.Activation, x: DeviceBuffer): void {
+    const load = { units: x.length, nanoseconds: x.length * 2 };
+    this.#pool.run("activate", load, [activations[kind], this.#open("activate", "x", x)]);
+  }
+
+  add(x: DeviceBuffer, y: DeviceBuffer): void {
+    this.#accumulate("add", x, y);
+  }
+
+  multiply(x: DeviceBuffer, y: DeviceBuffer): void {
+    this.#accumulate("multiply", x, y);
+  }
+
+  #accumulate(op: "add" | "multiply", x: DeviceBuffer, y: DeviceBuffer): void {
+    check.checkRepeat(op, x, y);
+    const load = { units: x.length, nanoseconds: x.length / 2 };
+    const addresses = [this.#open(op, "x", x), this.#open(op, "y", y)];
+    this.#pool.run("accumulate", load, [...addresses, y.length, Number(op === "multiply")]);
+  }
+
+  logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
+    check.checkLogSoftmax(x, y, rows, columns);
+    const addresses = [this.#open("logSoftmax", "x", x), this.#open("logSoftmax", "y", y)];
+    this.#pool.run("logSoftmax", { units: rows, nanoseconds: rows * columns * 2 }, [...addresses, columns]);
+  }
+
+  // ---- quantization -------------------------------------------------------------------------------------
+
+  fakeQuantize(
+    x: DeviceBuffer,
+    y: DeviceBuffer,
+    rule: types.UniformRule,
+    layout: types.QuantizeLayout,
+  ): void {
+    check.checkFakeQuantize(x, y, rule, layout);
+    const from = this.#open("fakeQuantize", "x", x), to = this.#open("fakeQuantize", "y", y);
+    runFakeQuantize(this.#pool, this.#memory, from, to, rule, layout);
+  }
+
+  columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
+    const columns = acc.length;
+    check.checkColumns("columnAbsMax", x, columns, rows);
+    const load = { units: Math.ceil(columns / 4), nanoseconds: rows * columns };
+    const addresses = [this.#open("columnAbsMax", "x", x), this.#open("columnAbsMax", "acc", acc)];
+    this.#pool.run("columnAbsMax", load, [...addresses, rows, columns]);
+  }
+
+  gram(columns: number): DeviceGram {
+    check.checkInteger("gram", "columns", columns, 1);
+    return new CpuGram(this.#memory, this.#pool, columns);
+  }
+}
+
+/** The lower triangle of `x^T x`, row-major in float64. */
+class CpuGram extends Piece implements DeviceGram {
+  readonly #memory: Memory;
+  readonly #pool: Pool;
+
+  constructor(memory: Memory, pool: Pool, readonly columns: number) {
+    super(memory, columns * columns * 8);
+    this.#memory = memory;
+    this.#pool = pool;
+    const start = this.open(memory, "gram", "accumulator") / 4;
+    memory.heap.floats.fill(0, start, start + columns * columns * 2);
+  }
+
+  add(x: DeviceBuffer, rows: number): void {
+    check.checkColumns("gram.add", x, this.columns, rows);
+    if (!(x instanceof CpuBuffer)) throw new DeviceError("foreign", "gram.add: x belongs to another device");
+    const from = x.open(this.#memory, "gram.add", "x");
+    runGram(
+      this.#pool,
+      this.#memory,
+      from,
+      this.open(this.#memory, "gram.add", "accumulator"),
+      rows,
+      this.columns,
+    );
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async read(): Promise<Float64Array> {
+    const start = this.open(this.#memory, "gram.read", "accumulator");
+    const lower = new Float64Array(this.#memory.heap.memory.buffer, start, this.columns * this.columns);
+    return mirror(lower, this.columns);
+  }
+}

@@ -1,0 +1,19 @@
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { defaultDevice, openDevice } from "./default.ts";
+import { DeviceError } from "./error.ts";
+
+Deno.test("defaultDevice: one device per process", async () => {
+  if (Deno.env.get("QUANTBOOK_DEVICE")) return;
+  const device = await defaultDevice();
+  assertEquals(device.name, "cpu");
+  assertStrictEquals(await defaultDevice(), device);
+});
+
+Deno.test("openDevice: what is not available or not known is an error that says what is", async () => {
+  await assertRejects(() => openDevice("native"), DeviceError, 'device "native" is not available');
+  await assertRejects(
+    () => openDevice("tpu"),
+    DeviceError,
+    'unknown device "tpu": expected cpu, gpu or native',
+  );
+});

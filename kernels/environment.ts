@@ -1,0 +1,7 @@
+/** Reads settings from the environment without ever asking for a permission. */
+
+/** The value of an environment variable; undefined when it is unset or empty, or when reading it is not permitted. */
+export function environmentVariable(variable: string): string | undefined {
+  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return undefined;
+  return Deno.env.get(variable) || undefined;
+}
