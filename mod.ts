@@ -36,6 +36,7 @@ export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
 export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
+export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export type { Method, Tagged } from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
@@ -52,5 +53,6 @@ export { type Divergence, divergence } from "./eval/divergence.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
 export { oracle, oracleWindows } from "./eval/oracle.ts";
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
+export { legacyScheme } from "./eval/reference_schemes.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
 export { errata, loadClaims, publishedTable } from "./eval/claims.ts";

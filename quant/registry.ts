@@ -1,6 +1,7 @@
 /** The methods of the suite. A new method adds one line here; its scheme types follow from it. */
 import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
 import { gptqMethod } from "./gptq.ts";
+import { kiviMethod } from "./kivi.ts";
 import { rtnMethod } from "./rtn.ts";
 import { SchemeError } from "./scheme_error.ts";
 import { smoothQuantMethod } from "./smoothquant.ts";
@@ -8,6 +9,7 @@ import { smoothQuantMethod } from "./smoothquant.ts";
 const builtIn = {
   rtn: rtnMethod,
   gptq: gptqMethod,
+  kivi: kiviMethod,
   smoothQuant: smoothQuantMethod,
 };
 

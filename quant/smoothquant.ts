@@ -134,9 +134,21 @@ function readers(model: Model, site: InputSite): LinearRole[] {
   return found;
 }
 
+/** Calibration scans by model and windows: a sweep over `alpha` needs one. */
+const scans = new Map<string, Promise<Map<string, Float32Array>>>();
+
+/** The scan of a model; `model.hash()` covers the calibration windows too. */
+async function scanOnce(model: Model, windows: readonly Int32Array[]): Promise<Map<string, Float32Array>> {
+  const key = await model.hash();
+  const scan = scans.get(key) ?? activationMaxima(model, windows);
+  scans.set(key, scan);
+  scan.catch(() => scans.delete(key));
+  return await scan;
+}
+
 const transform: ModelMethod<SmoothQuant> = {
   async apply(model, scheme, context) {
-    const maxima = await activationMaxima(model, context.calibration("smoothQuant"));
+    const maxima = await scanOnce(model, context.calibration("smoothQuant"));
     const linears = new Map<string, Parameter<Linear>>();
     const vectors = new Map<string, Parameter<DeviceBuffer>>();
     for (let layer = 0; layer < model.architecture.layers; layer++) {
