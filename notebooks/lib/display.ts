@@ -14,3 +14,4 @@ export { type PlotSpec } from "./display/svg.ts";
 export { type CellValue, type Column, DisplayError, table, type TableOptions } from "./display/table.ts";
 export { palette } from "./display/theme.ts";
 export { type Verdict, verdict } from "./display/verdict.ts";
+export { type Evidence, witness } from "./display/witness.ts";

@@ -26,7 +26,13 @@ export const PLOT_CONFIG = {
   background: INK.paper,
   font: "sans-serif",
   padding: 4,
-  view: { stroke: null, continuousWidth: 560, continuousHeight: 280 },
+  view: {
+    stroke: null,
+    continuousWidth: 620,
+    continuousHeight: 300,
+    discreteWidth: 620,
+    discreteHeight: { step: 34 },
+  },
   axis: {
     domainColor: INK.axis,
     gridColor: INK.grid,
@@ -55,6 +61,8 @@ export const PLOT_CONFIG = {
   legend: {
     labelColor: INK.label,
     labelFontSize: 12,
+    // Above the title of the y axis.
+    offset: 26,
     orient: "top",
     symbolSize: 70,
     titleColor: INK.text,
@@ -69,6 +77,7 @@ export const PLOT_CONFIG = {
     titleFontWeight: "normal",
   },
   title: { anchor: "start", color: INK.text, fontSize: 14, fontWeight: "bold", offset: 14 },
+  scale: { bandPaddingInner: 0.3 },
   text: { color: INK.label, fontSize: 12 },
   rule: { color: INK.axis },
   mark: { color: palette.blue },

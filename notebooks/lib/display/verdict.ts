@@ -11,6 +11,8 @@ export interface Verdict {
   readonly title: string;
   /** The evidence in a sentence, with its numbers. */
   readonly detail: string;
+  /** The published numbers that it is about, by id of the claim or of the whole table: "every number" links back. */
+  readonly claims?: readonly string[];
 }
 
 /**
@@ -25,12 +27,12 @@ export interface Verdict {
  * }));
  * ```
  */
-export function verdict({ status, title, detail }: Verdict): Display {
+export function verdict({ status, title, detail, claims = [] }: Verdict): Display {
   if (!isStatus(status)) {
     throw new DisplayError("status", `Unknown status ${Deno.inspect(status)} of "${title}"`);
   }
   const mark = STATUS_MARKS[status];
-  return makeDisplay({ kind: "verdict", status, title, detail }, () => ({
+  return makeDisplay({ kind: "verdict", status, title, detail, claims }, () => ({
     "text/html": `<div class="verdict"><strong>${mark} ${status}</strong> · ${escapeHtml(title)}<br>${
       escapeHtml(detail)
     }</div>`,

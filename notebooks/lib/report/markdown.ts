@@ -1,0 +1,118 @@
+/** Prose of notebooks to HTML: Markdown without raw HTML, mathematics as MathML, highlighted code, no images. */
+import hljs from "highlight.js/lib/core";
+import bash from "highlight.js/lib/languages/bash";
+import json from "highlight.js/lib/languages/json";
+import typescript from "highlight.js/lib/languages/typescript";
+import katex from "katex";
+import MarkdownIt from "markdown-it";
+import { escapeHtml } from "../html.ts";
+import { isSafeLink } from "./sanitize.ts";
+
+hljs.registerLanguage("typescript", typescript);
+hljs.registerLanguage("bash", bash);
+hljs.registerLanguage("json", json);
+hljs.registerAliases(["ts", "js"], { languageName: "typescript" });
+hljs.registerAliases(["sh"], { languageName: "bash" });
+
+/** Longer formulas and code blocks than these are shown as they are: no author writes them, and they may be slow. */
+const LONGEST_FORMULA = 4000;
+const LONGEST_HIGHLIGHT = 50_000;
+
+const TIGHT = 'stretchy="false" lspace="0em" rspace="0em"';
+
+/** A heading of a page, for its table of contents. */
+export interface Heading {
+  readonly id: string;
+  readonly level: number;
+  readonly text: string;
+}
+
+/** Code as HTML with `hljs-*` classes. */
+export function highlight(code: string, language: string): string {
+  if (code.length > LONGEST_HIGHLIGHT || !hljs.getLanguage(language)) return escapeHtml(code);
+  return hljs.highlight(code, { language, ignoreIllegals: true }).value;
+}
+
+/** TeX as MathML, which browsers set themselves; unreadable TeX is shown as written. */
+export function renderMath(tex: string, displayMode: boolean): string {
+  if (tex.length > LONGEST_FORMULA) return `<code>${escapeHtml(tex)}</code>`;
+  try {
+    const html = katex.renderToString(tex, { displayMode, output: "mathml", strict: "ignore", trust: false });
+    // Inline styles are not allowed on our pages; MathML's own attributes carry what matters. And KaTeX writes bars of
+    // absolute values as the relation "divides", around which browsers leave space.
+    return html.replaceAll(/ style="[^"]*"/g, "")
+      .replaceAll(
+        /<mo stretchy="false">([∣∥])<\/mo>/g,
+        (_, bar) => `<mo ${TIGHT}>${bar === "∣" ? "|" : "‖"}</mo>`,
+      );
+  } catch {
+    return `<code>${escapeHtml(tex)}</code>`;
+  }
+}
+
+/** Renders the Markdown of one page; headings get ids, unique within the page, and are collected. */
+export class PageMarkdown {
+  readonly headings: Heading[] = [];
+  readonly #markdown = new MarkdownIt({ html: false, linkify: false, typographer: true, highlight });
+  readonly #ids = new Set<string>();
+
+  constructor() {
+    const markdown = this.#markdown;
+    markdown.validateLink = isSafeLink;
+    markdown.inline.ruler.before("escape", "math", mathRule);
+    markdown.renderer.rules.math = (tokens, i) => {
+      const display = tokens[i].info === "$$";
+      const math = renderMath(tokens[i].content, display);
+      return display
+        ? `<span class="formula" tabindex="0" role="region" aria-label="Equation">${math}</span>`
+        : math;
+    };
+    // A picture would be a request, or data that nobody has looked at: its text is what remains.
+    markdown.renderer.rules.image = (tokens, i) => escapeHtml(tokens[i].content);
+    markdown.renderer.rules.table_open = () =>
+      '<div class="table-box" tabindex="0" role="region" aria-label="Table"><table>';
+    markdown.renderer.rules.table_close = () => "</table></div>";
+    markdown.renderer.rules.heading_open = (tokens, i) => {
+      const text = tokens[i + 1].children?.map((child) => child.content).join("") ?? "";
+      // The page's own title is its only heading of the first level.
+      const level = Math.max(2, Number(tokens[i].tag.slice(1)));
+      tokens[i + 2].tag = `h${level}`;
+      const id = this.#uniqueId(text);
+      this.headings.push({ id, level, text });
+      return `<h${level} id="${id}">`;
+    };
+  }
+
+  /** Renders a cell of prose. */
+  render(source: string): string {
+    return this.#markdown.render(source);
+  }
+
+  #uniqueId(text: string): string {
+    const slug = text.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "") || "section";
+    let id = slug;
+    for (let n = 2; this.#ids.has(id); n++) id = `${slug}-${n}`;
+    this.#ids.add(id);
+    return id;
+  }
+}
+
+type InlineRule = Parameters<InstanceType<typeof MarkdownIt>["inline"]["ruler"]["before"]>[2];
+
+/** `$...$` within a line and `$$...$$` displayed; a dollar beside white space or a digit after it is money. */
+const mathRule: InlineRule = (state, silent) => {
+  if (state.src[state.pos] !== "$") return false;
+  const fence = state.src[state.pos + 1] === "$" ? "$$" : "$";
+  const from = state.pos + fence.length;
+  const end = state.src.indexOf(fence, from);
+  if (end <= from) return false;
+  const content = state.src.slice(from, end);
+  if (fence === "$" && (/^\s|\s$/.test(content) || /\d/.test(state.src[end + 1] ?? ""))) return false;
+  if (!silent) {
+    const token = state.push("math", "math", 0);
+    token.content = content;
+    token.info = fence;
+  }
+  state.pos = end + fence.length;
+  return true;
+};

@@ -1,0 +1,144 @@
+/** "Methods": what each method quantizes and costs, and its equation next to the lines that implement it. */
+import { join } from "node:path";
+import { QuantbookError } from "../../../kernels/error.ts";
+import { attributes, escapeHtml } from "../html.ts";
+import { highlight, renderMath } from "./markdown.ts";
+import type { Page } from "./page.ts";
+
+/** A method's page entry names something that its source does not contain. */
+export class MethodError extends QuantbookError {}
+
+/** A method of the suite. */
+export interface Method {
+  readonly id: string;
+  readonly name: string;
+  /** Such as `"W4"` or `"K2 V2"`. */
+  readonly bits: string;
+  /** What is quantized, such as `"weights"`. */
+  readonly quantizes: string;
+  readonly calibration: boolean;
+  readonly gradient: boolean;
+  /** What it takes, in a phrase. */
+  readonly cost: string;
+  readonly paper: { readonly title: string; readonly link: string };
+  /** The name of its notebook, when there is one. */
+  readonly notebook?: string;
+  /** Its file, such as `"quant/gptq.ts"`. */
+  readonly source: string;
+  /** The central equation as TeX, and where it stands in the source. */
+  readonly equation?: {
+    readonly tex: string;
+    /** Its place in the paper, such as `"eq. 4"`. */
+    readonly label: string;
+    /** Text of the first line shown; must occur in the file. */
+    readonly anchor: string;
+    /** How many lines are shown. */
+    readonly lines: number;
+  };
+}
+
+/** A piece of source: its first line's number and its text. */
+export interface Excerpt {
+  readonly line: number;
+  readonly text: string;
+}
+
+/** The lines of a method's source that implement its equation; the report fails when they have moved away. */
+export async function readExcerpt(method: Method, root: string): Promise<Excerpt | null> {
+  if (!method.equation) return null;
+  const { anchor, lines: count } = method.equation;
+  const lines = (await Deno.readTextFile(join(root, method.source))).split("\n");
+  const at = lines.findIndex((line) => line.includes(anchor));
+  if (at < 0) throw new MethodError("anchor", `${method.source} does not contain ${JSON.stringify(anchor)}`);
+  const shown = lines.slice(at, at + count);
+  const indent = Math.min(
+    ...shown.filter((line) => line.trim() !== "").map((line) => line.length - line.trimStart().length),
+  );
+  return { line: at + 1, text: shown.map((line) => line.slice(indent)).join("\n").trimEnd() };
+}
+
+/** The methods at a glance, a table for the index and the methods page. */
+export function methodsTable(
+  methods: readonly Method[],
+  notebooks: ReadonlySet<string>,
+  sourceUrl: (path: string) => string | null,
+): string {
+  const yes = (value: boolean) => (value ? "yes" : "no");
+  const rows = methods.map((method) => {
+    const notebook = method.notebook !== undefined && notebooks.has(method.notebook)
+      ? link(`${method.notebook}.html`, "notebook")
+      : "–";
+    const url = sourceUrl(method.source);
+    const source = `<code>${escapeHtml(method.source)}</code>`;
+    const cells = [
+      escapeHtml(method.bits),
+      escapeHtml(method.quantizes),
+      yes(method.calibration),
+      yes(method.gradient),
+      escapeHtml(method.cost),
+      link(method.paper.link, method.paper.title),
+      notebook,
+      url ? `<a${attributes({ href: url })}>${source}</a>` : source,
+    ];
+    return `<tr><th scope="row">${link(`methods.html#${method.id}`, method.name)}</th>${
+      cells.map((cell) => `<td>${cell}</td>`).join("")
+    }</tr>`;
+  });
+  const head = [
+    "Method",
+    "Bits",
+    "Quantizes",
+    "Calibration",
+    "Gradient",
+    "Cost",
+    "Paper",
+    "Notebook",
+    "Source",
+  ];
+  return `<div class="table-box" tabindex="0" role="region" aria-label="The methods at a glance"><table><thead><tr>${
+    head.map((label) => `<th scope="col">${label}</th>`).join("")
+  }</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+}
+
+/** Renders the methods page. */
+export async function methodsPage(
+  methods: readonly Method[],
+  notebooks: ReadonlySet<string>,
+  root: string,
+  sourceUrl: (path: string, line?: number) => string | null,
+): Promise<Page> {
+  const sections = await Promise.all(methods.map(async (method) => {
+    const excerpt = await readExcerpt(method, root);
+    if (!method.equation || !excerpt) return "";
+    const url = sourceUrl(method.source, excerpt.line);
+    const place = `<code>${escapeHtml(`${method.source}:${excerpt.line}`)}</code>`;
+    return `<section class="method" id="${escapeHtml(method.id)}"><h2>${escapeHtml(method.name)}</h2>
+<div class="facing"><div class="equation"><p class="kicker">${link(method.paper.link, method.paper.title)}, ${
+      escapeHtml(method.equation.label)
+    }</p><div class="formula" tabindex="0" role="region" aria-label="Equation of ${
+      escapeHtml(method.name)
+    }">${renderMath(method.equation.tex, true)}</div></div>
+<div><p class="kicker">${
+      url ? `<a${attributes({ href: url })}>${place}</a>` : place
+    }</p><pre tabindex="0" role="region" ` +
+      `aria-label="Code of ${escapeHtml(method.name)}"><code>${
+        highlight(excerpt.text, "typescript")
+      }</code></pre></div></div></section>`;
+  }));
+  const body = `<header class="title"><h1>Methods</h1>
+<p class="question">For each method, the equation of its paper next to the lines that implement it.</p></header>
+${methodsTable(methods, notebooks, sourceUrl)}
+${sections.join("\n")}`;
+  return {
+    file: "methods.html",
+    title: "Methods · quantbook",
+    description:
+      "Post-training quantization methods: what they quantize, what they cost, and their equations as code.",
+    body,
+    kind: "data",
+  };
+}
+
+function link(href: string, text: string): string {
+  return `<a${attributes({ href })}>${escapeHtml(text)}</a>`;
+}

@@ -1,0 +1,75 @@
+/** The frame of every page: head, policy, navigation, footer. Pages are complete files that load nothing. */
+import { createHash } from "node:crypto";
+import { attributes, escapeHtml } from "../html.ts";
+import script from "./script.js" with { type: "text" };
+import { STYLE } from "./style.ts";
+
+/** The parts of a page. */
+export interface Page {
+  /** The file that it is written to, such as `gptq.html`. */
+  readonly file: string;
+  readonly title: string;
+  /** One sentence for search engines and link previews. */
+  readonly description: string;
+  readonly body: string;
+  /** The class of the body: `index`, `notebook` or `data`. */
+  readonly kind: "index" | "notebook" | "data";
+}
+
+/** The pages that the navigation names. */
+const NAVIGATION = [
+  ["index.html", "Notebooks"],
+  ["every-number.html", "Every number"],
+  ["errata.html", "Errata"],
+  ["methods.html", "Methods"],
+] as const;
+
+const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+// Hashes instead of 'unsafe-inline': only this very script and style sheet run, even if something slipped into a page.
+const POLICY =
+  `default-src 'none'; script-src ${source(script)}; style-src ${source(STYLE)}; img-src data:; ` +
+  `base-uri 'none'; form-action 'none'`;
+
+/** A mark in the tab, drawn from the logo: four levels of a quantizer. */
+const ICON = "data:image/svg+xml," + encodeURIComponent(
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M1 14h4v-4h3V6h4V2h3" fill="none" ` +
+    `stroke="#0072b2" stroke-width="2.4"/></svg>`,
+);
+
+/** The HTML file of a page. `footer` states the build, the same on every page. */
+export function renderPage({ file, title, description, body, kind }: Page, footer: string): string {
+  const links = NAVIGATION.map(([href, label]) =>
+    `<a${attributes({ href, "aria-current": href === file ? "page" : undefined })}>${label}</a>`
+  );
+  const head = [
+    `<meta charset="utf-8">`,
+    `<meta http-equiv="Content-Security-Policy" content="${escapeHtml(POLICY)}">`,
+    `<meta name="viewport" content="width=device-width, initial-scale=1">`,
+    `<meta name="description" content="${escapeHtml(description)}">`,
+    `<meta name="color-scheme" content="light dark">`,
+    `<title>${escapeHtml(title)}</title>`,
+    `<link rel="icon" href="${escapeHtml(ICON)}">`,
+    `<style>${STYLE}</style>`,
+    `<script>${script}</script>`,
+  ];
+  return `<!doctype html>
+<html lang="en">
+<head>
+${head.join("\n")}
+</head>
+<body class="${kind}">
+<a class="skip" href="#main">Skip to the content</a>
+<header class="site"><a class="brand" href="index.html">${LOGO}quantbook</a>
+<nav aria-label="Pages">${links.join("")}</nav></header>
+<main id="main">
+${body}
+</main>
+<footer class="site">${footer}</footer>
+</body>
+</html>
+`;
+}
+
+const LOGO =
+  `<svg class="logo" viewBox="0 0 16 16" width="18" height="18" aria-hidden="true" focusable="false">` +
+  `<path d="M1 14h4v-4h3V6h4V2h3" fill="none" stroke="currentColor" stroke-width="2"/></svg>`;

@@ -1,0 +1,78 @@
+/** Writes the whole site: the pages of all notebooks and the pages that are made of data. */
+import { join } from "node:path";
+import { escapeHtml } from "../html.ts";
+import { objectAt } from "../json.ts";
+import { type ClaimRow, claimsPage } from "./claims_page.ts";
+import { errataPage, type Erratum } from "./errata_page.ts";
+import { indexPage } from "./index_page.ts";
+import { type Method, methodsPage } from "./methods_page.ts";
+import { type Executed, notebookPage } from "./notebook_page.ts";
+import { type Page, renderPage } from "./page.ts";
+
+/** Everything that the site is made of. */
+export interface Site {
+  readonly notebooks: readonly Executed[];
+  readonly claims: readonly ClaimRow[];
+  readonly errata: readonly Erratum[];
+  readonly methods: readonly Method[];
+  readonly build: Build;
+}
+
+/** What was built, when and where. */
+export interface Build {
+  /** `YYYY-MM-DD`. */
+  readonly date: string;
+  readonly commit: string | null;
+  /** The address of a file of the repository, `null` when the repository has no public address. */
+  readonly sourceUrl: (path: string, line?: number) => string | null;
+  /** The root of the repository, from which excerpts of methods are read. */
+  readonly root: string;
+}
+
+/** Renders all pages as file name -> HTML. */
+export async function renderSite(
+  { notebooks, claims, errata, methods, build }: Site,
+): Promise<Map<string, string>> {
+  const ordered = notebooks.toSorted((a, b) => a.about.order - b.about.order || (a.name < b.name ? -1 : 1));
+  const names = new Set(ordered.map((notebook) => notebook.name));
+  const run = { date: build.date, device: deviceOf(ordered) };
+  const pages: Page[] = [
+    await indexPage(ordered, claims, errata, methods, run, build.sourceUrl),
+    ...await Promise.all(ordered.map((notebook) => notebookPage(notebook, build.sourceUrl))),
+    claimsPage(claims),
+    errataPage(errata),
+    await methodsPage(methods, names, build.root, build.sourceUrl),
+  ];
+  const footer = footerOf(build);
+  return new Map(pages.map((page) => [page.file, renderPage(page, footer)]));
+}
+
+/** Replaces the contents of a folder by the pages. */
+export async function writeSite(pages: ReadonlyMap<string, string>, folder: string): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.mkdir(folder, { recursive: true });
+  for (const [file, html] of pages) await Deno.writeTextFile(join(folder, file), html);
+}
+
+function footerOf({ commit, date, sourceUrl }: Build): string {
+  const url = sourceUrl("README.md");
+  const short = commit?.slice(0, 10);
+  const built = short
+    ? `Built on ${escapeHtml(date)} from commit <code>${escapeHtml(short)}</code>.`
+    : `Built on ${escapeHtml(date)}.`;
+  const source = url ? ` <a href="${escapeHtml(url)}">Source</a>.` : "";
+  return `<p>${built} Every page is one file that loads nothing.${source}</p>`;
+}
+
+/** The device that the notebooks name in their provenance. */
+function deviceOf(notebooks: readonly Executed[]): string {
+  const devices = notebooks.flatMap(({ notebook }) =>
+    notebook.cells.flatMap((cell) => (cell.cell_type === "code" ? cell.outputs : [])).flatMap((output) => {
+      const facts = "metadata" in output ? objectAt(objectAt(output.metadata, "quantbook"), "facts") : {};
+      return typeof facts.device === "string" ? [facts.device] : [];
+    })
+  );
+  return [...new Set(devices)].join(", ") || `${Deno.build.os} ${Deno.build.arch}`;
+}
