@@ -1,0 +1,82 @@
+/** Tests of quantization on every device: the same bits as the reference, whatever the values. */
+
+import { type Case, Random, testCases } from "./device_suite.ts";
+import type { QuantizeLayout, UniformRule } from "./device.ts";
+
+const random = new Random(3);
+
+const layouts: QuantizeLayout[] = [
+  { rows: 1, columns: 1, axis: "tensor" },
+  { rows: 3, columns: 7, axis: "tensor" },
+  { rows: 201, columns: 333, axis: "tensor" },
+  { rows: 1, columns: 1, axis: "row" },
+  { rows: 97, columns: 131, axis: "row" },
+  { rows: 5, columns: 96, axis: "row", groupSize: 32 },
+  { rows: 301, columns: 102, axis: "row", groupSize: 3 },
+  { rows: 7, columns: 5, axis: "row", groupSize: 1 },
+  { rows: 1, columns: 3, axis: "column" },
+  { rows: 130, columns: 203, axis: "column" },
+];
+
+const rules: UniformRule[] = (["asymmetric", "symmetric", "offsetBinary"] as const).flatMap((mode) =>
+  [true, false].flatMap((zeroInRange) =>
+    (mode === "asymmetric" ? [1, 2, 4, 8, 16] : [2, 3, 8]).map((bits) => ({ bits, mode, zeroInRange }))
+  )
+);
+
+/** Values of one kind for a whole matrix. */
+const fills: Record<string, (n: number, columns: number) => Float32Array> = {
+  normal: (n) => random.normal(n),
+  positive: (n) => random.normal(n).map((x) => Math.abs(x) + 1),
+  negative: (n) => random.normal(n).map((x) => -Math.abs(x) - 1),
+  constant: (n) => new Float32Array(n).fill(-2.5),
+  zeros: (n) => new Float32Array(n).map((_, i) => i % 2 ? -0 : 0),
+  // Many values half-way between two codes, where rounding decides.
+  ties: (n) => random.normal(n, 8).map((x) => Math.round(x * 2) / 2),
+  subnormal: (n) => random.normal(n, 2 ** -146),
+  huge: (n) => random.normal(n, 1e38),
+  "not finite": (n, columns) => {
+    const x = random.normal(n);
+    x[0] = NaN;
+    if (n > columns) x[columns] = Infinity;
+    return x;
+  },
+};
+
+for (const [fill, values] of Object.entries(fills)) {
+  testCases(
+    `fakeQuantize of ${fill} values`,
+    layouts.flatMap((layout) => {
+      const x = values(layout.rows * layout.columns, layout.columns);
+      return rules.map((rule): Case => ({
+        name: `fakeQuantize ${fill} ${JSON.stringify(rule)} ${JSON.stringify(layout)}`,
+        bound: "exact",
+        async run(device) {
+          using input = device.upload(x), output = device.allocate(x.length);
+          device.fakeQuantize(input, output, rule, layout);
+          device.fakeQuantize(input, input, rule, layout);
+          device.add(output, input);
+          return await device.read(output);
+        },
+      }));
+    }),
+  );
+}
+
+testCases(
+  "columnAbsMax",
+  [[1, 1], [5, 3], [257, 131], [64, 1024]].map(([rows, columns]): Case => {
+    const first = random.normal(rows * columns), second = random.normal(rows * columns, 0.8);
+    if (columns > 3) first.set([NaN, -Infinity], 1);
+    return {
+      name: `columnAbsMax ${rows} x ${columns}, twice`,
+      bound: "exact",
+      async run(device) {
+        using a = device.upload(first), b = device.upload(second), acc = device.allocate(columns);
+        device.columnAbsMax(a, acc, rows);
+        device.columnAbsMax(b, acc, rows);
+        return await device.read(acc);
+      },
+    };
+  }),
+);
