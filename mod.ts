@@ -47,12 +47,25 @@ export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
 export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
 
-export { corpus } from "./eval/corpus.ts";
+export {
+  type Claim,
+  type ClaimColumn,
+  ClaimError,
+  type ClaimTable,
+  errata,
+  type Erratum,
+  loadClaims,
+  type PublishedRow,
+  type PublishedTable,
+  publishedTable,
+  type Setting,
+} from "./eval/claims.ts";
+export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
 export { type Divergence, divergence } from "./eval/divergence.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
-export { oracle, oracleWindows } from "./eval/oracle.ts";
+export { oracle, OracleError, type OracleResult, oracleWindows } from "./eval/oracle.ts";
+export { type PairedDifference, pairedDifference, trend, type TrendOutcome } from "./eval/paired.ts";
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
-export { errata, loadClaims, publishedTable } from "./eval/claims.ts";
