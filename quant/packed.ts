@@ -42,7 +42,7 @@ export function unpackBits(packed: Uint8Array, bits: number, count: number): Uin
 export interface UniformParts {
   readonly shape: readonly [out: number, inputs: number];
   readonly bits: number;
-  /** Consecutive columns of a row that share a scale; it divides the number of columns. */
+  /** Consecutive columns of a row that share a scale, a divisor of the columns; or all weights (`out * in`). */
   readonly groupSize: number;
   /** Codes `[out, in]` from 0 to `2^bits - 1`. */
   readonly codes: Uint8Array;
@@ -66,7 +66,7 @@ export class UniformWeight implements PackedWeight {
 
   constructor(parts: UniformParts) {
     const [rows, columns] = parts.shape;
-    if (columns % parts.groupSize !== 0) {
+    if (columns % parts.groupSize !== 0 && parts.groupSize !== rows * columns) {
       throw new SchemeError(
         "shape",
         `groupSize ${parts.groupSize} does not divide ${columns} input features`,

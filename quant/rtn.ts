@@ -107,12 +107,11 @@ export function ruleOf({ bits, symmetric, codes, zeroInRange }: Rtn): UniformRul
 export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
   const { rows, columns, data } = weight;
   const rule = ruleOf(scheme);
-  const groupSize = scheme.granularity === "group" ? scheme.groupSize ?? columns : columns;
-  if (columns % groupSize !== 0) {
+  const groupSize = scheme.granularity === "tensor" ? data.length : scheme.groupSize ?? columns;
+  if (columns % groupSize !== 0 && groupSize !== data.length) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
   const fit = scheme.search === "mse" ? fitLeastError : fitRange;
-  const whole = scheme.granularity === "tensor" ? fit(data, 0, data.length, rule) : null;
   const groups = data.length / groupSize;
   const scales = new Float32Array(groups),
     zeros = new Uint8Array(groups),
@@ -121,7 +120,7 @@ export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
   const offset = rule.mode === "symmetric" ? 2 ** (rule.bits - 1) : 0;
   for (let group = 0; group < groups; group++) {
     const start = group * groupSize;
-    const quantizer = whole ?? fit(data, start, groupSize, rule);
+    const quantizer = fit(data, start, groupSize, rule);
     scales[group] = quantizer.scale;
     zeros[group] = quantizer.zero + offset;
     for (let i = start; i < start + groupSize; i++) codes[i] = encode(data[i], quantizer) + offset;

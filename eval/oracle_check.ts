@@ -1,0 +1,52 @@
+/**
+ * How tests compare a method with its original code: perplexity on the oracle's 16 test windows, configuration by
+ * configuration. `deno task test` runs a few of them; with `QUANTBOOK_ORACLE=all` (`deno task test:oracle`) all.
+ */
+import { assert, assertLessOrEqual } from "@std/assert";
+import { loadModel } from "../model/load.ts";
+import { quantize } from "../quant/quantize.ts";
+import type { Scheme } from "../quant/scheme.ts";
+import { oracle, oracleWindows } from "./oracle.ts";
+import { perplexity } from "./perplexity.ts";
+
+/** What {@linkcode checkAgainstOracle} compares. */
+export interface OracleCheck {
+  /** Largest relative difference of perplexity. */
+  readonly tolerance: number;
+  /** Ids that the quick suite runs; the others only run with `QUANTBOOK_ORACLE=all`. */
+  readonly quick: readonly string[];
+  /** Ids for which another bound holds, with the reason beside them in the test. */
+  readonly bounds?: Readonly<Record<string, number>>;
+}
+
+/** Compares every scheme that the oracle has a perplexity for, one test step each. */
+export async function checkAgainstOracle(
+  t: Deno.TestContext,
+  model: string,
+  schemes: ReadonlyMap<string, Scheme>,
+  { tolerance, quick, bounds = {} }: OracleCheck,
+): Promise<void> {
+  const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
+  const calibration = await oracleWindows("calib");
+  const windows = await oracleWindows("test");
+  using float = await loadModel(`fixture:${model}`);
+  let compared = 0;
+  for (const [id, scheme] of schemes) {
+    if (!all && !quick.includes(id)) continue;
+    const expected = await oracle(model, id).catch(() => null);
+    const reference = expected?.ppl;
+    if (typeof reference !== "number" || !Number.isFinite(reference)) continue;
+    compared++;
+    await t.step(id, async () => {
+      using quantized = await quantize(float, scheme, { calibration });
+      const { value } = await perplexity(quantized, windows);
+      const difference = Math.abs(value / reference - 1);
+      assertLessOrEqual(
+        difference,
+        bounds[id] ?? tolerance,
+        `${model} ${id}: ${value}, original ${reference}, relative difference ${difference}`,
+      );
+    });
+  }
+  assert(compared > 0, `the oracle of ${model} has none of ${[...schemes.keys()].join(", ")}`);
+}
