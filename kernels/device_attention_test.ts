@@ -23,6 +23,8 @@ class Sample {
   readonly v: Float32Array;
   readonly slopes: Float32Array | null;
   readonly #p: Float64Array;
+  /** Row errors, computed once per row and accuracy. */
+  readonly #errors = new Map<Accuracy, Float64Array>();
 
   constructor(readonly shape: AttentionShape, sloped: boolean) {
     const { tokens, kvTokens, heads, kvHeads, headDim } = shape;
@@ -45,7 +47,14 @@ class Sample {
    * a product); of the bias (two roundings of it); and of the additions. Subtracting the maximum doubles it and rounds
    * once more; exp adds its own error; the sum and the division do all of that again, and round.
    */
-  rowError(head: number, token: number, { exp, rowSum }: Accuracy): number {
+  #rowError(head: number, token: number, accuracy: Accuracy): number {
+    const { heads, tokens } = this.shape;
+    const errors = this.#errors.get(accuracy) ?? new Float64Array(heads * tokens);
+    this.#errors.set(accuracy, errors);
+    return errors[head * tokens + token] ||= this.#computeRowError(head, token, accuracy);
+  }
+
+  #computeRowError(head: number, token: number, { exp, rowSum }: Accuracy): number {
     const { tokens, kvTokens, heads, kvHeads, headDim, scale, softcap } = this.shape;
     const kvHead = Math.floor(head * kvHeads / heads);
     const [first, end] = visibleKeys(token, this.shape);
@@ -74,7 +83,7 @@ class Sample {
   probabilityBound(i: number, expected: number, accuracy: Accuracy): number {
     const { tokens, kvTokens } = this.shape;
     const row = Math.floor(i / kvTokens);
-    return expected * (this.rowError(Math.floor(row / tokens), row % tokens, accuracy) + u) + tiny;
+    return expected * (this.#rowError(Math.floor(row / tokens), row % tokens, accuracy) + u) + tiny;
   }
 
   /** Bound of an output: probabilities with their error, and a dot product over the visible keys. */
@@ -88,7 +97,7 @@ class Sample {
       const p = this.#p[(head * tokens + token) * kvTokens + j];
       size += p * Math.abs(this.v[(j * kvHeads + kvHead) * headDim + d]);
     }
-    const error = materialised ? 2 * u : this.rowError(head, token, accuracy) + u;
+    const error = materialised ? 2 * u : this.#rowError(head, token, accuracy) + u;
     return size * (error + gamma(end - first + 1)) + u * Math.abs(expected) + tiny * (end - first);
   }
 
@@ -171,7 +180,7 @@ testCases("attention with values that are not finite", poisoned);
 
 for (const tested of testedDevices) {
   Deno.test(`attention: a query has the same bits in prefill and in decoding (${tested.name})`, async () => {
-    using device = await tested.open();
+    const device = await tested.open();
     for (const sample of samples) {
       const { tokens, kvTokens, heads, headDim } = sample.shape;
       const size = heads * headDim;

@@ -11,7 +11,7 @@ const devices = [{ name: "reference", open: () => Promise.resolve(referenceDevic
 function onEveryDevice(name: string, run: (device: Device) => Promise<void> | void): void {
   for (const { name: deviceName, open } of devices) {
     Deno.test(`${name} (${deviceName})`, async () => {
-      using device = await open();
+      const device = await open();
       await run(device);
     });
   }
@@ -37,7 +37,7 @@ onEveryDevice("memory: allocate, upload, write, copy, read", async (device) => {
 onEveryDevice(
   "memory: recycled memory is zero, a copy read before stays, use and peak are counted",
   async (device) => {
-    const before = device.memory.used;
+    const { used: before, peak } = device.memory;
     const first = device.upload(new Float32Array(1000).fill(1));
     const copy = await device.read(first);
     assertEquals(device.memory.used - before, 4000);
@@ -47,7 +47,7 @@ onEveryDevice(
     using second = device.allocate(1000);
     assertEquals(await device.read(second), new Float32Array(1000));
     assertEquals(copy, new Float32Array(1000).fill(1));
-    assertEquals(device.memory.peak, before + 4000);
+    assertEquals(device.memory.peak, Math.max(peak, before + 4000));
   },
 );
 

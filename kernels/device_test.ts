@@ -57,7 +57,7 @@ testCases("linear", [
 
 for (const tested of testedDevices) {
   Deno.test(`linear: a row has the same bits alone and among others (${tested.name})`, async () => {
-    using device = await tested.open();
+    const device = await tested.open();
     const rows = 61, out = 77, inner = 600;
     const x = random.normal(rows * inner);
     using input = device.upload(x), weight = device.weight(random.normal(out * inner), out, inner);
