@@ -157,6 +157,8 @@ const samples = [
     { ...plain, tokens: 9, kvTokens: 9, heads: 60, kvHeads: 1, headDim: 7, softcap: 5, window: 1 },
     true,
   ),
+  // One dimension: scores without a sum, so that the bound is tight enough to hold the soft cap to account.
+  new Sample({ ...plain, tokens: 1, kvTokens: 700, headDim: 1, scale: 1, softcap: 1.5 }, false),
 ];
 
 testCases("attention", samples.flatMap((sample) => sample.cases()));
