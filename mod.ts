@@ -64,7 +64,14 @@ export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./ev
 export { CorpusError } from "./eval/corpus_error.ts";
 export { type Divergence, divergence } from "./eval/divergence.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
-export { oracle, OracleError, type OracleResult, oracleWindows } from "./eval/oracle.ts";
+export {
+  compareWithOracle,
+  oracle,
+  type OracleAgreement,
+  OracleError,
+  type OracleResult,
+  oracleWindows,
+} from "./eval/oracle.ts";
 export { type PairedDifference, pairedDifference, trend, type TrendOutcome } from "./eval/paired.ts";
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";

@@ -1,6 +1,8 @@
 /** Values that the methods' original code gave on the fixture models: the expected values of tests and notebooks. */
 import { QuantbookError } from "../kernels/error.ts";
 import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
+import type { Perplexity } from "./perplexity.ts";
+import { meanOf } from "./score.ts";
 
 /** An oracle value is missing: `"model"` or `"id"`. */
 export class OracleError extends QuantbookError {}
@@ -51,6 +53,45 @@ export async function oracle(model: string, id: string): Promise<OracleResult> {
   const found = (await oracleResults(model)).get(id);
   if (found === undefined) throw new OracleError("id", `the oracle of ${model} has no result ${id}`);
   return found;
+}
+
+/** How a measured perplexity compares with the original code's on the same windows. */
+export interface OracleAgreement {
+  /** `measured / original - 1`. */
+  readonly relative: number;
+  /** Mean over windows of the difference in negative log-likelihood, in standard errors of that mean. */
+  readonly standardErrors: number;
+  /** Whether the two agree within the tolerance; see {@linkcode compareWithOracle}. */
+  readonly agrees: boolean;
+}
+
+/**
+ * Compares with the original code. Two implementations add floats in different orders. Where activations are rounded
+ * on the fly, a sum that lands beside a rounding boundary flips a code, and everything computed from it flips more:
+ * each window then carries an independent error of some 1e-3 nats (measured; the original differs from itself by as
+ * much when its thread count changes). Perplexities agree when they are within `tolerance`, or within twice of it
+ * if the windows' differences are no more than this noise: their mean within 3 of its standard errors.
+ */
+export function compareWithOracle(
+  measured: Perplexity,
+  { ppl, windowNll }: OracleResult,
+  tolerance: number,
+): OracleAgreement {
+  if (ppl === null || windowNll === null || windowNll.length !== measured.windowNll.length) {
+    throw new OracleError(
+      "id",
+      `the oracle result has no perplexity of ${measured.windowNll.length} windows`,
+    );
+  }
+  const relative = measured.value / ppl - 1;
+  const { mean, standardError } = meanOf(windowNll.map((nll, i) => measured.windowNll[i] - nll));
+  const standardErrors = mean === 0 ? 0 : mean / standardError;
+  const size = Math.abs(relative);
+  return {
+    relative,
+    standardErrors,
+    agrees: size <= tolerance || (size <= 2 * tolerance && Math.abs(standardErrors) <= 3),
+  };
 }
 
 /** Tensors that the original code gave: codes, scales, Hessians. */
