@@ -46,6 +46,12 @@ export { type Granularity, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
 export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
+export {
+  type TokenwiseZeroQuant,
+  type ZeroQuant,
+  zeroQuant,
+  type ZeroQuantOptions,
+} from "./quant/zeroquant.ts";
 
 export {
   type Claim,

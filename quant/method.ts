@@ -85,8 +85,8 @@ export interface ModelMethod<S extends Tagged> {
 /** A method and the parts of a scheme that it can fill. */
 export interface Method {
   readonly name: string;
-  /** Rebuilds a scheme from JSON, with all checks. */
-  parse(options: Record<string, unknown>): Tagged;
+  /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */
+  parse(options: Record<string, unknown>, part: Exclude<keyof Method, "name" | "parse">): Tagged;
   readonly weights?: WeightMethod<never>;
   /** Activations and attention operands. */
   readonly operand?: OperandMethod<never>;

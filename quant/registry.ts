@@ -5,12 +5,14 @@ import { kiviMethod } from "./kivi.ts";
 import { rtnMethod } from "./rtn.ts";
 import { SchemeError } from "./scheme_error.ts";
 import { smoothQuantMethod } from "./smoothquant.ts";
+import { zeroQuantMethod } from "./zeroquant.ts";
 
 const builtIn = {
   rtn: rtnMethod,
   gptq: gptqMethod,
   kivi: kiviMethod,
   smoothQuant: smoothQuantMethod,
+  zeroQuant: zeroQuantMethod,
 };
 
 type BuiltIn = typeof builtIn[keyof typeof builtIn];

@@ -39,7 +39,7 @@ export const operandSites = ["activations", "keyBeforeRotary", "query", "key", "
 export type OperandSite = typeof operandSites[number];
 
 /** Which part of a {@linkcode Method} each key of a scheme needs. */
-const parts: Readonly<Record<keyof Scheme, keyof Method>> = {
+const parts: Readonly<Record<keyof Scheme, Parameters<Method["parse"]>[1]>> = {
   transforms: "transform",
   weights: "weights",
   activations: "operand",
@@ -98,7 +98,7 @@ function parsePart(site: keyof Scheme, value: unknown): Tagged {
   if (method[parts[site]] === undefined) {
     throw new SchemeError("combination", `${site} cannot be quantized by ${method.name}`);
   }
-  return method.parse(value as Record<string, unknown>);
+  return method.parse(value as Record<string, unknown>, parts[site]);
 }
 
 /** A short name of a scheme for tables: `"smoothQuant W8 A8 KV2"`. */
