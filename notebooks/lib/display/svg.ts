@@ -1,18 +1,36 @@
 /** Vega-Lite specifications to SVG, without a canvas and without a network. */
 import type { TopLevelSpec } from "vega-lite";
-import { isObject } from "../json.ts";
+import { isObject, own } from "../json.ts";
 import { PLOT_CONFIG } from "./theme.ts";
 import { DisplayError } from "./table.ts";
 
 /** A Vega-Lite specification with its data inline; the theme fills in what it leaves open. */
 export type PlotSpec = Readonly<Record<string, unknown>>;
 
+const MOST_POINTS = 150;
+
 /** The specification that is drawn and stored: version and theme added, checked to be self-contained. */
 export function completeSpec(spec: PlotSpec): PlotSpec {
   refuseReferences(spec, "spec");
-  const config = isObject(spec.config) ? { ...PLOT_CONFIG, ...spec.config } : PLOT_CONFIG;
+  const config = { ...configFor(spec), ...isObject(spec.config) ? spec.config : {} };
   // Version 5 is what Jupyter and VS Code render; version 6 draws it the same.
   return { $schema: "https://vega.github.io/schema/vega-lite/v5.json", ...spec, config };
+}
+
+/** The theme, less what does not suit the plot: points on dense lines, axis titles where headers of facets stand. */
+function configFor(spec: PlotSpec): Readonly<Record<string, unknown>> {
+  const { line, axisY, legend, ...config } = PLOT_CONFIG;
+  const values = own(own(spec, "data"), "values");
+  const dense = Array.isArray(values) && values.length > MOST_POINTS;
+  const faceted = ["row", "column", "facet"].some((key) =>
+    key in spec || own(spec.encoding, key) !== undefined
+  );
+  return {
+    ...config,
+    axisY: faceted ? { domain: axisY.domain, ticks: axisY.ticks, tickCount: axisY.tickCount } : axisY,
+    legend: faceted ? { ...legend, offset: 12 } : legend,
+    line: dense ? { ...line, point: false } : line,
+  };
 }
 
 /** Draws a complete specification. A warning of the compiler, such as an unknown encoding, is an error here. */

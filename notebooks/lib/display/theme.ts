@@ -55,15 +55,18 @@ export const PLOT_CONFIG = {
     titleAlign: "left",
     titleAnchor: "end",
     titleBaseline: "bottom",
+    tickCount: 5,
     titleX: -32,
     titleY: -10,
   },
   legend: {
     labelColor: INK.label,
     labelFontSize: 12,
+    labelLimit: 0,
     // Above the title of the y axis.
     offset: 26,
     orient: "top",
+    symbolOpacity: 1,
     symbolSize: 70,
     titleColor: INK.text,
     titleFontSize: 12,

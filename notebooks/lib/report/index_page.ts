@@ -64,7 +64,7 @@ ${glance}`;
   };
 }
 
-async function card({ name, about, notebook }: Executed): Promise<string> {
+async function card({ name, about, notebook, error }: Executed): Promise<string> {
   const plot = mainPlot(notebook);
   const picture = plot ? await plotThumbnail(plot) : "";
   const chips = countStatuses(verdictsOf(notebook)).map(([status, count]) => statusChip(status, count));
@@ -73,7 +73,9 @@ async function card({ name, about, notebook }: Executed): Promise<string> {
     : "";
   return `<li class="card"><div class="thumbnail" aria-hidden="true">${picture}</div>${paper}
 <h2><a href="${escapeHtml(name)}.html">${escapeHtml(about.title)}</a></h2>
-<p>${escapeHtml(about.question)}</p><p class="chips">${chips.join(" ")}</p></li>`;
+<p>${escapeHtml(about.question)}</p>${
+    error ? '<p class="stopped">This run stopped with an error.</p>' : ""
+  }<p class="chips">${chips.join(" ")}</p></li>`;
 }
 
 function duration(seconds: number): string {

@@ -18,6 +18,8 @@ export interface Executed {
   readonly notebook: Notebook;
   /** Wall time of the cells. */
   readonly seconds: number;
+  /** The error that stopped it, if one did. */
+  readonly error?: string | null;
 }
 
 /** Code cells longer than this are folded. */
@@ -83,7 +85,10 @@ function isVerdict(verdict: Verdict | null): verdict is Verdict {
   return verdict !== null;
 }
 
-function titleBlock({ about, notebook }: Executed, sourceUrl: (path: string) => string | null): string {
+function titleBlock(
+  { about, notebook, error }: Executed,
+  sourceUrl: (path: string) => string | null,
+): string {
   const { paper, method } = about;
   const facts: [string, string][] = [];
   if (paper) {
@@ -102,8 +107,9 @@ function titleBlock({ about, notebook }: Executed, sourceUrl: (path: string) => 
   }
   const byline = facts.map(([term, detail]) => `<div><dt>${term}</dt><dd>${detail}</dd></div>`).join("");
   const question = about.question ? `<p class="question">${escapeHtml(about.question)}</p>` : "";
+  const stopped = error ? `<p class="stopped">This run stopped with an error: ${escapeHtml(error)}</p>` : "";
   return `<header class="title"><h1>${escapeHtml(about.title)}</h1>${question}` +
-    `${byline ? `<dl class="byline">${byline}</dl>` : ""}</header>`;
+    `${byline ? `<dl class="byline">${byline}</dl>` : ""}${stopped}</header>`;
 }
 
 function contents(markdown: PageMarkdown): string {

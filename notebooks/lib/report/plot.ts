@@ -5,7 +5,7 @@
  * colours become CSS variables, and each mark's description becomes `data-tip`, from which the page's script shows tooltips.
  */
 import { escapeHtml } from "../html.ts";
-import { isObject, type JsonObject, own } from "../json.ts";
+import { isObject, type JsonObject, objectAt, own } from "../json.ts";
 import { completeSpec, drawSvg, type PlotSpec } from "../display/svg.ts";
 import { INK, palette } from "../display/theme.ts";
 import { type ElementRule, rebuild } from "./markup.ts";
@@ -52,7 +52,7 @@ export async function plotThumbnail(spec: JsonObject): Promise<string> {
     legend: { disable: true },
   };
   const config = isObject(spec.config) ? spec.config : {};
-  const axis = { ...own(config, "axis") as object, ...bare.axis };
+  const axis = { ...objectAt(config, "axis"), ...bare.axis };
   const small = { ...spec, title: undefined, config: { ...config, axis, legend: bare.legend } };
   const svg = await drawSvg(completeSpec(small));
   return rebuild(svg, (name, given) => (name === "text" ? null : svgRule(name, withoutTip(given), null)), {
@@ -114,7 +114,9 @@ function narrowed(spec: JsonObject): PlotSpec | null {
   if (["facet", "repeat", "hconcat", "vconcat", "concat"].some((key) => key in spec)) return null;
   const encoding = own(spec, "encoding");
   if (own(encoding, "column") !== undefined || own(encoding, "facet") !== undefined) return null;
-  return { ...spec, width: NARROW_WIDTH };
+  const config = isObject(spec.config) ? spec.config : {};
+  const legend = { ...objectAt(config, "legend"), columns: 2 };
+  return { ...spec, width: NARROW_WIDTH, config: { ...config, legend } };
 }
 
 /** The rows behind a plot, folded: what tooltips show, for keyboards, screen readers and paper. */

@@ -32,8 +32,8 @@ export function sanitizeHtml(html: string): string {
     return {
       name,
       attributes: {
-        class: classes.length > 0 ? classes.join(" ") : undefined,
         scope: name === "th" && (scope === "col" || scope === "row") ? scope : undefined,
+        class: classes.length > 0 ? classes.join(" ") : undefined,
         colspan: cell ? number(given.get("colspan")) : undefined,
         rowspan: cell ? number(given.get("rowspan")) : undefined,
         "data-sort": cell ? given.get("data-sort") : undefined,
