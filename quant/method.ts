@@ -41,16 +41,20 @@ export interface WeightPlace {
 
 /** Turns the weight `[out, in]` of one linear layer into codes. */
 export interface WeightMethod<S extends Tagged> {
-  /** `"gram"` when the statistics of the layer's input are needed: calibration then runs layer by layer. */
-  readonly needs: "nothing" | "gram";
+  /**
+   * `"gram"` when the statistics of the layer's input are needed: calibration then runs layer by layer. A function
+   * where that depends on the scheme.
+   */
+  readonly needs: "nothing" | "gram" | ((scheme: S) => "nothing" | "gram");
   /** Whether each sub-block is calibrated on its quantized predecessors in the same layer. */
   readonly sequential?: (scheme: S) => boolean;
+  /** The quantized weight, or null where the scheme leaves this one alone. */
   quantize(
     weight: Matrix,
     scheme: S,
     place: WeightPlace,
     input: InputStatistics | null,
-  ): PackedWeight | Promise<PackedWeight>;
+  ): PackedWeight | null | Promise<PackedWeight | null>;
 }
 
 /**
@@ -87,6 +91,8 @@ export interface Method {
   readonly name: string;
   /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */
   parse(options: Record<string, unknown>, part: Exclude<keyof Method, "name" | "parse">): Tagged;
+  /** Whether the last group of a row may be shorter, so that `groupSize` need not divide the features. */
+  readonly shortGroups?: boolean;
   readonly weights?: WeightMethod<never>;
   /** Activations and attention operands. */
   readonly operand?: OperandMethod<never>;

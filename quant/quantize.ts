@@ -105,11 +105,13 @@ async function quantizeWeights(model: Model, scheme: Tagged, context: QuantizeCo
       { layer, role, site: siteOfRole(role), name },
       input,
     );
+    if (packed === null) return model.linear(layer, role).retain();
     context.progress(`${scheme.method} ${name}`);
     return quantizedLinear(device, name, packed, model.bias(layer, role));
   };
+  const needs = typeof method.needs === "function" ? method.needs(scheme) : method.needs;
   let linears: Map<string, Parameter<Linear>>;
-  if (method.needs === "nothing") {
+  if (needs === "nothing") {
     linears = new Map();
     for (let layer = 0; layer < architecture.layers; layer++) {
       for (const role of linearRoles(architecture)) {
@@ -134,7 +136,7 @@ function checkShapes(model: Model, scheme: Scheme): void {
   const check = (site: string, part: Tagged | undefined, columns: number, what: string) => {
     if (
       part === undefined || !("groupSize" in part) || typeof part.groupSize !== "number" ||
-      part.groupSize === -1
+      part.groupSize === -1 || methodOf(part).shortGroups
     ) return;
     if (columns % part.groupSize !== 0) {
       throw new SchemeError(
