@@ -3,10 +3,11 @@
  * the block's queries of every head of the group. Scores of a block are kept whole (never of all heads), so that the
  * softmax of a row does not depend on how queries are divided into blocks: prefill and decoding give the same bits.
  */
+// deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
 import { tanh4 } from "./math";
 import { packPanel, packRows } from "./pack";
-import { high2, highest, low2, sumExp } from "./rows";
+import { high2, highest, low2, narrow4, sumExp } from "./rows";
 import { depthBlock, tile } from "./tile";
 
 // The shape of the attention that this thread works on, set by `shape` at the start of each kernel.
@@ -35,27 +36,23 @@ function enter(unit: usize, block: usize, scratch: usize): void {
   scores = results + (padded * ((headDim + 7) & ~7) << 2);
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function rowToken(row: usize): usize {
   return token0 + row % (token1 - token0);
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function rowHead(row: usize): usize {
   return kvHead * group + row / (token1 - token0);
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function firstKey(token: usize): usize {
   const end = kvTokens - tokens + token + 1;
   return window > 0 && end > window ? end - window : 0;
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function endKey(token: usize): usize {
   return kvTokens - tokens + token + 1;
 }
@@ -109,9 +106,7 @@ function normalizeRows(slopes: usize, scale: f32, softcap: f32): void {
     let j: usize = 0;
     for (; j + 4 <= count; j += 4) {
       const e = v128.load(at + (j << 2));
-      const a = f32x4.demote_f64x2_zero(f64x2.mul(low2(e), factor));
-      const b = f32x4.demote_f64x2_zero(f64x2.mul(high2(e), factor));
-      v128.store(at + (j << 2), v128.shuffle<f32>(a, b, 0, 1, 4, 5));
+      v128.store(at + (j << 2), narrow4(f64x2.mul(low2(e), factor), f64x2.mul(high2(e), factor)));
     }
     for (; j < count; j++) store<f32>(at + (j << 2), <f32> (<f64> load<f32>(at + (j << 2)) * inverse));
     memory.fill(start, 0, before << 2);

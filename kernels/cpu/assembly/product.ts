@@ -173,6 +173,16 @@ export function packGram(
   }
 }
 
+/** Adds `count` (at most 8) float32 sums to as many float64 ones. */
+function addSums(to: usize, from: usize, count: usize): void {
+  let i: usize = 0;
+  for (; i + 2 <= count; i += 2) {
+    const sums = f64x2.promote_low_f32x4(v128.load64_zero(from + (i << 2)));
+    v128.store(to + (i << 3), f64x2.add(v128.load(to + (i << 3)), sums));
+  }
+  if (i < count) store<f64>(to + (i << 3), load<f64>(to + (i << 3)) + <f64> load<f32>(from + (i << 2)));
+}
+
 /**
  * Kernel: adds `x^T x` of one packed block to the lower triangle of the float64 matrix `acc` `[columns][columns]`;
  * unit `u` is rows `8u..8u+7`. Scratch: 32 floats.
@@ -200,13 +210,9 @@ export function addGram(
           32,
           false,
         );
-        const rowEnd = min(columns, row0 + 4), columnEnd = min(columns, (panel + 1) << 3);
-        for (let row = row0; row < rowEnd; row++) {
-          for (let column = panel << 3; column < columnEnd; column++) {
-            const at = acc + ((row * columns + column) << 3);
-            const sum = load<f32>(scratch + ((row - row0) << 5) + ((column - (panel << 3)) << 2));
-            store<f64>(at, load<f64>(at) + <f64> sum);
-          }
+        for (let row = row0; row < min(columns, row0 + 4); row++) {
+          const at = acc + ((row * columns + (panel << 3)) << 3);
+          addSums(at, scratch + ((row - row0) << 5), min<usize>(8, columns - (panel << 3)));
         }
       }
     }

@@ -1,4 +1,5 @@
 /** Uniform quantization in float32, the same steps in the same order as `kernels/quantizer.ts`, and column maxima. */
+// deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
 // The quantizer of the last range that `derive` saw.
 let scale: f32 = 0, zero: f32 = 0, lowest: f32 = 0, highest: f32 = 0;
@@ -38,44 +39,35 @@ function fromRange(low: f32, high: f32, bits: i32, mode: i32): void {
   zero = nearest<f32>(-low / scale) + 0;
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function quantize4(x: v128, scales: v128, zeros: v128): v128 {
+  // `pmax` and `pmin` keep a NaN in their first argument, and are one instruction each.
   const shifted = f32x4.add(f32x4.nearest(f32x4.div(x, scales)), zeros);
-  const code = f32x4.min(f32x4.max(shifted, f32x4.splat(lowest)), f32x4.splat(highest));
+  const code = f32x4.pmin(f32x4.pmax(shifted, f32x4.splat(lowest)), f32x4.splat(highest));
   return f32x4.mul(scales, f32x4.sub(code, zeros));
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
-function least(x: v128): f32 {
-  const pairs = f32x4.min(x, v128.shuffle<f32>(x, x, 2, 3, 0, 1));
-  return min<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
-}
-
-// @ts-ignore: AssemblyScript allows decorators on functions
-
-function greatest(x: v128): f32 {
-  const pairs = f32x4.max(x, v128.shuffle<f32>(x, x, 2, 3, 0, 1));
-  return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
-}
-
-/** Writes the least and the greatest of `count` contiguous elements to `to`. */
+/**
+ * Writes the least and the greatest of `count` contiguous elements to `to`, or NaN when one is NaN or infinite (either
+ * makes the whole range NaN): `x - x`, summed up, is 0 for numbers and NaN else.
+ */
 function range(from: usize, count: usize, to: usize): void {
-  let lows = f32x4.splat(Infinity), highs = f32x4.splat(-Infinity);
-  let j: usize = 0;
-  for (; j + 4 <= count; j += 4) {
-    const v = v128.load(from + (j << 2));
-    lows = f32x4.min(lows, v);
-    highs = f32x4.max(highs, v);
+  let lows = f32x4.splat(Infinity), highs = f32x4.splat(-Infinity), rest = f32x4.splat(0);
+  const end = from + (count << 2), vectors = from + ((count & ~3) << 2);
+  let at = from;
+  while (at < end) {
+    const v = at < vectors ? v128.load(at) : v128.load32_splat(at);
+    at += at < vectors ? 16 : 4;
+    lows = f32x4.pmin(lows, v);
+    highs = f32x4.pmax(highs, v);
+    rest = f32x4.add(rest, f32x4.sub(v, v));
   }
-  for (; j < count; j++) {
-    const v = f32x4.splat(load<f32>(from + (j << 2)));
-    lows = f32x4.min(lows, v);
-    highs = f32x4.max(highs, v);
-  }
-  store<f32>(to, least(lows));
-  store<f32>(to, greatest(highs), 4);
+  lows = f32x4.add(lows, rest);
+  highs = f32x4.add(highs, rest);
+  lows = f32x4.min(lows, v128.shuffle<f32>(lows, lows, 2, 3, 0, 1));
+  highs = f32x4.max(highs, v128.shuffle<f32>(highs, highs, 2, 3, 0, 1));
+  store<f32>(to, min<f32>(f32x4.extract_lane(lows, 0), f32x4.extract_lane(lows, 1)));
+  store<f32>(to, max<f32>(f32x4.extract_lane(highs, 0), f32x4.extract_lane(highs, 1)), 4);
 }
 
 /** `y = x^` for `count` contiguous elements, with the quantizer derived last. */
@@ -151,8 +143,7 @@ export function quantizePieces(
 }
 
 /** Four floats of a row, or as many as there are, the others 0. */
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function loadPart(at: usize, count: usize): v128 {
   if (count >= 4) return v128.load(at);
   let v = f32x4.splat(0);
@@ -162,8 +153,7 @@ function loadPart(at: usize, count: usize): v128 {
   return v;
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function storePart(at: usize, v: v128, count: usize): void {
   if (count >= 4) {
     v128.store(at, v);

@@ -1,22 +1,26 @@
 /** Operations on rows and elements: norms, log-softmax, rotary positions, activations, sums. Row sums are float64. */
+// deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
 import { exp4, gelu4, geluTanh4, silu4 } from "./math";
 
 /** The lower and the upper two lanes of four float32, as float64. */
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 export function low2(x: v128): v128 {
   return f64x2.promote_low_f32x4(x);
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 export function high2(x: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3));
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
+/** Four float32 from their float64 halves. */
+@inline
+export function narrow4(low: v128, high: v128): v128 {
+  return v128.shuffle<f32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
+}
 
+@inline
 export function sum2(x: v128): f64 {
   return f64x2.extract_lane(x, 0) + f64x2.extract_lane(x, 1);
 }
@@ -98,7 +102,17 @@ export function layerNorm(
       squares += v * v;
     }
     const scale = 1 / sqrt<f64>(squares / <f64> columns + eps);
-    for (j = 0; j < columns; j++) {
+    const scales = f64x2.splat(scale);
+    for (j = 0; j + 4 <= columns; j += 4) {
+      const v = v128.load(from + (j << 2));
+      const normal = narrow4(
+        f64x2.mul(f64x2.sub(low2(v), means), scales),
+        f64x2.mul(f64x2.sub(high2(v), means), scales),
+      );
+      const scaled = f32x4.mul(normal, v128.load(weight + (j << 2)));
+      v128.store(to + (j << 2), bias ? f32x4.add(scaled, v128.load(bias + (j << 2))) : scaled);
+    }
+    for (; j < columns; j++) {
       const normal = <f32> ((<f64> load<f32>(from + (j << 2)) - mean) * scale);
       const scaled = normal * load<f32>(weight + (j << 2));
       store<f32>(to + (j << 2), bias ? scaled + load<f32>(bias + (j << 2)) : scaled);
@@ -106,14 +120,20 @@ export function layerNorm(
   }
 }
 
-/** The largest of `count` (at least 1) elements; NaN if there is one. */
+/**
+ * The largest of `count` (at least 1) elements that are numbers. A softmax need not see a NaN here: it comes back in
+ * the sum of exponentials.
+ */
 export function highest(from: usize, count: usize): f32 {
   let tops = f32x4.splat(-Infinity);
   let j: usize = 0;
-  for (; j + 4 <= count; j += 4) tops = f32x4.max(tops, v128.load(from + (j << 2)));
-  tops = f32x4.max(tops, v128.shuffle<f32>(tops, tops, 2, 3, 0, 1));
+  for (; j + 4 <= count; j += 4) tops = f32x4.pmax(tops, v128.load(from + (j << 2)));
+  tops = f32x4.pmax(tops, v128.shuffle<f32>(tops, tops, 2, 3, 0, 1));
   let top = max<f32>(f32x4.extract_lane(tops, 0), f32x4.extract_lane(tops, 1));
-  for (; j < count; j++) top = max<f32>(top, load<f32>(from + (j << 2)));
+  for (; j < count; j++) {
+    const value = load<f32>(from + (j << 2));
+    if (value > top) top = value;
+  }
   return top;
 }
 
@@ -154,9 +174,7 @@ export function logSoftmax(
     let j: usize = 0;
     for (; j + 4 <= columns; j += 4) {
       const v = v128.load(from + (j << 2));
-      const a = f32x4.demote_f64x2_zero(f64x2.sub(low2(v), shift));
-      const b = f32x4.demote_f64x2_zero(f64x2.sub(high2(v), shift));
-      v128.store(to + (j << 2), v128.shuffle<f32>(a, b, 0, 1, 4, 5));
+      v128.store(to + (j << 2), narrow4(f64x2.sub(low2(v), shift), f64x2.sub(high2(v), shift)));
     }
     for (; j < columns; j++) store<f32>(to + (j << 2), <f32> (<f64> load<f32>(from + (j << 2)) - logSum));
   }
@@ -201,10 +219,10 @@ export function rotary(
   }
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function activate4(kind: i32, x: v128): v128 {
-  if (kind == 0) return f32x4.max(x, f32x4.splat(0));
+  // Adding 0 turns -0 into 0.
+  if (kind == 0) return f32x4.add(f32x4.pmax(x, f32x4.splat(0)), f32x4.splat(0));
   if (kind == 1) return silu4(x);
   if (kind == 2) return gelu4(x);
   return geluTanh4(x);

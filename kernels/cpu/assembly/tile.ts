@@ -5,6 +5,7 @@
  * are spread by shuffles, which leaves 3 loads for 16 multiply-adds. Both loops add the products of one output in the
  * same order (k ascending inside blocks of 256, blocks ascending), so an output has the same bits in either.
  */
+// deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
 /** Products summed before the sum is added to the output. */
 export const depthBlock: usize = 256;
@@ -42,8 +43,7 @@ export function tile(a: usize, b: usize, depth: usize, c: usize, cStride: usize,
   storeRow(c + 3 * cStride, c30, c31, accumulate);
 }
 
-// @ts-ignore: AssemblyScript allows decorators on functions
-
+@inline
 function storeRow(c: usize, first: v128, second: v128, accumulate: bool): void {
   if (accumulate) {
     first = f32x4.add(v128.load(c), first);
