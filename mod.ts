@@ -37,8 +37,10 @@ export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
 export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
+export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
 export type { Method, Tagged } from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
+export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
 export { packedWeight, weightStorage } from "./quant/quantized_linear.ts";
 export { registerMethod } from "./quant/registry.ts";
@@ -46,6 +48,8 @@ export { type Granularity, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
 export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
+export { type Spqr, spqr, spqrBits, type SpqrOptions } from "./quant/spqr.ts";
+export { SpqrWeight } from "./quant/spqr_weight.ts";
 export {
   type TokenwiseZeroQuant,
   type ZeroQuant,

@@ -90,7 +90,7 @@ export interface ModelMethod<S extends Tagged> {
 export interface Method {
   readonly name: string;
   /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */
-  parse(options: Record<string, unknown>, part: Exclude<keyof Method, "name" | "parse">): Tagged;
+  parse(options: Record<string, unknown>, part: Exclude<keyof Method, "name" | "parse" | "shortGroups">): Tagged;
   /** Whether the last group of a row may be shorter, so that `groupSize` need not divide the features. */
   readonly shortGroups?: boolean;
   readonly weights?: WeightMethod<never>;

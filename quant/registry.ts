@@ -2,9 +2,12 @@
 import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
 import { gptqMethod } from "./gptq.ts";
 import { kiviMethod } from "./kivi.ts";
+import { qrazorMethod } from "./qrazor.ts";
+import { llmInt8Method } from "./llmint8.ts";
 import { rtnMethod } from "./rtn.ts";
 import { SchemeError } from "./scheme_error.ts";
 import { smoothQuantMethod } from "./smoothquant.ts";
+import { spqrMethod } from "./spqr.ts";
 import { zeroQuantMethod } from "./zeroquant.ts";
 
 const builtIn = {
@@ -12,6 +15,9 @@ const builtIn = {
   gptq: gptqMethod,
   kivi: kiviMethod,
   smoothQuant: smoothQuantMethod,
+  spqr: spqrMethod,
+  qrazor: qrazorMethod,
+  llmInt8: llmInt8Method,
   zeroQuant: zeroQuantMethod,
 };
 
