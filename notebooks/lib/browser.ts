@@ -32,6 +32,9 @@ const FLAGS = [
   "--remote-debugging-port=0",
 ];
 
+/** Where Debian's package puts Chromium. */
+export const CHROMIUM = "/usr/bin/chromium";
+
 /** A running browser with one page. Dispose of it with `await using`. */
 export class Browser implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -48,7 +51,7 @@ export class Browser implements AsyncDisposable {
   }
 
   /** Starts Chromium with an empty profile. */
-  static async start(executable = "/usr/bin/chromium"): Promise<Browser> {
+  static async start(executable = CHROMIUM): Promise<Browser> {
     const profile = await Deno.makeTempDir({ prefix: "quantbook-chromium-" });
     const args = [...FLAGS, `--user-data-dir=${profile}`, "about:blank"];
     const process = new Deno.Command(executable, { args, stdin: "null", stdout: "null", stderr: "piped" })

@@ -19,7 +19,11 @@ const SCREENS: readonly Screen[] = [360, 1280].flatMap((width) =>
 );
 
 /** What is wrong with the pages of a folder; pictures of all of them go to `pictures` when it is given. */
-export async function checkSite(folder: string, pictures?: string): Promise<string[]> {
+export async function checkSite(
+  folder: string,
+  pictures?: string,
+  screens: readonly Screen[] = SCREENS,
+): Promise<string[]> {
   const findings: string[] = [];
   const files = [...Deno.readDirSync(folder)].map((entry) => entry.name).filter((name) =>
     name.endsWith(".html")
@@ -30,7 +34,7 @@ export async function checkSite(folder: string, pictures?: string): Promise<stri
     const { size } = await Deno.stat(join(folder, file));
     const most = file === "index.html" ? MOST_INDEX_BYTES : MOST_PAGE_BYTES;
     if (size > most) findings.push(`${file}: ${size} bytes, more than ${most}`);
-    for (const screen of SCREENS) {
+    for (const screen of screens) {
       const name = `${file} at ${screen.width} px, ${screen.theme}`;
       const events: PageEvent[] = [];
       const stop = browser.listen((event) => events.push(event));
