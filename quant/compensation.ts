@@ -37,20 +37,23 @@ export function hessianOf({ gram, windows, tokens }: InputStatistics): Float64Ar
 
 /**
  * Sets a problem up. `actOrder` takes columns by decreasing diagonal of H; `percdamp` times the mean diagonal is added
- * to it. Columns whose input was always 0 are set to 0 and get a unit diagonal.
+ * to it. Columns whose input was always 0 are set to 0 and get a unit diagonal, before the damping (GPTQ) or after it
+ * (SpQR), where they do not count in the mean and come last.
  */
 export function problemOf(
   weight: Matrix,
   hessian: Float64Array,
   actOrder: boolean,
   percdamp: number,
+  deadColumns: "beforeDamping" | "afterDamping" = "beforeDamping",
 ): Problem {
   const { rows, columns, data } = weight;
   const diagonal = new Float64Array(columns);
   for (let j = 0; j < columns; j++) diagonal[j] = hessian[j * columns + j];
   const dead = diagonal.map((value) => value === 0 ? 1 : 0);
   const permutation = Int32Array.from({ length: columns }, (_, j) => j);
-  const order = (j: number) => dead[j] ? 1 : diagonal[j];
+  const early = deadColumns === "beforeDamping";
+  const order = (j: number) => dead[j] && early ? 1 : diagonal[j];
   if (actOrder) permutation.sort((a, b) => order(b) - order(a) || a - b);
   let mean = 0;
   for (let j = 0; j < columns; j++) mean += order(j) / columns;
@@ -62,7 +65,7 @@ export function problemOf(
       for (let row = 0; row < rows; row++) work[j * rows + row] = data[row * columns + from];
     }
     for (let k = 0; k < columns; k++) damped[j * columns + k] = hessian[from * columns + permutation[k]];
-    damped[j * columns + j] = order(from) + percdamp * mean;
+    damped[j * columns + j] = dead[from] && !early ? 1 : order(from) + percdamp * mean;
   }
   return { rows, columns, work, factor: inverseFactor(damped, columns), permutation };
 }

@@ -1,0 +1,110 @@
+/**
+ * The storage of SpQR (Dettmers et al., ICLR 2024, section 4.2): dense codes of few bits, statistics that are quantized
+ * themselves, and the few weights that are too sensitive to be rounded in a sparse matrix beside them.
+ */
+import type { BilevelVector } from "./bilevel.ts";
+import { packBits, type PackedWeight, unpackBits } from "./packed.ts";
+import type { SparseMatrix } from "./sparse.ts";
+
+/** Parts of a {@linkcode SpqrWeight}. */
+export interface SpqrParts {
+  readonly shape: readonly [out: number, inputs: number];
+  readonly bits: number;
+  /** Consecutive stored columns that share a scale and a zero point. */
+  readonly groupSize: number;
+  /** Codes `[out, in]`, in stored column order. */
+  readonly codes: Uint8Array;
+  /** `[in / groupSize, out]` */
+  readonly scales: BilevelVector;
+  /** `[in / groupSize, out]`: where 0 lies on the scale of codes, not an integer. */
+  readonly zeros: BilevelVector;
+  /** Values that replace the dense ones, `[out, in]`, in stored column order. */
+  readonly outliers: SparseMatrix;
+  /** Stored column `j` is column `permutation[j]` of the weight; null when they are in order. */
+  readonly permutation: Int32Array | null;
+}
+
+/** `w = scale * (code - zero)` with one scale and zero point per group of a row, except where an outlier stands. */
+export class SpqrWeight implements PackedWeight {
+  readonly shape: readonly [number, number];
+  readonly bits: number;
+  readonly groupSize: number;
+  readonly scales: BilevelVector;
+  readonly zeros: BilevelVector;
+  readonly outliers: SparseMatrix;
+  readonly permutation: Uint16Array | Int32Array | null;
+  readonly #codes: Uint8Array;
+
+  constructor(parts: SpqrParts) {
+    this.shape = parts.shape;
+    this.bits = parts.bits;
+    this.groupSize = parts.groupSize;
+    this.scales = parts.scales;
+    this.zeros = parts.zeros;
+    this.outliers = parts.outliers;
+    const { permutation } = parts;
+    this.permutation = permutation !== null && permutation.length <= 1 << 16
+      ? Uint16Array.from(permutation)
+      : permutation;
+    this.#codes = packBits(parts.codes, parts.bits);
+  }
+
+  get byteLength(): number {
+    const dense = this.#codes.byteLength + this.scales.byteLength + this.zeros.byteLength;
+    return dense + this.outliers.byteLength + (this.permutation?.byteLength ?? 0);
+  }
+
+  /** Codes `[out, in]`, in stored column order; meaningless where an outlier stands. */
+  codes(): Uint8Array {
+    return unpackBits(this.#codes, this.bits, this.shape[0] * this.shape[1]);
+  }
+
+  dequantize(): Float32Array {
+    const [rows, columns] = this.shape;
+    const { groupSize, permutation, outliers } = this;
+    const codes = this.codes(), scales = this.scales.values(), zeros = this.zeros.values();
+    const values = new Float32Array(rows * columns);
+    for (let row = 0, i = 0; row < rows; row++) {
+      const target = (j: number) => row * columns + (permutation?.[j] ?? j);
+      for (let j = 0; j < columns; j++, i++) {
+        const s = Math.floor(j / groupSize) * rows + row;
+        values[target(j)] = scales[s] * Math.fround(codes[i] - zeros[s]);
+      }
+      for (let k = outliers.start[row]; k < outliers.start[row + 1]; k++) {
+        values[target(outliers.column[k])] = outliers.value[k];
+      }
+    }
+    return values;
+  }
+
+  /**
+   * `y = W x` from the packed form: `x` `[in]`, `y` `[out]`. In a group, `sum s (q - z) x = s (sum q x - z sum x)`, so
+   * a weight costs one multiplication and `sum x` is shared by all rows; outliers add their distance from the dense value.
+   */
+  multiply(x: Float32Array): Float32Array {
+    const [rows, columns] = this.shape;
+    const { groupSize, permutation, outliers } = this;
+    const codes = this.codes(), scales = this.scales.values(), zeros = this.zeros.values();
+    const ordered = permutation === null ? x : Float32Array.from(permutation, (j) => x[j]);
+    const groups = columns / groupSize, sums = new Float64Array(groups);
+    for (let j = 0; j < columns; j++) sums[Math.floor(j / groupSize)] += ordered[j];
+    const y = new Float32Array(rows);
+    for (let row = 0; row < rows; row++) {
+      let total = 0;
+      for (let group = 0; group < groups; group++) {
+        let product = 0;
+        for (let j = group * groupSize; j < (group + 1) * groupSize; j++) {
+          product += codes[row * columns + j] * ordered[j];
+        }
+        const s = group * rows + row;
+        total += scales[s] * (product - zeros[s] * sums[group]);
+      }
+      for (let k = outliers.start[row]; k < outliers.start[row + 1]; k++) {
+        const j = outliers.column[k], s = Math.floor(j / groupSize) * rows + row;
+        total += (outliers.value[k] - scales[s] * (codes[row * columns + j] - zeros[s])) * ordered[j];
+      }
+      y[row] = total;
+    }
+    return y;
+  }
+}
