@@ -38,13 +38,13 @@ export function nearestSchemes(): Map<string, Scheme> {
   const legacy = { bits: 4, symmetric: true, codes: "offsetBinary" } as const;
   weights("rtn-w4-pc-symLegacy", { ...legacy, granularity: "channel" });
   weights("rtn-w4-g32-symLegacy", { ...legacy, groupSize: 32 });
-  for (const [era, search] of [["head", "none"], ["june", "mse"]] as const) {
+  for (const [era, search, codes] of [["head", "none", "signed"], ["june", "mse", "restricted"]] as const) {
     for (const bits of [8, 4, 3]) weights(`${era}-rtn-w${bits}-pc`, { bits, granularity: "channel", search });
     for (const bits of [8, 4]) {
-      weights(`${era}-rtn-w${bits}-pc-sym`, { bits, granularity: "channel", symmetric: true, search });
+      weights(`${era}-rtn-w${bits}-pc-sym`, { bits, granularity: "channel", symmetric: true, codes, search });
     }
     for (const bits of [4, 3]) {
-      weights(`${era}-rtn-w${bits}-g32-sym`, { bits, groupSize: 32, symmetric: true, search });
+      weights(`${era}-rtn-w${bits}-g32-sym`, { bits, groupSize: 32, symmetric: true, codes, search });
     }
     weights(`${era}-rtn-w4-pertensor`, { bits: 4, granularity: "tensor", search });
   }

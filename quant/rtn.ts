@@ -5,11 +5,11 @@
  * Source: the reference code's `find_params` and `quantize_nearest`. Weights are grouped along input features of a
  * row; activations along features of a token.
  */
-import type { QuantizeLayout, UniformRule } from "../kernels/device.ts";
+import type { QuantizeLayout } from "../kernels/device.ts";
 import type { Matrix, Method, OperandMethod, OperandView, WeightMethod } from "./method.ts";
 import { UniformWeight } from "./packed.ts";
 import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./scheme_error.ts";
-import { encode, fitLeastError, fitRange } from "./uniform.ts";
+import { encode, fitLeastError, fitRange, type WeightRule } from "./uniform.ts";
 
 /**
  * Which values share a scale. Weights: `tensor`, `channel` (output row), `group` (of input features in a row).
@@ -26,8 +26,11 @@ export interface Rtn<G extends Granularity = Granularity> {
   /** Values per group; only with granularity `"group"`. */
   readonly groupSize?: number;
   readonly symmetric: boolean;
-  /** Codes of symmetric quantizers: signed, or offset-binary as in the legacy reference code. */
-  readonly codes: "signed" | "offsetBinary";
+  /**
+   * Codes of symmetric quantizers: signed; `"restricted"` without the lowest one (the JUNE reference code); or
+   * offset-binary (the LEGACY one).
+   */
+  readonly codes: "signed" | "restricted" | "offsetBinary";
   /** Whether 0 is always representable (the reference code). */
   readonly zeroInRange: boolean;
   /** `"mse"` shrinks each weight range to the least error. */
@@ -44,7 +47,7 @@ export interface RtnOptions<G extends Granularity> {
   readonly groupSize?: number;
   /** Default false: codes from the smallest to the largest value. */
   readonly symmetric?: boolean;
-  readonly codes?: "signed" | "offsetBinary";
+  readonly codes?: "signed" | "restricted" | "offsetBinary";
   readonly zeroInRange?: boolean;
   readonly search?: "none" | "mse";
 }
@@ -80,7 +83,7 @@ export function rtn<const G extends Granularity = "group">(options: RtnOptions<G
   const granularity: Granularity = options.granularity ?? (groupSize === undefined ? "channel" : "group");
   requireOneOf("granularity", granularity, ["tensor", "channel", "token", "group", "dimension"]);
   requireOneOf("symmetric", symmetric, [true, false]);
-  requireOneOf("codes", codes, ["signed", "offsetBinary"]);
+  requireOneOf("codes", codes, ["signed", "restricted", "offsetBinary"]);
   requireOneOf("zeroInRange", zeroInRange, [true, false]);
   requireOneOf("search", search, ["none", "mse"]);
   if (granularity === "group") requireInteger("groupSize", groupSize, 1, 1 << 20);
@@ -95,12 +98,9 @@ export function rtn<const G extends Granularity = "group">(options: RtnOptions<G
 }
 
 /** The uniform quantizer that a scheme asks for. */
-export function ruleOf({ bits, symmetric, codes, zeroInRange }: Rtn): UniformRule {
-  return {
-    bits,
-    mode: !symmetric ? "asymmetric" : codes === "signed" ? "symmetric" : "offsetBinary",
-    zeroInRange,
-  };
+export function ruleOf({ bits, symmetric, codes, zeroInRange }: Rtn): WeightRule {
+  const mode = !symmetric ? "asymmetric" : codes === "offsetBinary" ? "offsetBinary" : "symmetric";
+  return { bits, mode, zeroInRange, restricted: codes === "restricted" };
 }
 
 /** Codes, scales and zero points of a weight `[out, in]`. */

@@ -3,6 +3,17 @@ import type { UniformRule } from "../kernels/device.ts";
 import { type UniformQuantizer, uniformQuantizer } from "../kernels/quantizer.ts";
 import { roundHalfEven } from "../kernels/round.ts";
 
+/** A uniform rule of weights. */
+export interface WeightRule extends UniformRule {
+  /** Symmetric codes without the lowest one: `[-top, top]`. It only matters when the range is shrunk. */
+  readonly restricted?: boolean;
+}
+
+function quantizerOf(least: number, most: number, rule: WeightRule): UniformQuantizer {
+  const quantizer = uniformQuantizer(least, most, rule);
+  return rule.restricted ? { ...quantizer, lowest: -quantizer.highest } : quantizer;
+}
+
 /** Smallest and largest of `count` values from `start`, `stride` apart; 0 counts when the rule says so. */
 export function range(
   data: Float32Array,
@@ -36,11 +47,11 @@ export function fitRange(
   data: Float32Array,
   start: number,
   count: number,
-  rule: UniformRule,
+  rule: WeightRule,
   stride = 1,
 ): UniformQuantizer {
   const [least, most] = range(data, start, count, rule, stride);
-  return uniformQuantizer(least, most, rule);
+  return quantizerOf(least, most, rule);
 }
 
 /**
@@ -51,15 +62,15 @@ export function fitLeastError(
   data: Float32Array,
   start: number,
   count: number,
-  rule: UniformRule,
+  rule: WeightRule,
   stride = 1,
 ): UniformQuantizer {
   const [least, most] = range(data, start, count, rule, stride);
-  let best = uniformQuantizer(least, most, rule);
+  let best = quantizerOf(least, most, rule);
   let bestError = Infinity;
   for (let i = 0; i < 80; i++) {
     const share = Math.fround(1 - i / 100);
-    const candidate = uniformQuantizer(Math.fround(share * least), Math.fround(share * most), rule);
+    const candidate = quantizerOf(Math.fround(share * least), Math.fround(share * most), rule);
     let error = 0;
     for (let j = start; j < start + count * stride; j += stride) {
       error += Math.abs(decode(encode(data[j], candidate), candidate) - data[j]) ** 2.4;
