@@ -3,9 +3,10 @@
  * are quantized per channel, in groups of tokens; values have none, so they are quantized per token, in groups of
  * channels. The last tokens stay in full precision (section 3.3).
  */
+import { ModelError } from "../model/model_error.ts";
 import type { Method, ModelMethod } from "./method.ts";
 import { KiviCache } from "./kivi_cache.ts";
-import type { Statistics } from "./packed_groups.ts";
+import type { Precision } from "./packed_groups.ts";
 import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./scheme_error.ts";
 
 /** KIVI as data. */
@@ -25,8 +26,11 @@ export interface Kivi {
   readonly prefill: "quantized" | "full";
   /** Keys in groups of tokens per channel (the paper), or in groups of channels per token (its ablation). */
   readonly keyAxis: "channel" | "token";
-  /** Storage of scales and minima. */
-  readonly statistics: Statistics;
+  /**
+   * What scales, minima and the recent tokens are stored in and codes are chosen with: `"float16"` as the reference
+   * code on a float16 model, `"float32"` as on a float32 model.
+   */
+  readonly precision: Precision;
   /** Decoding attends over packed codes, or over a dequantized copy of them. */
   readonly execution: "packed" | "simulated";
 }
@@ -58,7 +62,7 @@ export function kivi(options: KiviOptions = {}): Kivi {
     residualLength: 128,
     prefill: "quantized",
     keyAxis: "channel",
-    statistics: "float16",
+    precision: "float16",
     execution: "packed",
     ...rest,
     method: "kivi",
@@ -70,7 +74,7 @@ export function kivi(options: KiviOptions = {}): Kivi {
   requireInteger("residualLength", scheme.residualLength, 1, 1 << 20);
   requireOneOf("prefill", scheme.prefill, ["quantized", "full"]);
   requireOneOf("keyAxis", scheme.keyAxis, ["channel", "token"]);
-  requireOneOf("statistics", scheme.statistics, ["float16", "float32"]);
+  requireOneOf("precision", scheme.precision, ["float16", "float32"]);
   requireOneOf("execution", scheme.execution, ["packed", "simulated"]);
   if (scheme.residualLength % scheme.groupSize !== 0) {
     throw new SchemeError(
@@ -83,7 +87,7 @@ export function kivi(options: KiviOptions = {}): Kivi {
 
 const kv: ModelMethod<Kivi> = {
   apply(model, scheme) {
-    const { layers, kvHeads, headDim } = model.architecture;
+    const { layers, kvHeads, headDim, maxPositions } = model.architecture;
     if (headDim % scheme.groupSize !== 0) {
       throw new SchemeError(
         "shape",
@@ -93,8 +97,15 @@ const kv: ModelMethod<Kivi> = {
     // Quantizers of attention operands act on dense keys and values.
     const dense = model.interventions.some((one) => one.query ?? one.key ?? one.value ?? one.scores);
     const settings = dense ? { ...scheme, execution: "simulated" as const } : scheme;
-    const cache = (capacity: number) =>
-      new KiviCache(model.device, settings, layers, kvHeads * headDim, capacity);
+    const cache = (capacity: number) => {
+      if (capacity > maxPositions) {
+        throw new ModelError(
+          "positions",
+          `a cache of ${capacity} tokens is too long: ${model.name} has ${maxPositions} positions`,
+        );
+      }
+      return new KiviCache(model.device, settings, { layers, width: kvHeads * headDim, capacity });
+    };
     return Promise.resolve(model.with({ cache, change: scheme }));
   },
 };
