@@ -15,40 +15,43 @@ const seconds = Number(Deno.args[0] ?? 0.2);
 const threadCounts = [...new Set([1, 2, navigator.hardwareConcurrency])]
   .filter((threads) => threads <= navigator.hardwareConcurrency);
 
-/** The best of as many runs as fit: on a shared machine the least disturbed run says most about the code. */
-function best(run: () => void): number {
-  const end = performance.now() + seconds * 1000;
-  let least = Infinity;
+/**
+ * The best of as many runs of each as fit, in turns: on a shared machine the least disturbed run says most about the
+ * code, and turns spread disturbances over both.
+ */
+function best(...runs: (() => void)[]): number[] {
+  const end = performance.now() + seconds * runs.length * 1000;
+  const least = runs.map(() => Infinity);
   while (performance.now() < end) {
-    const start = performance.now();
-    run();
-    least = Math.min(least, performance.now() - start);
+    for (const [i, run] of runs.entries()) {
+      for (let repetition = 0; repetition < 20; repetition++) {
+        const start = performance.now();
+        run();
+        least[i] = Math.min(least[i], performance.now() - start);
+      }
+    }
   }
-  return least / 1000;
+  return least.map((milliseconds) => milliseconds / 1000);
 }
 
 function randomData(length: number): Float32Array {
   return Float32Array.from({ length }, () => Math.random() - 0.5);
 }
 
-async function timeOurs(threads: number): Promise<number[]> {
+/** Our best time of each shape, and OpenBLAS's when it is there. */
+async function timeLinear(blas: OpenBlas | null, threads: number): Promise<number[][]> {
   using device = await cpuDevice({ threads });
-  const times = shapes.map(({ rows, out, inner }) => {
-    using weight = device.weight(randomData(out * inner), out, inner);
-    using x = device.upload(randomData(rows * inner)), y = device.allocate(rows * out);
-    return best(() => device.linear(x, weight, null, y, rows));
+  blas?.setThreads(threads);
+  const times = shapes.map((shape) => {
+    const { rows, out, inner } = shape;
+    const xs = randomData(rows * inner), ws = randomData(out * inner), ys = new Float32Array(rows * out);
+    using weight = device.weight(ws, out, inner);
+    using x = device.upload(xs), y = device.allocate(rows * out);
+    const ours = () => device.linear(x, weight, null, y, rows);
+    return blas ? best(ours, () => blas.linear(xs, ws, ys, shape)) : best(ours);
   });
   console.log(`quantbook: ${device.description}, at most ${device.memory.peak / 2 ** 20} MiB held`);
   return times;
-}
-
-function timeOpenBlas(blas: OpenBlas, threads: number): number[] {
-  blas.setThreads(threads);
-  return shapes.map((shape) => {
-    const x = randomData(shape.rows * shape.inner), w = randomData(shape.out * shape.inner);
-    const y = new Float32Array(shape.rows * shape.out);
-    return best(() => blas.linear(x, w, y, shape));
-  });
 }
 
 /** `12.3 GFLOP/s`, and how many times our speed that is ours. */
@@ -61,8 +64,7 @@ function cell(shape: LinearShape, time: number | undefined, ours?: number): stri
 using blas = openOpenBlas();
 console.log(blas?.description ?? "OpenBLAS: not found (Debian: libopenblas0-pthread), skipped");
 for (const threads of threadCounts) {
-  const ours = await timeOurs(threads);
-  const reference = blas && timeOpenBlas(blas, threads);
+  const times = await timeLinear(blas, threads);
   const torch = await timeTorch(shapes, threads, seconds);
   console.log(torch ? `PyTorch ${torch.version}` : "PyTorch: not found, skipped");
   console.log(
@@ -70,9 +72,9 @@ for (const threads of threadCounts) {
   );
   console.table(
     Object.fromEntries(shapes.map((shape, i) => [`${shape.rows} x ${shape.out} x ${shape.inner}`, {
-      quantbook: cell(shape, ours[i]),
-      OpenBLAS: cell(shape, reference?.[i], ours[i]),
-      PyTorch: cell(shape, torch?.seconds[i], ours[i]),
+      quantbook: cell(shape, times[i][0]),
+      OpenBLAS: cell(shape, times[i][1], times[i][0]),
+      PyTorch: cell(shape, torch?.seconds[i], times[i][0]),
     }])),
   );
 }
