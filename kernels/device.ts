@@ -15,7 +15,9 @@ export interface DeviceBuffer extends Disposable {
 
 /** The weight `[outFeatures, inFeatures]` of a linear layer, in the layout that its device multiplies fastest. */
 export interface DeviceWeight extends Disposable {
+  /** Rows of the weight: features that come out. */
   readonly outFeatures: number;
+  /** Columns of the weight: features that go in. */
   readonly inFeatures: number;
   /** Bytes that the weight occupies on the device. */
   readonly byteLength: number;
@@ -23,6 +25,7 @@ export interface DeviceWeight extends Disposable {
 
 /** A `[columns, columns]` matrix `x^T x`, summed in float64 over all the rows added so far (Hessians, covariances). */
 export interface DeviceGram extends Disposable {
+  /** Columns of the matrices that are added: rows and columns of the sum. */
   readonly columns: number;
   /** Adds `x^T x` of the `[rows, columns]` matrix `x`: float32 sums over at most 256 rows, float64 from there on. */
   add(x: DeviceBuffer, rows: number): void;
@@ -43,7 +46,9 @@ export type Axis = "tensor" | "row" | "column";
  * - `offsetBinary`: `2^bits - 1` steps over `[-absmax, absmax]`, `zero = 2^(bits-1)` (the legacy reference code).
  */
 export interface UniformRule {
+  /** Bits of a code: 1 to 16, at least 2 with a sign. */
   readonly bits: number;
+  /** How codes lie on the range, see above. */
   readonly mode: "asymmetric" | "symmetric" | "offsetBinary";
   /** Whether the range is widened to contain 0 before the scale is derived (the reference code always does). */
   readonly zeroInRange: boolean;
@@ -51,8 +56,11 @@ export interface UniformRule {
 
 /** How a `[rows, columns]` matrix is divided into ranges for {@linkcode Device.fakeQuantize}. */
 export interface QuantizeLayout {
+  /** Rows of the matrix. */
   readonly rows: number;
+  /** Columns of the matrix. */
   readonly columns: number;
+  /** What shares a range. */
   readonly axis: Axis;
   /** Consecutive columns of one row that share a range; must divide `columns`. Only with `axis: "row"`. */
   readonly groupSize?: number;
@@ -64,8 +72,11 @@ export interface AttentionShape {
   readonly tokens: number;
   /** Number of key and value tokens, the query tokens included. */
   readonly kvTokens: number;
+  /** Heads of the queries: a multiple of `kvHeads`. */
   readonly heads: number;
+  /** Heads of the keys and values. */
   readonly kvHeads: number;
+  /** Dimensions of a head. */
   readonly headDim: number;
   /** Factor of the scores, usually `1 / sqrt(headDim)`. */
   readonly scale: number;
@@ -82,8 +93,11 @@ export interface AttentionShape {
 
 /** Rotary position embedding of a `[tokens, heads * headDim]` matrix. */
 export interface RotaryShape {
+  /** Rows of the matrix. */
   readonly tokens: number;
+  /** Heads in a row. */
   readonly heads: number;
+  /** Dimensions of a head. */
   readonly headDim: number;
   /** Leading dimensions of each head that are rotated (`headDim` when all are). */
   readonly rotaryDim: number;
@@ -95,14 +109,19 @@ export interface RotaryShape {
 
 /** `c = alpha * op(a) * op(b) + beta * c` with `op(a)` `[m, k]` and `op(b)` `[k, n]`. */
 export interface GemmShape {
+  /** Rows of `op(a)` and `c`. */
   readonly m: number;
+  /** Columns of `op(b)` and `c`. */
   readonly n: number;
+  /** Columns of `op(a)`, rows of `op(b)`: the length of the sums. */
   readonly k: number;
   /** `a` is stored as `[k, m]`. */
   readonly transposeA?: boolean;
   /** `b` is stored as `[n, k]`. */
   readonly transposeB?: boolean;
+  /** Factor of the product, 1 by default. */
   readonly alpha?: number;
+  /** Factor of the old `c`, 0 by default. */
   readonly beta?: number;
 }
 
@@ -112,6 +131,7 @@ export interface Device extends Disposable {
   readonly name: string;
   /** What the device is, for provenance lines: instruction set, adapter, threads. */
   readonly description: string;
+  /** Threads that compute. */
   readonly threads: number;
   /** Bytes held by live buffers and weights now, and the most that were held at once. */
   readonly memory: { readonly used: number; readonly peak: number };

@@ -8,9 +8,13 @@ const { fround, abs, min, max } = Math;
 
 /** A uniform quantizer: `q = clamp(round(x / scale) + zero, lowest, highest)`, `x^ = scale * (q - zero)`. */
 export interface UniformQuantizer {
+  /** Distance of neighbouring values. */
   readonly scale: number;
+  /** The code of value 0. */
   readonly zero: number;
+  /** The least code. */
   readonly lowest: number;
+  /** The greatest code. */
   readonly highest: number;
 }
 
