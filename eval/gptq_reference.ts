@@ -29,7 +29,11 @@ export function gptqSchemes(): Map<string, Scheme> {
   add("gptq-w4-pc-act-symLegacy", { ...channel, symmetric: true, codes: "offsetBinary" });
   for (const era of ["head", "june"]) {
     add(`${era}-gptq-w4-pc-act`, channel);
-    add(`${era}-gptq-w4-pc-act-sym`, { ...channel, symmetric: true });
+    add(`${era}-gptq-w4-pc-act-sym`, {
+      ...channel,
+      symmetric: true,
+      codes: era === "june" ? "narrow" : "signed",
+    });
   }
   const weights = gptq(channel);
   schemes.set("gptq-w4a8-pc-act", { ...legacyScheme({ bitsW: 16, bitsA: 8 }), weights });

@@ -4,9 +4,13 @@
  * GPTQ needs the upper triangular U with H^-1 = U^T U. Turning the matrix around (rows and columns in reverse) turns
  * its lower Cholesky factor into an upper one: if P H P = L L^T, then H = (P L P)(P L P)^T with P L P upper
  * triangular, and U = (P L P)^-1. One factorization and one triangular inverse: half the work of the usual
- * factor, invert, factor again.
+ * factor, invert, factor again. Both go through the matrix in blocks, so that nearly all arithmetic is in products.
  */
+import { type Block, subtractProduct } from "../kernels/float64/product.ts";
 import { SchemeError } from "./scheme_error.ts";
+
+/** Rows of a block; what is inside one is done element by element. */
+const size = 64;
 
 /** `sum_{k < n} a[i + k] * b[j + k]`, in a fixed order. */
 function dot(a: Float64Array, i: number, b: Float64Array, j: number, n: number): number {
@@ -21,14 +25,23 @@ function dot(a: Float64Array, i: number, b: Float64Array, j: number, n: number):
   return (s0 + s1) + (s2 + s3);
 }
 
-/** Lower Cholesky factor of a symmetric positive definite matrix, in place; the upper triangle is left as it was. */
-export function choleskyInPlace(matrix: Float64Array, n: number): void {
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < i; j++) {
-      matrix[i * n + j] = (matrix[i * n + j] - dot(matrix, i * n, matrix, j * n, j)) / matrix[j * n + j];
+/** Factors the diagonal block of rows `[first, first + count)`, from which earlier columns are subtracted already. */
+function factorBlock(
+  matrix: Float64Array,
+  n: number,
+  first: number,
+  count: number,
+  diagonal: Float64Array,
+): void {
+  for (let i = first; i < first + count; i++) {
+    const row = i * n + first;
+    for (let j = first; j < i; j++) {
+      const sum = matrix[i * n + j] - dot(matrix, row, matrix, j * n + first, j - first);
+      matrix[i * n + j] = sum / matrix[j * n + j];
     }
-    const pivot = matrix[i * n + i] - dot(matrix, i * n, matrix, i * n, i);
-    if (!(pivot > 0 && pivot < Infinity)) {
+    const pivot = matrix[i * n + i] - dot(matrix, row, matrix, row, i - first);
+    // What is left of the diagonal is below the rounding errors of the sum that it is the rest of: n products.
+    if (!(pivot > n * Number.EPSILON * diagonal[i] && pivot < Infinity)) {
       throw new SchemeError(
         "hessian",
         `Hessian is not positive definite at column ${
@@ -40,28 +53,82 @@ export function choleskyInPlace(matrix: Float64Array, n: number): void {
   }
 }
 
-/** Inverse of a lower triangular matrix; zeros above the diagonal. */
-export function invertLower(lower: Float64Array, n: number): Float64Array {
-  const inverse = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    const diagonal = 1 / lower[i * n + i];
-    const row = inverse.subarray(i * n, i * n + i + 1);
+/** The inverse of the lower triangular diagonal block of rows `[first, first + count)`, `[count, count]`. */
+function invertBlock(lower: Float64Array, n: number, first: number, count: number): Float64Array {
+  const inverse = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    const from = (first + i) * n + first;
+    const diagonal = 1 / lower[from + i];
     for (let k = 0; k < i; k++) {
-      const factor = lower[i * n + k] * diagonal;
-      if (factor === 0) continue;
-      const above = k * n;
-      for (let j = 0; j <= k; j++) row[j] -= factor * inverse[above + j];
+      const factor = lower[from + k] * diagonal;
+      for (let j = 0; j <= k; j++) inverse[i * count + j] -= factor * inverse[k * count + j];
     }
-    row[i] = diagonal;
+    inverse[i * count + i] = diagonal;
   }
   return inverse;
 }
 
-/** The upper triangular `U` `[n, n]` with `H^-1 = U^T U`, of a symmetric positive definite `H`. */
-export function inverseFactor(hessian: Float64Array, n: number): Float64Array {
-  const reversed = new Float64Array(n * n);
-  const last = n * n - 1;
-  for (let i = 0; i < n * n; i++) reversed[last - i] = hessian[i];
-  choleskyInPlace(reversed, n);
-  return invertLower(reversed, n).reverse();
+/** Replaces `C [rows, columns]` by `A C`, or by `C A^T` when `right`, with a square `A`. */
+function multiplyInPlace(c: Block, a: Float64Array, rows: number, columns: number, right: boolean): void {
+  const count = right ? columns : rows;
+  const copy = new Float64Array(rows * columns);
+  for (let i = 0; i < rows; i++) {
+    const from = c.start + i * c.stride;
+    copy.set(c.data.subarray(from, from + columns), i * columns);
+    c.data.fill(0, from, from + columns);
+  }
+  const negated = { data: a.map((value) => -value), start: 0, stride: count };
+  const old = { data: copy, start: 0, stride: columns };
+  if (right) subtractProduct(c, old, { ...negated, transposed: true }, rows, columns, count);
+  else subtractProduct(c, negated, old, rows, columns, count);
+}
+
+/** Lower Cholesky factor of a symmetric positive definite matrix, in place; what is above the diagonal is lost. */
+export function choleskyInPlace(matrix: Float64Array, n: number): void {
+  const at = (row: number, column: number): Block => ({ data: matrix, start: row * n + column, stride: n });
+  const diagonal = Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]);
+  for (let first = 0; first < n; first += size) {
+    const count = Math.min(size, n - first), end = first + count;
+    subtractProduct(at(first, first), at(first, 0), transpose(at(first, 0)), n - first, count, first);
+    factorBlock(matrix, n, first, count, diagonal);
+    if (end < n) multiplyInPlace(at(end, first), invertBlock(matrix, n, first, count), n - end, count, true);
+  }
+}
+
+/** Inverse of a lower triangular matrix, in place; zeros above the diagonal. */
+export function invertLowerInPlace(lower: Float64Array, n: number): void {
+  const at = (row: number, column: number): Block => ({ data: lower, start: row * n + column, stride: n });
+  for (let first = 0; first < n; first += size) {
+    const count = Math.min(size, n - first);
+    const diagonal = invertBlock(lower, n, first, count);
+    const left = new Float64Array(count * first);
+    for (let i = 0; i < count; i++) {
+      const from = (first + i) * n;
+      left.set(lower.subarray(from, from + first), i * first);
+      lower.fill(0, from, from + n);
+      lower.set(diagonal.subarray(i * count, (i + 1) * count), from + first);
+    }
+    // Rows above are inverted already: X = -D^-1 (left X_above), where X_above is 0 above its diagonal.
+    for (let column = 0; column < first; column += 4 * size) {
+      const columns = Math.min(4 * size, first - column);
+      const a = { data: left, start: column, stride: first };
+      subtractProduct(at(first, column), a, at(column, column), count, columns, first - column);
+    }
+    if (first > 0) multiplyInPlace(at(first, 0), diagonal, count, first, false);
+  }
+}
+
+function transpose(block: Block): Block {
+  return { ...block, transposed: !block.transposed };
+}
+
+/**
+ * The upper triangular `U` `[n, n]` with `H^-1 = U^T U`, of a symmetric positive definite `H`, in place: `H` is
+ * lost.
+ */
+export function inverseFactorInPlace(hessian: Float64Array, n: number): Float64Array {
+  hessian.reverse();
+  choleskyInPlace(hessian, n);
+  invertLowerInPlace(hessian, n);
+  return hessian.reverse();
 }

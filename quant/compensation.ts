@@ -3,7 +3,8 @@
  * that are still to come, so that the layer's output changes least (GPTQ, Frantar et al., ICLR 2023, algorithm 1).
  * GPTQ, SpQR and QQQ are this loop with different quantizers of a column.
  */
-import { inverseFactor } from "./cholesky.ts";
+import { subtractProduct } from "../kernels/float64/product.ts";
+import { inverseFactorInPlace } from "./cholesky.ts";
 import type { InputStatistics, Matrix } from "./method.ts";
 import { SchemeError } from "./scheme_error.ts";
 
@@ -67,7 +68,7 @@ export function problemOf(
     for (let k = 0; k < columns; k++) damped[j * columns + k] = hessian[from * columns + permutation[k]];
     damped[j * columns + j] = dead[from] && !early ? 1 : order(from) + percdamp * mean;
   }
-  return { rows, columns, work, factor: inverseFactor(damped, columns), permutation };
+  return { rows, columns, work, factor: inverseFactorInPlace(damped, columns), permutation };
 }
 
 /** Quantizes column `column` (values of all rows) in place. */
@@ -100,17 +101,11 @@ export function compensate(
       }
       for (let k = j + 1; k < end; k++) subtract(work, k * rows, error, factor[j * columns + k]);
     }
-    // The rest of the weight sees the whole block at once: fewer passes over memory.
-    for (let k = end; k < columns; k++) {
-      for (let j = first; j < end; j++) {
-        subtract(
-          work,
-          k * rows,
-          errors.subarray((j - first) * rows, (j - first + 1) * rows),
-          factor[j * columns + k],
-        );
-      }
-    }
+    // The rest of the weight sees the whole block at once: one product of matrices.
+    const block = { data: factor, start: first * columns + end, stride: columns, transposed: true };
+    const rest = { data: work, start: end * rows, stride: rows };
+    const spread = { data: errors, start: 0, stride: rows };
+    subtractProduct(rest, block, spread, columns - end, rows, end - first);
   }
   return loss;
 }

@@ -18,8 +18,11 @@ export interface Gptq {
   /** Input features of a row that share a scale; -1 means the whole row. */
   readonly groupSize: number;
   readonly symmetric: boolean;
-  /** Codes of symmetric quantizers: signed, or offset-binary as in the legacy reference code. */
-  readonly codes: "signed" | "offsetBinary";
+  /**
+   * Codes of symmetric quantizers at 4 bits: -8 to 7; -7 to 7 (the reference code in June 2025); or 0 to 15 with the
+   * zero at 8 (the legacy reference code).
+   */
+  readonly codes: "signed" | "narrow" | "offsetBinary";
   /** Columns by decreasing diagonal of the Hessian ("desc_act"). */
   readonly actOrder: boolean;
   /** Scales of groups from the weight as it was before any compensation. */
@@ -69,7 +72,7 @@ export function gptq(options: GptqOptions): Gptq {
   for (const name of ["symmetric", "actOrder", "staticGroups", "trueSequential"] as const) {
     requireOneOf(name, scheme[name], [true, false]);
   }
-  requireOneOf("codes", scheme.codes, ["signed", "offsetBinary"]);
+  requireOneOf("codes", scheme.codes, ["signed", "narrow", "offsetBinary"]);
   requireNumber("percdamp", scheme.percdamp, 0, 10);
   requireOneOf("groupStatistics", scheme.groupStatistics, ["current", "block-start"]);
   requireOneOf("search", scheme.search, ["none", "mse"]);
@@ -92,7 +95,7 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
   }
   const problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp);
   const { permutation, work } = problem;
-  const signed = scheme.symmetric && scheme.codes === "signed";
+  const signed = scheme.symmetric && scheme.codes !== "offsetBinary";
   const mode = !scheme.symmetric ? "asymmetric" : signed ? "symmetric" : "offsetBinary";
   const rule: UniformRule = { bits: scheme.bits, mode, zeroInRange: true };
   const offset = signed ? 2 ** (scheme.bits - 1) : 0;
@@ -101,7 +104,9 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
   const ownOrder = scheme.staticGroups || groups === 1 || !scheme.actOrder;
   const grids: UniformQuantizer[][] = Array.from({ length: groups }, () => []);
   const fit = (values: Float64Array, group: number) => {
-    grids[group] = fitColumns(values, rows, rule, scheme.search);
+    const fitted = fitColumns(values, rows, rule, scheme.search);
+    const narrow = signed && scheme.codes === "narrow";
+    grids[group] = narrow ? fitted.map((one) => ({ ...one, lowest: -one.highest })) : fitted;
   };
   if (scheme.staticGroups || groups === 1) {
     const original = inOwnOrder(problem);
@@ -164,7 +169,12 @@ const weights: WeightMethod<Gptq> = {
   sequential: (scheme) => scheme.trueSequential,
   quantize(weight, scheme, place, input: InputStatistics | null) {
     if (input === null) throw new SchemeError("calibration", `gptq: no input statistics for ${place.name}`);
-    return quantizeWithHessian(weight, hessianOf(input), scheme).weight;
+    try {
+      return quantizeWithHessian(weight, hessianOf(input), scheme).weight;
+    } catch (error) {
+      if (!(error instanceof SchemeError)) throw error;
+      throw new SchemeError(error.code, `${place.name}: ${error.message}`, { cause: error });
+    }
   },
 };
 

@@ -17,12 +17,13 @@ export type QuantizeLinear = (
   input: InputStatistics,
 ) => Promise<Parameter<Linear>>;
 
+const sitesInOrder: readonly InputSite[] = ["attention", "output", "mlp", "down"];
+
 /** Roles that are quantized on the same statistics, in order. */
 function stages(model: Model, sequential: boolean): LinearRole[][] {
   const roles = linearRoles(model.architecture);
   if (!sequential) return [roles];
-  const sites: InputSite[] = ["attention", "output", "mlp", "down"];
-  return sites.map((site) => roles.filter((role) => siteOfRole(role) === site));
+  return sitesInOrder.map((site) => roles.filter((role) => siteOfRole(role) === site));
 }
 
 /**
@@ -57,8 +58,11 @@ export async function quantizeLayerwise(
           layer = { ...layer, linears: { ...layer.linears, [role]: await parameter.load() } };
         }
       }
-      const context = await model.context();
-      for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
+      // Nobody looks at what the last layer produces.
+      if (index + 1 < architecture.layers) {
+        const context = await model.context();
+        for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
+      }
       if (model.streaming) {
         for (const role of linearRoles(architecture)) result.get(linearKey(index, role))?.evict();
       }
@@ -90,11 +94,17 @@ async function inputStatistics(
     },
   };
   const context = await model.context([observer]);
+  // Products that no observed input depends on are left out.
+  const last = Math.max(...sitesInOrder.map((site, i) => sites.has(site) ? i : 0));
+  const kept = sitesInOrder.slice(0, last);
+  const entries = Object.entries(layer.linears) as [LinearRole, Linear][];
+  const needed = Object.fromEntries(entries.filter(([role]) => kept.includes(siteOfRole(role))));
+  const partial: LoadedLayer = { ...layer, linears: needed };
   let tokens = 0;
   for (const [i, ids] of windows.entries()) {
     using states = device.allocate(hidden[i].length);
     device.copy(hidden[i], 0, states, 0, states.length);
-    await runLayer(context, layer, states, ids.length);
+    await runLayer(context, partial, states, ids.length);
     tokens += ids.length;
   }
   const statistics = new Map<InputSite, InputStatistics>();
