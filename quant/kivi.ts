@@ -55,7 +55,8 @@ export type KiviOptions = Partial<Omit<Kivi, "method">> & {
  */
 export function kivi(options: KiviOptions = {}): Kivi {
   const { bits = 2, ...rest } = options;
-  const scheme: Kivi = {
+  const defaults: Kivi = {
+    method: "kivi",
     keyBits: bits,
     valueBits: bits,
     groupSize: 32,
@@ -64,10 +65,9 @@ export function kivi(options: KiviOptions = {}): Kivi {
     keyAxis: "channel",
     precision: "float16",
     execution: "packed",
-    ...rest,
-    method: "kivi",
   };
-  requireKnown("kivi", options, [...Object.keys(scheme), "bits"]);
+  requireKnown("kivi", options, [...Object.keys(defaults), "bits"]);
+  const scheme: Kivi = { ...defaults, ...rest, method: "kivi" };
   requireInteger("keyBits", scheme.keyBits, 1, 8);
   requireInteger("valueBits", scheme.valueBits, 1, 8);
   requireInteger("groupSize", scheme.groupSize, 1, 1 << 16);
