@@ -35,11 +35,15 @@ export { ModelError } from "./model/model_error.ts";
 export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
+export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
+export { type Bcq, bcq, type BcqOptions } from "./quant/bcq.ts";
+export { BcqWeight } from "./quant/bcq_weight.ts";
 export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
 export type { Method, Tagged } from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
+export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
 export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
 export { packedWeight, weightStorage } from "./quant/quantized_linear.ts";

@@ -19,8 +19,13 @@ export function quantizedLinear(
 ): Parameter<Linear> {
   const values = () => Promise.resolve(packed.dequantize());
   const parameter = denseLinear(device, name, packed.shape, values, bias);
-  packedWeights.set(parameter, packed);
+  recordPacked(parameter, packed);
   return parameter;
+}
+
+/** Notes what a linear layer's weight is stored as, for methods that make their own layers. */
+export function recordPacked(parameter: Parameter<Linear>, packed: PackedWeight): void {
+  packedWeights.set(parameter, packed);
 }
 
 /** The quantized weight of a linear layer, or undefined where it is dense. */

@@ -1,7 +1,10 @@
 /** The methods of the suite. A new method adds one line here; its scheme types follow from it. */
 import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
+import { awqMethod } from "./awq.ts";
+import { bcqMethod } from "./bcq.ts";
 import { gptqMethod } from "./gptq.ts";
 import { kiviMethod } from "./kivi.ts";
+import { qqqMethod } from "./qqq.ts";
 import { qrazorMethod } from "./qrazor.ts";
 import { llmInt8Method } from "./llmint8.ts";
 import { rtnMethod } from "./rtn.ts";
@@ -16,7 +19,10 @@ const builtIn = {
   kivi: kiviMethod,
   smoothQuant: smoothQuantMethod,
   spqr: spqrMethod,
+  awq: awqMethod,
+  qqq: qqqMethod,
   qrazor: qrazorMethod,
+  bcq: bcqMethod,
   llmInt8: llmInt8Method,
   zeroQuant: zeroQuantMethod,
 };
