@@ -36,11 +36,12 @@ export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
-export { type Bcq, bcq, type BcqOptions } from "./quant/bcq.ts";
-export { BcqWeight } from "./quant/bcq_weight.ts";
+export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
+export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
 export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
+export { lutGemv } from "./quant/lut_gemv.ts";
 export type { Method, Tagged } from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
 export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";

@@ -1,0 +1,15 @@
+/** Binary coding against the original LUT-GEMM code, on every configuration that was run. */
+import { bcqSchemes } from "./bcq_reference.ts";
+import { checkAgainstOracle } from "./oracle_check.ts";
+
+const quick = {
+  "llama": ["bcq-3-pc-r30", "bcq-2-g128-r5"],
+  "llama-outlier": ["bcq-4-g128-r30", "bcq-rtn4-pc (rtn=true)"],
+  "opt": ["bcq-3-g32-r30"],
+};
+
+for (const [model, ids] of Object.entries(quick)) {
+  Deno.test(`${model}: binary coding gives the original code's perplexities`, async (t) => {
+    await checkAgainstOracle(t, model, bcqSchemes(model), { tolerance: 5e-3, quick: ids });
+  });
+}

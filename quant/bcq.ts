@@ -1,0 +1,102 @@
+/**
+ * Binary-coded quantization, the weight format of LUT-GEMM (Park et al., ICLR 2024, arXiv:2206.09557, section 3.1):
+ * each group of weights is a sum of `bits` planes of signs with one scale each, `w = sum_i alpha_i B_i`.
+ *
+ * Greedy fitting takes the signs of what is left and its mean magnitude, plane by plane. Alternating fitting (Xu et al.,
+ * ICLR 2018, arXiv:1802.00150) then repeats: solve for the scales with the signs fixed, take the nearest of the
+ * `2^bits` levels with the scales fixed. Every plane is +1 or -1, so no level is 0 unless scales cancel.
+ */
+import type { LinearRole } from "../model/architecture.ts";
+import { BcqWeight } from "./bcq_weight.ts";
+import { GroupFit } from "./bcq_fit.ts";
+import type { Matrix, Method, WeightMethod } from "./method.ts";
+import { quantizeRows, rtn } from "./rtn.ts";
+import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./scheme_error.ts";
+
+const allRoles: readonly LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
+
+/** Binary-coded quantization as data. */
+export interface Bcq {
+  readonly method: "bcq";
+  /** Planes of signs: 1 to 8. */
+  readonly bits: number;
+  /** Input features of a row that share their scales; -1 means the whole row. */
+  readonly groupSize: number;
+  /** Rounds of alternating fitting; 0 is greedy. The published tables take 30. */
+  readonly rounds: number;
+  /** `"alternating"`, or `"nearest"`: round to nearest written as planes with an offset, which loses nothing to it. */
+  readonly fit: "alternating" | "nearest";
+  /** Linear layers that are quantized; the reference code finds only q, k and v in OPT models. */
+  readonly roles: readonly LinearRole[];
+}
+
+/** Options of {@linkcode bcq}. */
+export type BcqOptions = Partial<Omit<Bcq, "method">> & { readonly bits: number };
+
+/**
+ * Binary-coded weights.
+ *
+ * @example
+ * ```ts
+ * import { bcq } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(bcq({ bits: 3, groupSize: 128 }).rounds, 30);
+ * ```
+ */
+export function bcq(options: BcqOptions): Bcq {
+  const defaults = { groupSize: -1, rounds: 30, fit: "alternating", roles: allRoles } as const;
+  requireKnown("bcq", options, ["method", "bits", ...Object.keys(defaults)]);
+  const scheme: Bcq = { ...defaults, ...options, method: "bcq" };
+  requireInteger("bits", scheme.bits, 1, 8);
+  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
+  requireInteger("rounds", scheme.rounds, 0, 1000);
+  requireOneOf("fit", scheme.fit, ["alternating", "nearest"]);
+  if (scheme.fit === "nearest" && scheme.bits < 2) {
+    throw new SchemeError(
+      "option",
+      `bits is ${scheme.bits}: expected an integer from 2 to 8 with fit "nearest"`,
+    );
+  }
+  if (!Array.isArray(scheme.roles)) {
+    throw new SchemeError("option", `roles is ${Deno.inspect(scheme.roles)}: expected a list`);
+  }
+  for (const role of scheme.roles) requireOneOf("roles", role, allRoles);
+  return scheme;
+}
+
+/** Planes and scales of a weight `[out, in]`. */
+export function binaryCode(weight: Matrix, scheme: Bcq): BcqWeight {
+  const { rows, columns, data } = weight;
+  const { bits, rounds } = scheme;
+  const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  if (columns % groupSize !== 0) {
+    throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
+  }
+  if (scheme.fit === "nearest") {
+    return BcqWeight.fromUniform(quantizeRows(weight, rtn({ bits, granularity: "group", groupSize })));
+  }
+  const groups = data.length / groupSize;
+  const alphas = new Float32Array(groups * bits);
+  const patterns = new Uint8Array(data.length);
+  const fit = new GroupFit(bits, groupSize);
+  for (let group = 0; group < groups; group++) {
+    const first = group * groupSize;
+    fit.run(data.subarray(first, first + groupSize), rounds);
+    alphas.set(fit.alphas, group * bits);
+    patterns.set(fit.patterns, first);
+  }
+  return new BcqWeight({ shape: [rows, columns], bits, groupSize, patterns, alphas });
+}
+
+const weights: WeightMethod<Bcq> = {
+  needs: "nothing",
+  quantize: (weight, scheme, { role }) => scheme.roles.includes(role) ? binaryCode(weight, scheme) : null,
+};
+
+/** Binary-coded quantization, for the registry. */
+export const bcqMethod = {
+  name: "bcq",
+  parse: (options) => bcq(options as unknown as BcqOptions),
+  weights,
+} satisfies Method;
