@@ -42,6 +42,7 @@ export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
 export { lutGemv } from "./quant/lut_gemv.ts";
+export { type KvQuant, kvquant, type KvQuantOptions } from "./quant/kvquant.ts";
 export type { Method, Tagged } from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
 export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
@@ -79,6 +80,17 @@ export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./ev
 export { CorpusError } from "./eval/corpus_error.ts";
 export { type Divergence, divergence } from "./eval/divergence.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
+export {
+  needle,
+  type NeedleCell,
+  NeedleError,
+  type NeedleOptions,
+  type NeedlePrompt,
+  needlePrompt,
+  type NeedleResult,
+  type NeedleTrial,
+  publishedKeys,
+} from "./eval/needle.ts";
 export {
   compareWithOracle,
   oracle,
