@@ -37,6 +37,12 @@ export interface CellEnd {
 }
 
 const BARRIER = "quantbookBarrier";
+const SILENT = { silent: true, store_history: false, user_expressions: {}, allow_stdin: false };
+/** A kernel whose client was killed has nobody left to end it: it looks every second whether its parent still lives. */
+const WATCH_PARENT = `{
+  const parent = Deno.ppid;
+  Deno.unrefTimer(setInterval(() => Deno.ppid === parent || Deno.exit(), 1000));
+}`;
 const PORTS = ["shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"];
 
 /** A running kernel. Dispose of it with `await using`: that ends the process. */
@@ -139,6 +145,10 @@ export class DenoKernel implements AsyncDisposable {
     this.#pump("shell", this.#shell);
     this.#pump("iopub", this.#iopub);
     await this.#joined(deadline);
+    await this.#within(
+      5,
+      this.#request("execute_request", { ...SILENT, code: WATCH_PARENT, stop_on_error: false }),
+    );
   }
 
   /** A subscriber joins late and misses what was published before: repeat the barrier until it is heard. */
@@ -207,8 +217,7 @@ export class DenoKernel implements AsyncDisposable {
     const heard = this.#listen((channel, message) =>
       channel === "iopub" && stringAt(objectAt(message.content, "metadata"), BARRIER) === tag
     );
-    const flags = { silent: true, store_history: false, user_expressions: {}, allow_stdin: false };
-    await this.#send(tag, "execute_request", { ...flags, code, stop_on_error: false });
+    await this.#send(tag, "execute_request", { ...SILENT, code, stop_on_error: false });
     await heard.finally(heard.stop);
   }
 
