@@ -28,6 +28,8 @@ export interface Method {
   /** The central equation as TeX, and where it stands in the source. */
   readonly equation?: {
     readonly tex: string;
+    /** The file of the lines, where that is not `source`. */
+    readonly source?: string;
     /** Its place in the paper, such as `"eq. 4"`. */
     readonly label: string;
     /** Text of the first line shown; must occur in the file. */
@@ -37,8 +39,9 @@ export interface Method {
   };
 }
 
-/** A piece of source: its first line's number and its text. */
+/** A piece of source: its file, its first line's number and its text. */
 export interface Excerpt {
+  readonly file: string;
   readonly line: number;
   readonly text: string;
 }
@@ -46,15 +49,15 @@ export interface Excerpt {
 /** The lines of a method's source that implement its equation; the report fails when they have moved away. */
 export async function readExcerpt(method: Method, root: string): Promise<Excerpt | null> {
   if (!method.equation) return null;
-  const { anchor, lines: count } = method.equation;
-  const lines = (await Deno.readTextFile(join(root, method.source))).split("\n");
+  const { anchor, lines: count, source: file = method.source } = method.equation;
+  const lines = (await Deno.readTextFile(join(root, file))).split("\n");
   const at = lines.findIndex((line) => line.includes(anchor));
-  if (at < 0) throw new MethodError("anchor", `${method.source} does not contain ${JSON.stringify(anchor)}`);
+  if (at < 0) throw new MethodError("anchor", `${file} does not contain ${JSON.stringify(anchor)}`);
   const shown = lines.slice(at, at + count);
   const indent = Math.min(
     ...shown.filter((line) => line.trim() !== "").map((line) => line.length - line.trimStart().length),
   );
-  return { line: at + 1, text: shown.map((line) => line.slice(indent)).join("\n").trimEnd() };
+  return { file, line: at + 1, text: shown.map((line) => line.slice(indent)).join("\n").trimEnd() };
 }
 
 /** The methods at a glance, a table for the index and the methods page. */
@@ -110,8 +113,8 @@ export async function methodsPage(
   const sections = await Promise.all(methods.map(async (method) => {
     const excerpt = await readExcerpt(method, root);
     if (!method.equation || !excerpt) return "";
-    const url = sourceUrl(method.source, excerpt.line);
-    const place = `<code>${escapeHtml(`${method.source}:${excerpt.line}`)}</code>`;
+    const url = sourceUrl(excerpt.file, excerpt.line);
+    const place = `<code>${escapeHtml(`${excerpt.file}:${excerpt.line}`)}</code>`;
     return `<section class="method" id="${escapeHtml(method.id)}"><h2>${escapeHtml(method.name)}</h2>
 <div class="facing"><div class="equation"><p class="kicker">${link(method.paper.link, method.paper.title)}, ${
       escapeHtml(method.equation.label)

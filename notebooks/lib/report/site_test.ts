@@ -1,5 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
+import { methods } from "../../methods.ts";
+import { ROOT } from "../files.ts";
 import { notebookOf } from "../fixture.ts";
 import { formatNotebook, type Notebook, NotebookError } from "../notebook.ts";
 import type { Display } from "../display/emit.ts";
@@ -105,12 +107,23 @@ Deno.test("excerpts are cut from the source with their line, and an anchor that 
       source: "m.ts",
       equation: { tex: "a", label: "eq. 1", anchor, lines: 2 },
     });
-    assertEquals(await readExcerpt(method("const a"), folder), { line: 3, text: "const a = 1;\nreturn a;" });
+    assertEquals(await readExcerpt(method("const a"), folder), {
+      file: "m.ts",
+      line: 3,
+      text: "const a = 1;\nreturn a;",
+    });
     await assertRejects(() => readExcerpt(method("const b"), folder), MethodError, "const b");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+for (const method of methods) {
+  Deno.test(`the lines that implement ${method.name} are where the report looks for them`, async () => {
+    const excerpt = await readExcerpt(method, ROOT);
+    assertEquals(excerpt?.text.split("\n").length, method.equation?.lines);
+  });
+}
 
 Deno.test("an unchanged notebook is not run again; changed code, changed sources or a failure are", async () => {
   const folder = await Deno.makeTempDir();
