@@ -22,17 +22,43 @@
 export { defaultDevice } from "./kernels/default.ts";
 export { cpuDevice } from "./kernels/cpu/device.ts";
 export { referenceDevice } from "./kernels/reference.ts";
-export type { Device } from "./kernels/device.ts";
+export type {
+  Activation,
+  AttentionShape,
+  Axis,
+  Device,
+  DeviceBuffer,
+  DeviceGram,
+  DeviceWeight,
+  GemmShape,
+  QuantizeLayout,
+  RotaryShape,
+  UniformRule,
+} from "./kernels/device.ts";
 export { DeviceError, QuantbookError } from "./kernels/error.ts";
 
-export type { Architecture, InputSite, LinearRole } from "./model/architecture.ts";
-export { CheckpointError } from "./model/checkpoint_error.ts";
-export { readConfig } from "./model/config.ts";
+export type {
+  Architecture,
+  InputSite,
+  LinearNames,
+  LinearRole,
+  NormNames,
+  Positions,
+  RotaryScaling,
+} from "./model/architecture.ts";
+export type { AttentionCall, KeyValueCache } from "./model/cache.ts";
+export { CheckpointError, type CheckpointErrorCode } from "./model/checkpoint_error.ts";
+export { ModelConfig, type NumberOptions, readConfig } from "./model/config.ts";
 export type { GenerateOptions } from "./model/generate.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
-export type { Model } from "./model/model.ts";
+export type { Dtype, TensorData } from "./model/dtype.ts";
+export type { LoadedLayer, LoadedNorm, PassContext } from "./model/decoder.ts";
+export type { Intervention, LinearInput, Operand, ScoreOperand } from "./model/intervention.ts";
+export type { JsonObject } from "./model/json.ts";
+export type { CacheFactory, Changes, Model } from "./model/model.ts";
 export { ModelError } from "./model/model_error.ts";
-export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
+export { type Linear, type Parameter } from "./model/parameter.ts";
+export { type RawTensor, readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
@@ -43,13 +69,31 @@ export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
 export { lutGemv } from "./quant/lut_gemv.ts";
 export { type KvQuant, kvquant, type KvQuantOptions } from "./quant/kvquant.ts";
-export type { Method, Tagged } from "./quant/method.ts";
+export type {
+  InputStatistics,
+  Matrix,
+  Method,
+  ModelMethod,
+  OperandMethod,
+  OperandView,
+  QuantizeContext,
+  Tagged,
+  WeightMethod,
+  WeightPlace,
+} from "./quant/method.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
 export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
 export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
-export { packedWeight, weightStorage } from "./quant/quantized_linear.ts";
-export { registerMethod } from "./quant/registry.ts";
+export { type Execution, packedWeight, weightStorage } from "./quant/quantized_linear.ts";
+export {
+  type KvScheme,
+  type LinearsScheme,
+  type OperandScheme,
+  registerMethod,
+  type TransformScheme,
+  type WeightScheme,
+} from "./quant/registry.ts";
 export { type Granularity, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
@@ -78,7 +122,7 @@ export {
 } from "./eval/claims.ts";
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
-export { type Divergence, divergence } from "./eval/divergence.ts";
+export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/divergence.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
 export {
   needle,
@@ -102,4 +146,5 @@ export {
 export { type PairedDifference, pairedDifference, trend, type TrendOutcome } from "./eval/paired.ts";
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
+export type { TokenWindows } from "./eval/score.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";

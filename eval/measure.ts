@@ -6,6 +6,7 @@ import { forEachLogProbabilities, type TokenWindows } from "./score.ts";
 
 /** What a model scores on windows of text. */
 export interface Measurement {
+  /** On the windows. */
   readonly perplexity: Perplexity;
   /** Against the float model, when a reference was given. */
   readonly divergence: Divergence | null;

@@ -11,15 +11,19 @@ export class OracleError extends QuantbookError {}
 export interface OracleResult {
   /** Such as `"rtn-w4-pc"`; see `fixtures/expected/SOURCE.md`. */
   readonly id: string;
+  /** Method, as the original code calls it. */
   readonly method: string;
   /** Version of the original code. */
   readonly era: string;
+  /** Its settings. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Perplexity of the 16 test windows of 512 tokens, if measured (`NaN` is recorded as null). */
   readonly ppl: number | null;
+  /** Mean negative log-likelihood of each window. */
   readonly windowNll: readonly number[] | null;
   /** Side results: layer errors, average bits, loss curves. */
   readonly extra: Readonly<Record<string, unknown>>;
+  /** What the original code raised instead. */
   readonly error?: string;
 }
 

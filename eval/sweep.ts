@@ -44,6 +44,7 @@ export interface SweepOptions {
   readonly calibration?: TokenWindows;
   /** Where rows are stored (default `QUANTBOOK_CACHE` or `.quantbook/results`); null stores nothing. */
   readonly results?: string | null;
+  /** Where models run (default: the process's device). */
   readonly device?: Device;
   /** Called after each cell. */
   readonly onRow?: (row: Row, done: number, total: number, cached: boolean) => void;

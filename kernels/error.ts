@@ -5,6 +5,7 @@ export class QuantbookError extends Error {
   /** What went wrong, stable across releases. */
   readonly code: string;
 
+  /** Makes an error; `options.cause` is what led to it. */
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;

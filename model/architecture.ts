@@ -67,25 +67,41 @@ export interface LinearNames {
 
 /** A decoder-only transformer as data. */
 export interface Architecture {
+  /** `model_type` of config.json. */
   readonly family: string;
+  /** Tokens that have an embedding. */
   readonly vocabularySize: number;
+  /** Width of the hidden states. */
   readonly hiddenSize: number;
+  /** Width of the feed-forward block. */
   readonly intermediateSize: number;
+  /** Decoder layers. */
   readonly layers: number;
+  /** Query heads. */
   readonly heads: number;
+  /** Key-value heads; each serves `heads / kvHeads` query heads. */
   readonly kvHeads: number;
+  /** Dimensions of a head. */
   readonly headDim: number;
   /** Longest sequence that the positions allow. */
   readonly maxPositions: number;
+  /** Which norm, and the constant under its root. */
   readonly norm: { readonly kind: "rms" | "layer"; readonly eps: number };
+  /** Where token positions enter. */
   readonly positions: Positions;
+  /** Activation of the feed-forward block. */
   readonly activation: Activation;
+  /** Name of the token embedding `[vocabulary, hidden]`. */
   readonly embedding: string;
   /** The output projection's weight; equal to `embedding` when tied. */
   readonly head: string;
+  /** The norm before attention. */
   readonly attentionNorm: NormNames;
+  /** The norm before the feed-forward block. */
   readonly mlpNorm: NormNames;
+  /** The norm before the output projection. */
   readonly finalNorm: NormNames;
+  /** The linear layers of a decoder layer. */
   readonly linears: Readonly<Partial<Record<LinearRole, LinearNames>>>;
 }
 

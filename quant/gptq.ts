@@ -13,10 +13,13 @@ import type { UniformQuantizer } from "../kernels/quantizer.ts";
 
 /** GPTQ as data. */
 export interface Gptq {
+  /** Tag of the method. */
   readonly method: "gptq";
+  /** Bits per code, 2 to 8. */
   readonly bits: number;
   /** Input features of a row that share a scale; -1 means the whole row. */
   readonly groupSize: number;
+  /** Whether the range is symmetric about 0. */
   readonly symmetric: boolean;
   /**
    * Codes of symmetric quantizers at 4 bits: -8 to 7; -7 to 7 (the reference code in June 2025); or 0 to 15 with the
@@ -36,6 +39,7 @@ export interface Gptq {
    * weights"), or as they were when the block of 128 columns began (the reference code).
    */
   readonly groupStatistics: "current" | "block-start";
+  /** `"mse"` shrinks each range to the least error. */
   readonly search: "none" | "mse";
 }
 

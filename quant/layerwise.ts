@@ -36,7 +36,7 @@ export async function quantizeLayerwise(
   sequential: boolean,
   quantizeLinear: QuantizeLinear,
 ): Promise<Map<string, Parameter<Linear>>> {
-  const { device, architecture } = model;
+  const { architecture } = model;
   const result = new Map<string, Parameter<Linear>>();
   const hidden = await Promise.all(windows.map((ids) => model.embed(ids)));
   try {

@@ -10,6 +10,7 @@ import type { PackedWeight } from "./packed.ts";
 
 /** Options of a method as plain data; `method` is the registry's tag. */
 export interface Tagged {
+  /** Name of the method in the registry. */
   readonly method: string;
 }
 
@@ -48,6 +49,8 @@ export interface WeightMethod<S extends Tagged> {
   readonly needs: "nothing" | "gram" | ((scheme: S) => "nothing" | "gram");
   /** Whether each sub-block is calibrated on its quantized predecessors in the same layer. */
   readonly sequential?: (scheme: S) => boolean;
+  /** Rewrites the model before its weights are quantized, preserving its function (or nearly so, as clipping does). */
+  readonly prepare?: (model: Model, scheme: S, context: QuantizeContext) => Promise<Model>;
   /** The quantized weight, or null where the scheme leaves this one alone. */
   quantize(
     weight: Matrix,
@@ -88,11 +91,16 @@ export interface ModelMethod<S extends Tagged> {
 
 /** A method and the parts of a scheme that it can fill. */
 export interface Method {
+  /** The tag of its schemes. */
   readonly name: string;
   /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */
-  parse(options: Record<string, unknown>, part: Exclude<keyof Method, "name" | "parse" | "shortGroups">): Tagged;
+  parse(
+    options: Record<string, unknown>,
+    part: Exclude<keyof Method, "name" | "parse" | "shortGroups">,
+  ): Tagged;
   /** Whether the last group of a row may be shorter, so that `groupSize` need not divide the features. */
   readonly shortGroups?: boolean;
+  /** Weights of linear layers. */
   readonly weights?: WeightMethod<never>;
   /** Activations and attention operands. */
   readonly operand?: OperandMethod<never>;

@@ -3,6 +3,7 @@ import { SchemeError } from "./scheme_error.ts";
 
 /** A quantized weight `[out, in]`. Effective bits are measured from `byteLength`, never computed from a slogan. */
 export interface PackedWeight {
+  /** Output and input features. */
   readonly shape: readonly [out: number, inputs: number];
   /** Bytes of codes, scales, zero points and all else that dequantization needs. */
   readonly byteLength: number;
@@ -40,6 +41,7 @@ export function unpackBits(packed: Uint8Array, bits: number, count: number): Uin
 
 /** Parts of a {@linkcode UniformWeight}. */
 export interface UniformParts {
+  /** Output and input features. */
   readonly shape: readonly [out: number, inputs: number];
   readonly bits: number;
   /** Consecutive columns of a row that share a scale, a divisor of the columns; or all weights (`out * in`). */

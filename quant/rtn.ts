@@ -20,11 +20,15 @@ export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension"
 
 /** A round-to-nearest quantizer as data. */
 export interface Rtn<G extends Granularity = Granularity> {
+  /** Tag of the method. */
   readonly method: "rtn";
+  /** Bits per code, 2 to 8. */
   readonly bits: number;
+  /** Which values share a scale. */
   readonly granularity: G;
   /** Values per group; only with granularity `"group"`. */
   readonly groupSize?: number;
+  /** Whether the range is symmetric about 0. */
   readonly symmetric: boolean;
   /**
    * Codes of symmetric quantizers: signed; `"restricted"` without the lowest one (the JUNE reference code); or
@@ -47,8 +51,11 @@ export interface RtnOptions<G extends Granularity> {
   readonly groupSize?: number;
   /** Default false: codes from the smallest to the largest value. */
   readonly symmetric?: boolean;
+  /** Codes of symmetric quantizers (default `"signed"`). */
   readonly codes?: "signed" | "restricted" | "offsetBinary";
+  /** Whether 0 is always representable (default true). */
   readonly zeroInRange?: boolean;
+  /** Whether weight ranges shrink to the least error (default `"none"`). */
   readonly search?: "none" | "mse";
 }
 

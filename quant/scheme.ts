@@ -22,7 +22,9 @@ export interface Scheme {
   readonly keyBeforeRotary?: OperandScheme;
   /** Operands of the attention products. */
   readonly query?: OperandScheme;
+  /** Keys, positions rotated in. */
   readonly key?: OperandScheme;
+  /** Values. */
   readonly value?: OperandScheme;
   /** Softmax output. */
   readonly scores?: OperandScheme;

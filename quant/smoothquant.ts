@@ -17,7 +17,9 @@ import { requireKnown, requireNumber, SchemeError } from "./scheme_error.ts";
 
 /** SmoothQuant as data. */
 export interface SmoothQuant {
+  /** Tag of the method. */
   readonly method: "smoothQuant";
+  /** Migration strength, 0 to 1. */
   readonly alpha: number;
 }
 

@@ -1,6 +1,7 @@
 /** Llama (Touvron et al., 2023) and its kin: RMSNorm, rotary positions, grouped-query attention, gated SiLU. */
-import type { Architecture, RotaryScaling } from "../architecture.ts";
+import type { Architecture } from "../architecture.ts";
 import type { ModelConfig } from "../config.ts";
+import { rotaryScaling } from "../rotary_scaling.ts";
 
 /** Reads the configuration of a `llama` checkpoint. */
 export function llama(config: ModelConfig): Architecture {
@@ -45,25 +46,6 @@ export function llama(config: ModelConfig): Architecture {
       gate: linear("mlp.gate_proj", mlp),
       up: linear("mlp.up_proj", mlp),
       down: linear("mlp.down_proj", mlp),
-    },
-  };
-}
-
-function rotaryScaling(config: ModelConfig): { scaling?: RotaryScaling } {
-  const section = config.section("rope_scaling");
-  if (section === undefined) return {};
-  const kind = section.string(section.has("rope_type") ? "rope_type" : "type");
-  if (kind === "default") return {};
-  const factor = section.number("factor", { min: 1 });
-  if (kind === "linear") return { scaling: { kind, factor } };
-  if (kind !== "llama3") return section.fail("rope_type", `"default", "linear" or "llama3"`);
-  return {
-    scaling: {
-      kind,
-      factor,
-      lowFrequencyFactor: section.number("low_freq_factor", { min: 0 }),
-      highFrequencyFactor: section.number("high_freq_factor", { min: 0 }),
-      originalPositions: section.integer("original_max_position_embeddings"),
     },
   };
 }
