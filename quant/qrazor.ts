@@ -5,8 +5,9 @@
  */
 import type { UniformQuantizer } from "../kernels/quantizer.ts";
 import { compensate, hessianOf, problemOf } from "./compensation.ts";
-import type { Matrix, Method, OperandMethod, OperandView, WeightMethod } from "./method.ts";
+import type { Matrix, Method, OperandMethod, WeightMethod } from "./method.ts";
 import { encodeBase, fitBase, razor, type RazorVariant } from "./razor.ts";
+import { razorOperand } from "./razor_operand.ts";
 import { razorLeastError } from "./razor_search.ts";
 import { RazoredWeight } from "./razored_weight.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
@@ -152,39 +153,6 @@ const weights: WeightMethod<QRazor> = {
   quantize: (weight, scheme, _place, input) =>
     razorWeight(weight, scheme, input === null ? undefined : hessianOf(input)),
 };
-
-/** Razors the vectors of an operand `[rows, heads * dimensions]` in place. */
-export function razorOperand(values: Float32Array, view: OperandView, scheme: QRazor): void {
-  const { rows, columns, heads } = view;
-  const { groupSize } = scheme;
-  const dimensions = columns / heads;
-  const whole = fitBase(values, 0, rows * columns, scheme);
-  if (!Number.isFinite(whole.scale)) {
-    values.fill(NaN, 0, rows * columns);
-    return;
-  }
-  // Groups longer than a vector run on through the tokens of a head.
-  const vectors = groupSize <= dimensions ? 1 : rows;
-  const count = vectors * dimensions;
-  const codes = new Int32Array(count), scales = new Float64Array(vectors);
-  for (let head = 0; head < heads; head++) {
-    for (let first = 0; first < rows; first += vectors) {
-      for (let v = 0; v < vectors; v++) {
-        const start = (first + v) * columns + head * dimensions;
-        const base = scheme.granularity === "row" ? fitBase(values, start, dimensions, scheme) : whole;
-        scales[v] = base.scale;
-        encodeBase(values, start, dimensions, base, codes, v * dimensions);
-      }
-      for (let i = 0; i < count; i += groupSize) {
-        razor(codes, i, Math.min(groupSize, count - i), 1, scheme);
-      }
-      for (let v = 0; v < vectors; v++) {
-        const start = (first + v) * columns + head * dimensions, from = v * dimensions, scale = scales[v];
-        for (let i = 0; i < dimensions; i++) values[start + i] = scale * codes[from + i];
-      }
-    }
-  }
-}
 
 const operand: OperandMethod<QRazor> = {
   async apply(device, x, view, scheme) {
