@@ -1,10 +1,14 @@
 /**
  * Binary-coded weights as they are stored: one bit per weight and plane, one scale per group and plane. The bits of
- * eight consecutive inputs are one byte, the index that a look-up table GEMV needs.
+ * eight consecutive inputs are one byte, the index that a look-up table GEMV needs. Such a GEMV takes some inputs for
+ * all rows, then the next ones; so bytes are stored in tiles of inputs, and are read from first to last.
  */
 import { levelOf } from "./bcq_fit.ts";
 import type { PackedWeight, UniformWeight } from "./packed.ts";
 import { SchemeError } from "./scheme_error.ts";
+
+/** Bytes of a plane of one row in a tile; the last tile is as wide as the rest of the inputs. */
+export const tileBytes = 16;
 
 /** Parts of a {@linkcode BcqWeight}. */
 export interface BcqParts {
@@ -31,7 +35,7 @@ export class BcqWeight implements PackedWeight {
   readonly offsets: Float32Array | null;
   /** Bytes of a plane of one row; input `8 j + t` is bit `t` of byte `j`. */
   readonly bytesPerRow: number;
-  /** `[out, bits, bytesPerRow]`: bit 1 is +1, bit 0 is -1. */
+  /** `[tiles, out, bits, tileBytes]`: bit 1 is +1, bit 0 is -1. */
   readonly planes: Uint8Array;
 
   constructor({ shape, bits, groupSize, patterns, alphas, offsets }: BcqParts) {
@@ -47,10 +51,16 @@ export class BcqWeight implements PackedWeight {
       for (let column = 0; column < columns; column++, i++) {
         for (let plane = 0; plane < bits; plane++) {
           const bit = patterns[i] >> plane & 1;
-          this.planes[(row * bits + plane) * this.bytesPerRow + (column >> 3)] |= bit << (column & 7);
+          this.planes[this.#place(row, plane, column >> 3)] |= bit << (column & 7);
         }
       }
     }
+  }
+
+  /** Where a byte of a row's plane is stored. */
+  #place(row: number, plane: number, byte: number): number {
+    const tile = byte - byte % tileBytes, width = Math.min(tileBytes, this.bytesPerRow - tile);
+    return (tile * this.shape[0] + row * width) * this.bits + plane * width + byte - tile;
   }
 
   /**
@@ -83,7 +93,7 @@ export class BcqWeight implements PackedWeight {
     for (let row = 0, i = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++, i++) {
         for (let plane = 0; plane < this.bits; plane++) {
-          const byte = this.planes[(row * this.bits + plane) * this.bytesPerRow + (column >> 3)];
+          const byte = this.planes[this.#place(row, plane, column >> 3)];
           patterns[i] |= (byte >> (column & 7) & 1) << plane;
         }
       }

@@ -4,11 +4,8 @@
  * Eight signs are one byte, so eight inputs have only 256 possible signed sums. They are tabulated once and serve every
  * output row and every plane: a multiplication and addition per weight becomes one look-up per eight weights and plane.
  */
-import type { BcqWeight } from "./bcq_weight.ts";
+import { type BcqWeight, tileBytes } from "./bcq_weight.ts";
 import { SchemeError } from "./scheme_error.ts";
-
-/** Tables that are in use at once; 32 of them, 32 KiB, stay in the first-level cache. */
-const tablesPerTile = 32;
 
 /**
  * `table[256 t + p] = sum_j (bit j of p ? +1 : -1) x[8 t + j]`: the first entry by a sum, the others by doubling, as
@@ -52,24 +49,23 @@ export function lutGemv(weight: BcqWeight, x: Float32Array): Float32Array {
   }
   const groups = columns / groupSize, bytesPerGroup = groupSize / 8;
   const y = new Float64Array(rows);
-  const tables = new Float32Array(tablesPerTile * 256);
-  for (let tile = 0; tile < bytesPerRow; tile += tablesPerTile) {
-    const tileEnd = Math.min(bytesPerRow, tile + tablesPerTile);
+  // The tables of one tile, 16 KiB, stay in the first-level cache.
+  const tables = new Float32Array(tileBytes * 256);
+  for (let tile = 0; tile < bytesPerRow; tile += tileBytes) {
+    const width = Math.min(tileBytes, bytesPerRow - tile);
     signedSums(x, 8 * tile, tables);
-    for (let row = 0; row < rows; row++) {
-      let total = 0;
+    let start = tile * rows * bits;
+    for (let row = 0; row < rows; row++, start += width * bits) {
       // A tile may hold several groups, or a part of one.
-      for (let from = tile; from < tileEnd;) {
-        const group = Math.floor(from / bytesPerGroup);
-        const to = Math.min(tileEnd, (group + 1) * bytesPerGroup);
+      for (let from = 0; from < width;) {
+        const group = Math.floor((tile + from) / bytesPerGroup);
+        const to = Math.min(width, (group + 1) * bytesPerGroup - tile);
         const scales = (row * groups + group) * bits;
         for (let plane = 0; plane < bits; plane++) {
-          const start = (row * bits + plane) * bytesPerRow;
-          total += alphas[scales + plane] * lookUp(tables, tile, planes, start, from, to);
+          y[row] += alphas[scales + plane] * lookUp(tables, planes, start + plane * width, from, to);
         }
         from = to;
       }
-      y[row] += total;
     }
   }
   if (offsets !== null) addOffsets(y, offsets, x, groupSize);
@@ -77,15 +73,8 @@ export function lutGemv(weight: BcqWeight, x: Float32Array): Float32Array {
 }
 
 /** Sum of the table entries of bytes `from` to `to`; four sums at once, as one would wait for itself. */
-function lookUp(
-  tables: Float32Array,
-  tile: number,
-  planes: Uint8Array,
-  start: number,
-  from: number,
-  to: number,
-): number {
-  let a = 0, b = 0, c = 0, d = 0, byte = from, base = (from - tile) << 8;
+function lookUp(tables: Float32Array, planes: Uint8Array, start: number, from: number, to: number): number {
+  let a = 0, b = 0, c = 0, d = 0, byte = from, base = from << 8;
   for (; byte + 4 <= to; byte += 4, base += 1024) {
     const at = start + byte;
     a += tables[base + planes[at]];
