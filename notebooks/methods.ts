@@ -213,8 +213,8 @@ export const methods: readonly Method[] = [
     equation: {
       tex: tex`s_j(t) = \max\left(1,\; \frac{\max X_j}{t},\; \frac{-\min X_j}{t}\right)`,
       label: "adaptive smoothing",
-      anchor: "const count = Math.max(steps, Math.floor(largest / 0.5));",
-      lines: 6,
+      anchor: "Math.max(1, x / threshold, -least[j] / threshold)",
+      lines: 1,
     },
   },
   {

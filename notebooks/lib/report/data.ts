@@ -90,7 +90,7 @@ function describe(
   return {
     id,
     paper: `${paper}: ${titles.get(one.table) ?? one.table}`,
-    where: `${paper}, ${one.method ?? "row"}${settings === "" ? "" : ` (${settings})`}`,
+    where: `${one.method ?? "Row"}${settings === "" ? "" : ` (${settings})`}`,
     finding: one.explanation ? `${finding} What was printed: ${one.explanation}.` : finding,
     printed: String(one.printed),
     recomputed: String(Number(one.recomputed.toFixed(4))),

@@ -1,7 +1,7 @@
 /** Errata: published cells that contradict themselves or another table, each with its arithmetic. */
 import { escapeHtml } from "../html.ts";
 import type { Page } from "./page.ts";
-import { renderMath } from "./markdown.ts";
+import { renderMath } from "./math.ts";
 
 /** A contradiction in a published table. */
 export interface Erratum {
@@ -32,9 +32,9 @@ export function errataPage(errata: readonly Erratum[]): Page {
     }</article>`
   );
   const body = `<header class="title"><h1>Errata</h1>
-<p class="question">${errata.length} published cells that contradict themselves or another table.
-Found by recomputing what a table states about itself; nothing needs to be run to see them.</p></header>
-<div class="cells">${items.join("\n")}</div>`;
+<p class="question">${errata.length} contradictions within published tables, found by recomputing what a row
+states about itself. Nothing needs to be run to see them.</p></header>
+<div class="errata">${items.join("\n")}</div>`;
   return {
     file: "errata.html",
     title: "Errata · quantbook",

@@ -3,9 +3,9 @@ import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
 import json from "highlight.js/lib/languages/json";
 import typescript from "highlight.js/lib/languages/typescript";
-import katex from "katex";
 import MarkdownIt from "markdown-it";
 import { escapeHtml } from "../html.ts";
+import { renderMath } from "./math.ts";
 import { isSafeLink } from "./sanitize.ts";
 
 hljs.registerLanguage("typescript", typescript);
@@ -14,11 +14,8 @@ hljs.registerLanguage("json", json);
 hljs.registerAliases(["ts", "js"], { languageName: "typescript" });
 hljs.registerAliases(["sh"], { languageName: "bash" });
 
-/** Longer formulas and code blocks than these are shown as they are: no author writes them, and they may be slow. */
-const LONGEST_FORMULA = 4000;
+/** Longer code blocks are not highlighted: no author writes them, and they may be slow. */
 const LONGEST_HIGHLIGHT = 50_000;
-
-const TIGHT = 'stretchy="false" lspace="0em" rspace="0em"';
 
 /** A heading of a page, for its table of contents. */
 export interface Heading {
@@ -31,23 +28,6 @@ export interface Heading {
 export function highlight(code: string, language: string): string {
   if (code.length > LONGEST_HIGHLIGHT || !hljs.getLanguage(language)) return escapeHtml(code);
   return hljs.highlight(code, { language, ignoreIllegals: true }).value;
-}
-
-/** TeX as MathML, which browsers set themselves; unreadable TeX is shown as written. */
-export function renderMath(tex: string, displayMode: boolean): string {
-  if (tex.length > LONGEST_FORMULA) return `<code>${escapeHtml(tex)}</code>`;
-  try {
-    const html = katex.renderToString(tex, { displayMode, output: "mathml", strict: "ignore", trust: false });
-    // Inline styles are not allowed on our pages; MathML's own attributes carry what matters. And KaTeX writes bars of
-    // absolute values as the relation "divides", around which browsers leave space.
-    return html.replaceAll(/ style="[^"]*"/g, "")
-      .replaceAll(
-        /<mo stretchy="false">([∣∥])<\/mo>/g,
-        (_, bar) => `<mo ${TIGHT}>${bar === "∣" ? "|" : "‖"}</mo>`,
-      );
-  } catch {
-    return `<code>${escapeHtml(tex)}</code>`;
-  }
 }
 
 /** Renders the Markdown of one page; headings get ids, unique within the page, and are collected. */

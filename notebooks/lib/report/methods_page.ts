@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { QuantbookError } from "../../../kernels/error.ts";
 import { attributes, escapeHtml } from "../html.ts";
-import { highlight, renderMath } from "./markdown.ts";
+import { highlight } from "./markdown.ts";
+import { renderMath } from "./math.ts";
 import type { Page } from "./page.ts";
 
 /** A method's page entry names something that its source does not contain. */
@@ -98,7 +99,7 @@ export function methodsTable(
     "Notebook",
     "Source",
   ];
-  return `<div class="table-box" tabindex="0" role="region" aria-label="The methods at a glance"><table><thead><tr>${
+  return `<div class="table-box" tabindex="0" role="region" aria-label="The methods at a glance"><table class="methods"><thead><tr>${
     head.map((label) => `<th scope="col">${label}</th>`).join("")
   }</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
