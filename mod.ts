@@ -81,9 +81,12 @@ export type {
   WeightMethod,
   WeightPlace,
 } from "./quant/method.ts";
+export { type OutlierShare, outlierShares } from "./quant/outlier_columns.ts";
 export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
 export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
 export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
+export { type RazorRule, type RazorVariant } from "./quant/razor.ts";
+export { type RazoredParts, RazoredWeight } from "./quant/razored_weight.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
 export { type Execution, packedWeight, weightStorage } from "./quant/quantized_linear.ts";
 export {

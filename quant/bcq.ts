@@ -17,6 +17,7 @@ const allRoles: readonly LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down
 
 /** Binary-coded quantization as data. */
 export interface Bcq {
+  /** The registry's tag. */
   readonly method: "bcq";
   /** Planes of signs: 1 to 8. */
   readonly bits: number;
@@ -91,7 +92,8 @@ export function binaryCode(weight: Matrix, scheme: Bcq): BcqWeight {
 
 const weights: WeightMethod<Bcq> = {
   needs: "nothing",
-  quantize: (weight, scheme, { role }) => scheme.roles.includes(role) ? binaryCode(weight, scheme) : null,
+  skips: ({ roles }, { role }) => !roles.includes(role),
+  quantize: (weight, scheme) => binaryCode(weight, scheme),
 };
 
 /** Binary-coded quantization, for the registry. */

@@ -12,7 +12,9 @@ export const tileBytes = 16;
 
 /** Parts of a {@linkcode BcqWeight}. */
 export interface BcqParts {
+  /** Of the weight. */
   readonly shape: readonly [out: number, inputs: number];
+  /** Planes. */
   readonly bits: number;
   /** Consecutive inputs of a row that share their scales; divides the inputs. */
   readonly groupSize: number;
@@ -27,7 +29,9 @@ export interface BcqParts {
 /** `w = sum_i alpha_i B_i + offset` with `B_i` +1 or -1. */
 export class BcqWeight implements PackedWeight {
   readonly shape: readonly [number, number];
+  /** Planes. */
   readonly bits: number;
+  /** Consecutive inputs of a row that share their scales. */
   readonly groupSize: number;
   /** `[out, in / groupSize, bits]` */
   readonly alphas: Float32Array;
@@ -38,6 +42,7 @@ export class BcqWeight implements PackedWeight {
   /** `[tiles, out, bits, tileBytes]`: bit 1 is +1, bit 0 is -1. */
   readonly planes: Uint8Array;
 
+  /** Packs patterns into planes. */
   constructor({ shape, bits, groupSize, patterns, alphas, offsets }: BcqParts) {
     const [rows, columns] = shape;
     if (columns % groupSize !== 0) {

@@ -51,13 +51,14 @@ export interface WeightMethod<S extends Tagged> {
   readonly sequential?: (scheme: S) => boolean;
   /** Rewrites the model before its weights are quantized, preserving its function (or nearly so, as clipping does). */
   readonly prepare?: (model: Model, scheme: S, context: QuantizeContext) => Promise<Model>;
-  /** The quantized weight, or null where the scheme leaves this one alone. */
+  /** Whether the scheme leaves this weight as it is. */
+  readonly skips?: (scheme: S, place: WeightPlace) => boolean;
   quantize(
     weight: Matrix,
     scheme: S,
     place: WeightPlace,
     input: InputStatistics | null,
-  ): PackedWeight | null | Promise<PackedWeight | null>;
+  ): PackedWeight | Promise<PackedWeight>;
 }
 
 /**

@@ -14,6 +14,7 @@ import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError 
 
 /** QRazor as data. */
 export interface QRazor {
+  /** The registry's tag. */
   readonly method: "qrazor";
   /** Bits that are kept of each value, its sign included. */
   readonly bits: number;
@@ -24,6 +25,7 @@ export interface QRazor {
    * group may be shorter. Groups of operands that are longer than a vector go on in the next token of the same head.
    */
   readonly groupSize: number;
+  /** Which of the two published versions rounds. */
   readonly variant: RazorVariant;
   /** Base codes around 0, or (an ablation of the reference code) from the smallest to the largest value. */
   readonly symmetric: boolean;
@@ -37,8 +39,11 @@ export interface QRazor {
 
 /** How GPTQ compensates; groups are then consecutive output rows of one input column. */
 export interface Compensation {
+  /** Columns by decreasing diagonal of the Hessian. */
   readonly actOrder: boolean;
+  /** Each block of a layer is calibrated on its quantized predecessors in the layer. */
   readonly trueSequential: boolean;
+  /** Share of the mean diagonal that is added to the Hessian's diagonal. */
   readonly percdamp: number;
 }
 

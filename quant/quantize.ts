@@ -60,7 +60,11 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       replace(await applyPart("transform", current, transform, context));
     }
     if (checked.linears !== undefined) replace(await applyPart("linears", current, checked.linears, context));
-    if (checked.weights !== undefined) replace(await quantizeWeights(current, checked.weights, context));
+    if (checked.weights !== undefined) {
+      const { prepare } = weightMethod(checked.weights);
+      if (prepare !== undefined) replace(await prepare(current, checked.weights, context));
+      replace(await quantizeWeights(current, checked.weights, context));
+    }
     const operands = operandQuantizers(current.device, checked);
     if (operands !== null) {
       const change = Object.fromEntries(operandSites.map((site) => [site, checked[site]]));
@@ -85,11 +89,16 @@ async function applyPart(
   return await method.apply(model, scheme, context);
 }
 
-async function quantizeWeights(model: Model, scheme: Tagged, context: QuantizeContext): Promise<Model> {
+function weightMethod(scheme: Tagged): WeightMethod<Tagged> {
   const method = methodOf(scheme).weights as WeightMethod<Tagged> | undefined;
   if (method === undefined) {
     throw new SchemeError("combination", `weights cannot be quantized by ${scheme.method}`);
   }
+  return method;
+}
+
+async function quantizeWeights(model: Model, scheme: Tagged, context: QuantizeContext): Promise<Model> {
+  const method = weightMethod(scheme);
   const { architecture, device } = model;
   const one = async (
     layer: number,
@@ -97,15 +106,11 @@ async function quantizeWeights(model: Model, scheme: Tagged, context: QuantizeCo
     input: InputStatistics | null,
   ): Promise<Parameter<Linear>> => {
     const { name, shape, values } = model.linear(layer, role);
+    const place = { layer, role, site: siteOfRole(role), name };
+    if (method.skips?.(scheme, place)) return model.linear(layer, role).retain();
     const weight = { rows: shape[0], columns: shape[1], data: await values() };
     requireFinite(name, weight.data);
-    const packed = await method.quantize(
-      weight,
-      scheme,
-      { layer, role, site: siteOfRole(role), name },
-      input,
-    );
-    if (packed === null) return model.linear(layer, role).retain();
+    const packed = await method.quantize(weight, scheme, place, input);
     context.progress(`${scheme.method} ${name}`);
     return quantizedLinear(device, name, packed, model.bias(layer, role));
   };

@@ -24,6 +24,7 @@ export interface RazorRule {
   readonly bits: number;
   /** Bits of the base quantizer. */
   readonly baseBits: number;
+  /** Which of the two published versions rounds. */
   readonly variant: RazorVariant;
 }
 

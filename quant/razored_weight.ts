@@ -7,8 +7,11 @@ import { flagBits, type RazorRule } from "./razor.ts";
 
 /** Parts of a {@linkcode RazoredWeight}. */
 export interface RazoredParts {
+  /** Of the weight. */
   readonly shape: readonly [out: number, inputs: number];
+  /** How the codes were razored. */
   readonly rule: RazorRule;
+  /** Codes that share a shift. */
   readonly groupSize: number;
   /** Whether a group is consecutive weights of an output row, or (with GPTQ) of an input column. */
   readonly axis: "row" | "column";
@@ -23,13 +26,18 @@ export interface RazoredParts {
 /** `w = scale * (code << shift)`. The last group of a row or column may be shorter than the others. */
 export class RazoredWeight implements PackedWeight {
   readonly shape: readonly [number, number];
+  /** How the codes were razored. */
   readonly rule: RazorRule;
+  /** Codes that share a shift. */
   readonly groupSize: number;
+  /** Along which groups run. */
   readonly axis: "row" | "column";
+  /** One base scale, or one per output row. */
   readonly scales: Float32Array;
   readonly #codes: Uint8Array;
   readonly #flags: Uint8Array;
 
+  /** Packs razored codes and their shifts. */
   constructor(parts: RazoredParts) {
     ({ shape: this.shape, rule: this.rule, groupSize: this.groupSize } = parts);
     ({ axis: this.axis, scales: this.scales } = parts);
