@@ -1,6 +1,8 @@
 /** Outlier features: input columns in which some token has a magnitude far above the rest (LLM.int8(), section 4). */
 import type { Device } from "../kernels/device.ts";
+import type { InputSite } from "../model/architecture.ts";
 import type { Intervention, LinearInput } from "../model/intervention.ts";
+import type { Model } from "../model/model.ts";
 import { halfPrecision } from "./int8_vectors.ts";
 
 /** The columns of `x` `[rows, columns]` in which a float16 magnitude reaches the threshold, in order. */
@@ -26,6 +28,48 @@ export function outlierCounter(
       visit(outlierColumns(values, at.columns, threshold).length, at);
     },
   };
+}
+
+/** Outlier columns of one input of linear layers. */
+export interface OutlierShare {
+  /** Decoder layer, from 0. */
+  readonly layer: number;
+  /** Which of the layer's inputs. */
+  readonly site: InputSite;
+  /** Share of columns, from 0 to 1, that reach the threshold in a window; mean over windows. */
+  readonly share: number;
+}
+
+/**
+ * The share of columns that LLM.int8() takes for outliers, for each input of linear layers. A window is one call: a
+ * column counts when any of its tokens reaches the threshold.
+ *
+ * @example
+ * ```ts
+ * import { corpus, loadModel, outlierShares } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama-outlier");
+ * const windows = await corpus("sotu", { split: "test", windows: 1, length: 64 });
+ * const shares = await outlierShares(model, windows, 6);
+ * assert(shares.some(({ site, share }) => site === "attention" && share > 0 && share < 0.05));
+ * ```
+ */
+export async function outlierShares(
+  model: Model,
+  windows: readonly Int32Array[],
+  threshold: number,
+): Promise<OutlierShare[]> {
+  const shares = new Map<string, OutlierShare>();
+  const counter = outlierCounter(model.device, threshold, (outliers, { layer, site, columns }) => {
+    const key = `${layer}.${site}`;
+    const share = (shares.get(key)?.share ?? 0) + outliers / columns / windows.length;
+    shares.set(key, { layer, site, share });
+  });
+  for (const ids of windows) {
+    for (const hidden of await model.hiddenStates([ids], [counter])) hidden[Symbol.dispose]();
+  }
+  return [...shares.values()];
 }
 
 /** The chosen columns of a matrix. */
