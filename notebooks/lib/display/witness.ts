@@ -20,7 +20,7 @@ export interface Evidence {
  * @example
  * ```ts
  * import { show, witness } from "quantbook/display";
- * const claim = "smoothquant_alpha_sweep/LLaMA-3.1-8B-Instruct/SmoothQuant/alpha=0.55/wikitext2";
+ * const claim = "smoothquant_alpha_sweep/LLaMA-3.1-8B-Instruct/SmoothQuant/bits_w=8,bits_a=8,alpha=0.55/c4";
  * await show(witness([{ claim, status: "trend", measured: { value: 23.55, standardError: 0.12 }, oracle: 23.55 }]));
  * ```
  */
