@@ -101,7 +101,8 @@ async function project(
   for (const [i, role] of roles.entries()) await layer.linears[role]?.run(x, outputs[i], rows);
 }
 
-async function attend(
+/** Attention of new tokens, from their projections to the input of the output projection. */
+export async function attend(
   context: PassContext,
   layer: number,
   query: DeviceBuffer,
@@ -116,6 +117,7 @@ async function attend(
   for (const one of interventions) {
     await one.keyBeforeRotary?.(key, { layer, tokens, heads: kvHeads, headDim });
   }
+  await cache?.keyBeforeRotary?.(key, { layer, tokens, heads: kvHeads, headDim });
   if (positions.kind === "rotary" && rotary !== null) {
     const { rotaryDim, layout } = positions;
     device.rotary(query, rotary, { tokens, heads, headDim, rotaryDim, position, layout });

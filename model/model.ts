@@ -27,6 +27,8 @@ export interface Changes {
   readonly linears?: ReadonlyMap<string, Parameter<Linear>>;
   /** Replaced vectors (norm weights, biases), by checkpoint name. */
   readonly vectors?: ReadonlyMap<string, Parameter<DeviceBuffer>>;
+  /** Replaced biases of linear layers, by `linearKey(layer, role)`; the layers themselves are replaced with them. */
+  readonly biases?: ReadonlyMap<string, Float32Array>;
   /** Added after those that the model has. */
   readonly interventions?: readonly Intervention[];
   /** The cache that generation and prompt attention go through. */
@@ -44,6 +46,7 @@ export function linearKey(layer: number, role: LinearRole): string {
 export class Model implements Disposable {
   readonly #linears: ReadonlyMap<string, Parameter<Linear>>;
   readonly #vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
+  readonly #biases: ReadonlyMap<string, Float32Array>;
   readonly #head: Parameter<Linear>;
   readonly #rotary: Parameter<DeviceBuffer> | null;
   #embedding: Promise<Float32Array> | null = null;
@@ -62,6 +65,7 @@ export class Model implements Disposable {
     parts: {
       linears: ReadonlyMap<string, Parameter<Linear>>;
       vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
+      biases: ReadonlyMap<string, Float32Array>;
       head: Parameter<Linear>;
       rotary: Parameter<DeviceBuffer> | null;
     },
@@ -74,6 +78,7 @@ export class Model implements Disposable {
   ) {
     this.#linears = parts.linears;
     this.#vectors = parts.vectors;
+    this.#biases = parts.biases;
     this.#head = parts.head;
     this.#rotary = parts.rotary;
   }
@@ -132,7 +137,7 @@ export class Model implements Disposable {
         [maxPositions, positions.rotaryDim],
       )
       : null;
-    const parts = { linears, vectors, head, rotary };
+    const parts = { linears, vectors, biases: new Map<string, Float32Array>(), head, rotary };
     return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parts, [], null, []);
   }
 
@@ -153,6 +158,7 @@ export class Model implements Disposable {
       {
         linears: merge(this.#linears, changes.linears),
         vectors: merge(this.#vectors, changes.vectors),
+        biases: new Map([...this.#biases, ...changes.biases ?? []]),
         head: this.#head.retain(),
         rotary: this.#rotary?.retain() ?? null,
       },
@@ -186,8 +192,15 @@ export class Model implements Disposable {
     return found;
   }
 
+  /** The output projection. */
+  get head(): Parameter<Linear> {
+    return this.#head;
+  }
+
   /** The bias values of a linear layer, or null. */
   bias(layer: number, role: LinearRole): (() => Promise<Float32Array>) | null {
+    const replaced = this.#biases.get(linearKey(layer, role));
+    if (replaced !== undefined) return () => Promise.resolve(replaced);
     const name = this.architecture.linears[role]?.bias;
     return name === undefined ? null : () => this.checkpoint.tensor(tensorName(name, layer));
   }
