@@ -16,7 +16,9 @@ export interface Divergence {
 
 /** Mean KL divergence and top-1 agreement of one window. */
 export interface WindowDivergence {
+  /** Mean KL divergence, in nats. */
   readonly kl: number;
+  /** Share of positions with the same most likely token. */
   readonly agreement: number;
 }
 

@@ -27,6 +27,7 @@ const questions = {
 
 /** Where the pass key stands and what the question looks like. */
 export interface NeedlePrompt {
+  /** Keys, rotated. */
   readonly key: string;
   /** Lines of filler in all. */
   readonly lines: number;
@@ -68,6 +69,7 @@ export interface NeedleOptions {
   readonly keys?: number | readonly string[];
   /** Seed of random keys (default 0). The same seed asks every model for the same keys. */
   readonly seed?: number;
+  /** Which question ends the prompt. */
   readonly question?: NeedlePrompt["question"];
   /** Called after each cell. */
   readonly onCell?: (cell: NeedleCell, done: number, total: number) => void;
@@ -75,6 +77,7 @@ export interface NeedleOptions {
 
 /** One key that was asked for. */
 export interface NeedleTrial {
+  /** Keys, rotated. */
   readonly key: string;
   /** What the model said, greedily, in as many tokens as the key has. */
   readonly answer: string;
@@ -84,13 +87,17 @@ export interface NeedleTrial {
 
 /** One depth at one length. */
 export interface NeedleCell {
+  /** Where the needle stands, 0 to 1. */
   readonly depth: number;
+  /** Length of the text in tokens. */
   readonly length: number;
   /** Tokens of the longest prompt; at most `length`. */
   readonly tokens: number;
   /** Lines of filler. */
   readonly lines: number;
+  /** Trials that found the key. */
   readonly hits: number;
+  /** The trials. */
   readonly trials: readonly NeedleTrial[];
 }
 

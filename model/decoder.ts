@@ -10,26 +10,35 @@ import type { Linear } from "./parameter.ts";
 
 /** A norm's weight and bias on the device. */
 export interface LoadedNorm {
+  /** Name or buffer of the weight. */
   readonly weight: DeviceBuffer;
+  /** Name or buffer of the bias, if there is one. */
   readonly bias: DeviceBuffer | null;
 }
 
 /** The parameters of one decoder layer on the device. */
 export interface LoadedLayer {
+  /** Index of the layer. */
   readonly index: number;
+  /** The norm before attention. */
   readonly attentionNorm: LoadedNorm;
+  /** The norm before the feed-forward block. */
   readonly mlpNorm: LoadedNorm;
+  /** The linear layers. */
   readonly linears: Readonly<Partial<Record<LinearRole, Linear>>>;
 }
 
 /** What a forward pass runs with. */
 export interface PassContext {
+  /** Where it runs. */
   readonly device: Device;
+  /** What it computes. */
   readonly architecture: Architecture;
   /** Cosines and sines, for rotary models. */
   readonly rotary: DeviceBuffer | null;
   /** Quantizers and observers, in the order they act. */
   readonly interventions: readonly Intervention[];
+  /** The cache that attention goes through, if any. */
   readonly cache: KeyValueCache | null;
 }
 

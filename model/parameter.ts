@@ -19,6 +19,7 @@ export class Parameter<T extends Disposable> {
   #owners = 1;
   #resident: Promise<T> | null = null;
 
+  /** Makes one of its parts. */
   constructor(
     /** Name in the checkpoint. */
     readonly name: string,

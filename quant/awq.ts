@@ -17,7 +17,9 @@ import { walkSites } from "./site_walk.ts";
 
 /** AWQ as data. */
 export interface Awq {
+  /** Tag of the method. */
   readonly method: "awq";
+  /** Bits per code. */
   readonly bits: number;
   /** Input features of a row that share a scale and zero point; -1 means the whole row. */
   readonly groupSize: number;

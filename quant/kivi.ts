@@ -11,8 +11,11 @@ import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./schem
 
 /** KIVI as data. */
 export interface Kivi {
+  /** Tag of the method. */
   readonly method: "kivi";
+  /** Bits of keys. */
   readonly keyBits: number;
+  /** Bits of values. */
   readonly valueBits: number;
   /** Tokens (keys) or channels (values) that share a scale. */
   readonly groupSize: number;

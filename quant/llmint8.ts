@@ -23,6 +23,7 @@ import { requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme
 
 /** LLM.int8() as data. */
 export interface LlmInt8 {
+  /** Tag of the method. */
   readonly method: "llmInt8";
   /** Magnitude that makes a column an outlier; 0 keeps all columns in int8. */
   readonly threshold: number;

@@ -16,8 +16,11 @@ export interface Tagged {
 
 /** A row-major matrix on the host. */
 export interface Matrix {
+  /** Number of rows. */
   readonly rows: number;
+  /** Number of columns. */
   readonly columns: number;
+  /** Values, row-major. */
   readonly data: Float32Array;
 }
 
@@ -33,8 +36,11 @@ export interface InputStatistics {
 
 /** Where a weight stands. */
 export interface WeightPlace {
+  /** Index of the decoder layer. */
   readonly layer: number;
+  /** Which linear layer. */
   readonly role: LinearRole;
+  /** Which input. */
   readonly site: InputSite;
   /** Name in the checkpoint, for messages. */
   readonly name: string;
@@ -67,13 +73,17 @@ export interface WeightMethod<S extends Tagged> {
  * `[heads * queries, keys]`.
  */
 export interface OperandView {
+  /** Number of rows. */
   readonly rows: number;
+  /** Number of columns. */
   readonly columns: number;
+  /** Number of heads. */
   readonly heads: number;
 }
 
 /** Quantizes and dequantizes activations or attention operands in place. */
 export interface OperandMethod<S extends Tagged> {
+  /** Does it. */
   apply(device: Device, x: DeviceBuffer, view: OperandView, scheme: S): void | Promise<void>;
 }
 
@@ -87,6 +97,7 @@ export interface QuantizeContext {
 
 /** Makes a model of a model. */
 export interface ModelMethod<S extends Tagged> {
+  /** Does it. */
   apply(model: Model, scheme: S, context: QuantizeContext): Promise<Model>;
 }
 

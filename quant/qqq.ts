@@ -28,6 +28,7 @@ import { walkSites } from "./site_walk.ts";
 
 /** QQQ as data. */
 export interface Qqq {
+  /** Tag of the method. */
   readonly method: "qqq";
   /** Always 4: the product is one of int8, made of nibbles. */
   readonly bits: 4;

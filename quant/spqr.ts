@@ -16,6 +16,7 @@ import { SpqrWeight } from "./spqr_weight.ts";
 
 /** SpQR as data. */
 export interface Spqr {
+  /** Tag of the method. */
   readonly method: "spqr";
   /** Of the dense weights, 2 to 8. */
   readonly bits: number;

@@ -27,14 +27,21 @@ export interface SpqrParts {
 /** `w = scale * (code - zero)` with one scale and zero point per group of a row, except where an outlier stands. */
 export class SpqrWeight implements PackedWeight {
   readonly shape: readonly [number, number];
+  /** Bits per code. */
   readonly bits: number;
+  /** Values that share a scale. */
   readonly groupSize: number;
+  /** Scales. */
   readonly scales: BilevelVector;
+  /** Zero points. */
   readonly zeros: BilevelVector;
+  /** Weights kept as they are. */
   readonly outliers: SparseMatrix;
+  /** Stored column `j` is column `permutation[j]` of the weight; null when the order is kept. */
   readonly permutation: Uint16Array | Int32Array | null;
   readonly #codes: Uint8Array;
 
+  /** Makes one of its parts. */
   constructor(parts: SpqrParts) {
     this.shape = parts.shape;
     this.bits = parts.bits;

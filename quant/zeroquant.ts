@@ -16,6 +16,7 @@ import { requireInteger, requireKnown, SchemeError } from "./scheme_error.ts";
 
 /** ZeroQuant as data. */
 export interface ZeroQuant {
+  /** Tag of the method. */
   readonly method: "zeroQuant";
   /** Of weights, or of activations. */
   readonly bits: number;
