@@ -1,0 +1,58 @@
+/** Weights of a model's first decoder layer with the statistics of their inputs: GPTQ's problems, one by one. */
+import type { LinearRole } from "../model/architecture.ts";
+import type { Model } from "../model/model.ts";
+import { quantizeLayerwise } from "../quant/layerwise.ts";
+import type { InputStatistics, Matrix } from "../quant/method.ts";
+import { hessianOf } from "../quant/compensation.ts";
+
+/** One linear layer as GPTQ sees it. */
+export interface LayerProblem {
+  readonly role: LinearRole;
+  readonly weight: Matrix;
+  readonly statistics: InputStatistics;
+  /** `2/N X^T X` over N windows, `[in, in]`. */
+  readonly hessian: Float64Array;
+}
+
+/** Ends the walk over the layers. */
+class FirstLayerDone extends Error {}
+
+/** The linear layers of decoder layer 0, whose inputs no quantization has touched, in the order they run. */
+export async function firstLayerProblems(
+  model: Model,
+  windows: readonly Int32Array[],
+): Promise<LayerProblem[]> {
+  const problems: LayerProblem[] = [];
+  try {
+    await quantizeLayerwise(model, windows, false, async (layer, role, statistics) => {
+      if (layer > 0) throw new FirstLayerDone();
+      const linear = model.linear(layer, role);
+      const [rows, columns] = linear.shape;
+      const weight = { rows, columns, data: await linear.values() };
+      problems.push({ role, weight, statistics, hessian: hessianOf(statistics) });
+      return linear;
+    });
+  } catch (error) {
+    if (!(error instanceof FirstLayerDone)) throw error;
+  }
+  return problems;
+}
+
+/** `trace((W - W^) H (W - W^)^T)`, twice what the method's loss counts where `H` is damped alike. */
+export function outputError(
+  { rows, columns, data }: Matrix,
+  quantized: Float32Array,
+  hessian: Float64Array,
+): number {
+  let error = 0;
+  const difference = new Float64Array(columns);
+  for (let row = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++) difference[j] = data[row * columns + j] - quantized[row * columns + j];
+    for (let j = 0; j < columns; j++) {
+      let sum = difference[j] * hessian[j * columns + j] / 2;
+      for (let k = 0; k < j; k++) sum += difference[k] * hessian[j * columns + k];
+      error += 2 * difference[j] * sum;
+    }
+  }
+  return error;
+}
