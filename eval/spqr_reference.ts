@@ -14,5 +14,5 @@ export function spqrSchemes(): Map<string, Scheme> {
     ["spqr-3-g16-q3-16-t.25-simplified", { ...four, leaveOneOut: false }],
     ["spqr-4-g16-q4-16-t.2", { bits: 4, scaleBits: 4, zeroBits: 4, outlierThreshold: 0.2 }],
   ];
-  return new Map(runs.map(([id, options]) => [id, { weights: spqr({ ...options, statistics: "float32" }) }]));
+  return new Map(runs.map(([id, options]) => [id, { weights: spqr({ ...options, precision: "float32" }) }]));
 }

@@ -5,13 +5,13 @@
  */
 import { roundHalfEven } from "../kernels/round.ts";
 import { packBits, unpackBits } from "./packed.ts";
-
-/** How numbers that are no codes are stored: scales, zero points, outliers. */
-export type Statistics = "float16" | "float32";
+import type { Precision } from "./packed_groups.ts";
 
 /** `x^ = scale * (code - zero)`. The zero point is not rounded: 0 has no code of its own, and the range may lie anywhere. */
 export interface RealZeroQuantizer {
+  /** Distance of neighbouring values. */
   readonly scale: number;
+  /** Where 0 lies on the scale of codes. */
   readonly zero: number;
 }
 
@@ -26,9 +26,9 @@ export function fitRealZero(
   least: number,
   most: number,
   bits: number,
-  statistics: Statistics,
+  precision: Precision,
 ): RealZeroQuantizer {
-  const narrow = statistics === "float16" ? 2 ** -8 * Math.max(Math.abs(least), Math.abs(most)) : 0;
+  const narrow = precision === "float16" ? 2 ** -8 * Math.max(Math.abs(least), Math.abs(most)) : 0;
   if (most - least <= narrow) [least, most] = [Math.min(least, 0), Math.max(most, 0)];
   const scale = f32(f32(f32(most) - f32(least)) / (2 ** bits - 1));
   return { scale, zero: scale === 0 ? 0 : f32(-f32(least) / scale) };
@@ -47,24 +47,29 @@ export function decodeRealZero(code: number, { scale, zero }: RealZeroQuantizer)
 
 /** How statistics are stored: with fewer than 16 bits in groups, with 16 as they are. */
 export interface BilevelRule {
+  /** 2 to 8, or 16. */
   readonly bits: number;
   /** Consecutive values that share a second-level scale and zero point, a divisor of their number. */
   readonly groupSize: number;
   /** Of the second level, or of the only one. */
-  readonly statistics: Statistics;
+  readonly precision: Precision;
 }
 
 /** A vector of statistics, quantized when it is made. */
 export class BilevelVector {
+  /** Number of values. */
   readonly length: number;
+  /** As in the rule. */
   readonly bits: number;
+  /** As in the rule. */
   readonly groupSize: number;
   /** With 16 bits the values themselves, else the second-level scales, then their zero points. */
   readonly #numbers: Float16Array | Float32Array;
   readonly #codes: Uint8Array | null;
 
-  constructor(values: Float32Array, { bits, groupSize, statistics }: BilevelRule) {
-    const array = statistics === "float16" ? Float16Array : Float32Array;
+  /** Quantizes `values`. */
+  constructor(values: Float32Array, { bits, groupSize, precision }: BilevelRule) {
+    const array = precision === "float16" ? Float16Array : Float32Array;
     this.length = values.length;
     this.bits = bits;
     this.groupSize = groupSize;
@@ -78,7 +83,7 @@ export class BilevelVector {
     const codes = new Uint8Array(values.length);
     for (let group = 0; group < groups; group++) {
       const start = group * groupSize, part = values.subarray(start, start + groupSize);
-      const quantizer = fitRealZero(Math.min(...part), Math.max(...part), bits, statistics);
+      const quantizer = fitRealZero(Math.min(...part), Math.max(...part), bits, precision);
       this.#numbers[group] = quantizer.scale;
       this.#numbers[groups + group] = quantizer.zero;
       // Codes are chosen for the quantizer as it is stored.
@@ -109,6 +114,7 @@ export class BilevelVector {
     );
   }
 
+  /** Bytes of codes and second-level statistics. */
   get byteLength(): number {
     return this.#numbers.byteLength + (this.#codes?.byteLength ?? 0);
   }

@@ -1,19 +1,24 @@
 /** Sparse matrices in compressed sparse row form: for each row where it begins, for each entry its column and value. */
-import type { Statistics } from "./bilevel.ts";
+import type { Precision } from "./packed_groups.ts";
 
 /** The nonzero pattern and values of a matrix `[rows, columns]`; the entries of row `i` are `start[i]` to `start[i + 1]`. */
 export class SparseMatrix {
+  /** `[rows + 1]` */
   readonly start: Uint32Array;
+  /** Column of each entry. */
   readonly column: Uint16Array | Uint32Array;
+  /** Value of each entry. */
   readonly value: Float16Array | Float32Array;
 
   /** Keeps the values of a dense matrix where `mask` is set. */
   constructor(
+    /** Number of rows. */
     readonly rows: number,
+    /** Number of columns. */
     readonly columns: number,
     mask: Uint8Array,
     values: Float32Array,
-    precision: Statistics,
+    precision: Precision,
   ) {
     const start = new Uint32Array(rows + 1), column: number[] = [], kept: number[] = [];
     for (let row = 0, i = 0; row < rows; row++) {

@@ -6,9 +6,10 @@
  * 3. such outliers must not stretch the grid of their group: before it is fitted, each weight is left out on trial, and
  *    where that lowers the group's cost beyond the threshold, the grid is fitted without it (`spqr_outliers.ts`).
  */
-import { BilevelVector, decodeRealZero, encodeRealZero, fitRealZero, type Statistics } from "./bilevel.ts";
+import { BilevelVector, decodeRealZero, encodeRealZero, fitRealZero } from "./bilevel.ts";
 import { compensate, hessianOf, type Problem, problemOf } from "./compensation.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "./method.ts";
+import type { Precision } from "./packed_groups.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
 import { SparseMatrix } from "./sparse.ts";
 import { rangeWithoutOutliers } from "./spqr_outliers.ts";
@@ -37,7 +38,7 @@ export interface Spqr {
   /** Share of the mean diagonal that is added to the Hessian's diagonal. */
   readonly percdamp: number;
   /** Stored form of second-level statistics and outliers; the reference code computes with float32 and counts 16 bits. */
-  readonly statistics: Statistics;
+  readonly precision: Precision;
 }
 
 /** Options of {@linkcode spqr}; an infinite `outlierThreshold` counts as null. */
@@ -65,7 +66,7 @@ export function spqr(options: SpqrOptions): Spqr {
     leaveOneOut: true,
     actOrder: true,
     percdamp: 0.01,
-    statistics: "float16",
+    precision: "float16",
   };
   requireKnown("spqr", options, ["method", "bits", ...Object.keys(defaults)]);
   const scheme: Spqr = { ...defaults, ...options, method: "spqr" };
@@ -81,7 +82,7 @@ export function spqr(options: SpqrOptions): Spqr {
   requireOneOf("leaveOneOut", scheme.leaveOneOut, [true, false]);
   requireOneOf("actOrder", scheme.actOrder, [true, false]);
   requireNumber("percdamp", scheme.percdamp, 0, 10);
-  requireOneOf("statistics", scheme.statistics, ["float16", "float32"]);
+  requireOneOf("precision", scheme.precision, ["float16", "float32"]);
   return scheme.outlierThreshold === Infinity ? { ...scheme, outlierThreshold: null } : scheme;
 }
 
@@ -104,7 +105,7 @@ export interface SpqrResult {
 /** Quantizes one weight `[out, in]` given `H` `[in, in]`. */
 export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: Spqr): SpqrResult {
   const { rows, columns } = weight;
-  const { bits, statistics, statisticsGroupSize } = scheme;
+  const { bits, precision, statisticsGroupSize } = scheme;
   const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
@@ -119,9 +120,9 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
   const { work, factor, permutation } = problem;
   const pivots = Float64Array.from({ length: columns }, (_, j) => factor[j * columns + j]);
   const threshold = (scheme.outlierThreshold ?? Infinity) * meanCost(problem, pivots);
-  const trial = { bits, statistics, threshold: scheme.leaveOneOut ? threshold : Infinity };
+  const trial = { bits, precision, threshold: scheme.leaveOneOut ? threshold : Infinity };
   const level = (numbers: Float32Array, bits: number) =>
-    new BilevelVector(numbers, { bits, groupSize: statisticsGroupSize, statistics });
+    new BilevelVector(numbers, { bits, groupSize: statisticsGroupSize, precision });
   // First-level statistics `[groups, rows]` as fitted, and those of the current group as they are stored.
   const scales = new Float32Array(rows * columns / groupSize), zeros = scales.slice();
   let scale: Float32Array = scales, zero: Float32Array = zeros;
@@ -130,7 +131,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
     for (let row = 0; row < rows; row++) {
       for (let j = 0; j < groupSize; j++) members[j] = work[(first + j) * rows + row];
       const [least, most] = rangeWithoutOutliers(members, pivots.subarray(first, first + groupSize), trial);
-      const fitted = fitRealZero(least, most, bits, statistics);
+      const fitted = fitRealZero(least, most, bits, precision);
       [scales[start + row], zeros[start + row]] = [fitted.scale, fitted.zero];
     }
     scale = level(scales.subarray(start, start + rows), scheme.scaleBits).values();
@@ -138,7 +139,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
   };
   const codes = new Uint8Array(rows * columns), mask = new Uint8Array(rows * columns);
   const kept = new Float32Array(rows * columns);
-  const round = statistics === "float16" ? Math.f16round : Math.fround;
+  const round = precision === "float16" ? Math.f16round : Math.fround;
   const loss = compensate(problem, (values, j) => {
     if (j % groupSize === 0) fitGroup(j);
     for (let row = 0; row < rows; row++) {
@@ -162,7 +163,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
       codes,
       scales: level(scales, scheme.scaleBits),
       zeros: level(zeros, scheme.zeroBits),
-      outliers: new SparseMatrix(rows, columns, mask, kept, statistics),
+      outliers: new SparseMatrix(rows, columns, mask, kept, precision),
       permutation: scheme.actOrder ? permutation : null,
     }),
   };

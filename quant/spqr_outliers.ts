@@ -1,11 +1,11 @@
 /** Which weights would stretch the grid of their group: SpQR's leave-one-out test (algorithm 1, `outliers`). */
 import { decodeRealZero, encodeRealZero, fitRealZero } from "./bilevel.ts";
-import type { Statistics } from "./bilevel.ts";
+import type { Precision } from "./packed_groups.ts";
 
 /** What the leave-one-out test runs with. */
 export interface OutlierTest {
   readonly bits: number;
-  readonly statistics: Statistics;
+  readonly precision: Precision;
   /** Outliers are weights that lower the group's error by more than this when they are left out. */
   readonly threshold: number;
 }
@@ -56,10 +56,10 @@ function cost(
   left: number,
   least: number,
   most: number,
-  { bits, statistics }: OutlierTest,
+  { bits, precision }: OutlierTest,
   costs?: Float64Array,
 ): number {
-  const quantizer = fitRealZero(least, most, bits, statistics);
+  const quantizer = fitRealZero(least, most, bits, precision);
   let sum = 0;
   for (let j = 0; j < values.length; j++) {
     if (j === left) continue;

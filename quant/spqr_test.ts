@@ -183,7 +183,7 @@ Deno.test("spqr agrees with the golden vector", () => {
     groupSize: 4,
     statisticsGroupSize: 4,
     outlierThreshold: 0.05,
-    statistics: "float32",
+    precision: "float32",
   });
   const result = spqrWithHessian(matrixOf(W), hessian, scheme);
   assertAlmostEquals(result.threshold, threshold, 1e-6 * threshold);
@@ -215,7 +215,7 @@ Deno.test("spqr computes algorithm 1: same outliers and values as a float64 twin
       ({ groups, size, blocks, dead, seed, ...options }) => {
         const columns = groups * size, rows = Math.max(2, blocks * options.statisticsGroupSize);
         if (rows % options.statisticsGroupSize !== 0) return;
-        const scheme = spqr({ ...options, groupSize: size, statistics: "float32" });
+        const scheme = spqr({ ...options, groupSize: size, precision: "float32" });
         const weight = spiky(rows, columns, seed), hessian = randomHessian(columns, seed + 1);
         if (dead) {
           for (let k = 0; k < columns; k++) hessian[k] = hessian[k * columns] = 0;
@@ -252,7 +252,7 @@ Deno.test("an infinite threshold and null mean the same: no outliers", () => {
 
 Deno.test("a threshold of 0 keeps every weight that rounding would change: nothing is lost", () => {
   const weight = spiky(16, 32, 5);
-  const scheme = spqr({ bits: 2, outlierThreshold: 0, statistics: "float32" });
+  const scheme = spqr({ bits: 2, outlierThreshold: 0, precision: "float32" });
   assertEquals(spqrWithHessian(weight, randomHessian(32, 6), scheme).weight.dequantize(), weight.data);
 });
 
@@ -265,7 +265,7 @@ Deno.test("an identity Hessian spreads nothing: each group is rounded on its own
     zeroBits: 16,
     outlierThreshold: null,
     actOrder: false,
-    statistics: "float32",
+    precision: "float32",
   });
   const values = spqrWithHessian(weight, identity, scheme).weight.dequantize();
   for (let group = 0; group < values.length / 16; group++) {
@@ -314,16 +314,16 @@ Deno.test("the packed product is that of the dequantized weight, dense and spars
       fc.integer({ min: 1, max: 3 }),
       fc.integer({ min: 1, max: 3 }),
       fc.constantFrom<SpqrOptions["outlierThreshold"]>(0, 0.05, 0.5, null),
-      fc.constantFrom<Spqr["statistics"]>("float16", "float32"),
+      fc.constantFrom<Spqr["precision"]>("float16", "float32"),
       fc.boolean(),
-      (blocks, groups, outlierThreshold, statistics, actOrder) => {
+      (blocks, groups, outlierThreshold, precision, actOrder) => {
         const rows = 8 * blocks, columns = 8 * groups;
         const scheme = spqr({
           bits: 3,
           groupSize: 8,
           statisticsGroupSize: 8,
           outlierThreshold,
-          statistics,
+          precision,
           actOrder,
         });
         const { weight } = spqrWithHessian(spiky(rows, columns, 13), randomHessian(columns, 14), scheme);
