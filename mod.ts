@@ -101,8 +101,11 @@ export { type Granularity, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
 export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
+export type { BilevelRule, BilevelVector, RealZeroQuantizer } from "./quant/bilevel.ts";
+export type { Precision } from "./quant/packed_groups.ts";
+export type { SparseMatrix } from "./quant/sparse.ts";
 export { type Spqr, spqr, spqrBits, type SpqrOptions } from "./quant/spqr.ts";
-export { SpqrWeight } from "./quant/spqr_weight.ts";
+export { type SpqrParts, SpqrWeight } from "./quant/spqr_weight.ts";
 export {
   type TokenwiseZeroQuant,
   type ZeroQuant,
