@@ -37,6 +37,9 @@ const quick = {
 
 for (const [model, ids] of Object.entries(quick)) {
   Deno.test(`${model}: KIVI gives the original code's perplexities`, async (t) => {
+    // Float32 rows differ by a few 1e-4: codes that fall on the other side of a rounding boundary. The fp16 rows ran with
+    // a float16 model there, and here only the cache is float16. Noise of the size of float16 rounding, added to our
+    // keys, moves the 2-bit perplexity by 0.15% either way (25.13 to 25.22 with four seeds; theirs is 25.27).
     await checkAgainstOracle(t, model, kiviSchemes(), { tolerance: 5e-3, quick: ids });
   });
 }

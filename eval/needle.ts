@@ -34,7 +34,7 @@ export interface NeedlePrompt {
   /** Share of the filler before the key, 0 to 1. */
   readonly depth: number;
   /** How the prompt ends: as the fixture models were trained (`"plain"`, default), or as the reference code has it. */
-  readonly question?: keyof typeof questions;
+  readonly question?: "plain" | "trailingSpace";
 }
 
 /**
