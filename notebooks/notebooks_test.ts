@@ -1,10 +1,26 @@
-/** Runs every notebook of this folder as a plain module: the published tables are the test suite. */
-import { fail } from "@std/assert";
+/**
+ * Runs notebooks as plain modules: the published tables are the test suite. `QUANTBOOK_NOTEBOOKS` names those to run
+ * (`all`, or names with commas); by default the two whose sweeps take about a minute. `deno task test:notebooks` runs all.
+ */
+import { assert, fail } from "@std/assert";
 import { basename } from "node:path";
 import { listNotebooks, readNotebook } from "./lib/files.ts";
 import { runAsModule } from "./lib/module.ts";
 
-for (const path of await listNotebooks()) {
+const wanted = Deno.env.get("QUANTBOOK_NOTEBOOKS") ?? "rtn,smoothquant";
+const paths = await listNotebooks();
+const chosen = wanted === "all"
+  ? paths
+  : paths.filter((path) => wanted.split(",").includes(basename(path, ".ipynb")));
+if (chosen.length < paths.length) {
+  console.log(
+    `${paths.length - chosen.length} of ${paths.length} notebooks are left to deno task test:notebooks`,
+  );
+}
+
+Deno.test("the notebooks to run exist", () => assert(chosen.length > 0, `QUANTBOOK_NOTEBOOKS is ${wanted}`));
+
+for (const path of chosen) {
   Deno.test(basename(path), async () => {
     const { error } = await runAsModule(await readNotebook(path), path);
     if (error !== null) fail(error);
