@@ -31,6 +31,7 @@ export type {
   DeviceGram,
   DeviceWeight,
   GemmShape,
+  PackedIntegers,
   QuantizeLayout,
   RotaryShape,
   UniformRule,
@@ -64,7 +65,7 @@ export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
 export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
 export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
-export { type Gptq, gptq, type GptqOptions } from "./quant/gptq.ts";
+export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
 export { lutGemv } from "./quant/lut_gemv.ts";
@@ -82,7 +83,7 @@ export type {
   WeightPlace,
 } from "./quant/method.ts";
 export { type OutlierShare, outlierShares } from "./quant/outlier_columns.ts";
-export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
+export { bitsPerWeight, type PackedWeight, type UniformParts, UniformWeight } from "./quant/packed.ts";
 export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
 export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
 export { type RazorRule, type RazorVariant } from "./quant/razor.ts";
@@ -97,7 +98,7 @@ export {
   type TransformScheme,
   type WeightScheme,
 } from "./quant/registry.ts";
-export { type Granularity, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
+export { type Granularity, quantizeRows, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
 export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
@@ -129,6 +130,8 @@ export {
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
 export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/divergence.ts";
+export { firstLayerProblems, type LayerProblem, outputError } from "./eval/gptq_layers.ts";
+export { gptqSchemes, referenceGptq } from "./eval/gptq_reference.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
 export {
   needle,
@@ -151,6 +154,7 @@ export {
 } from "./eval/oracle.ts";
 export { type PairedDifference, pairedDifference, trend, type TrendOutcome } from "./eval/paired.ts";
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
+export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
 export type { TokenWindows } from "./eval/score.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";

@@ -68,14 +68,17 @@ export class RazoredWeight implements PackedWeight {
     return 8 * (this.#codes.byteLength + this.#flags.byteLength) / (this.shape[0] * this.shape[1]);
   }
 
+  /** Low bits that each group lost: `[out, groups]` along rows, `[in, groups]` along columns. */
+  shifts(): Uint8Array {
+    const [lines, length] = this.axis === "row" ? this.shape : [this.shape[1], this.shape[0]];
+    return unpackBits(this.#flags, flagBits(this.rule), lines * Math.ceil(length / this.groupSize));
+  }
+
   /** Base codes `[out, in]` after razoring. */
   codes(): Int32Array {
-    const [rows, columns] = this.shape;
-    const offset = 2 ** (this.rule.bits - 1), lines = this.axis === "row" ? rows : columns;
-    const perLine = Math.ceil(rows * columns / lines / this.groupSize);
-    const shifts = unpackBits(this.#flags, flagBits(this.rule), lines * perLine);
-    const groupOf = this.#groups();
-    const stored = unpackBits(this.#codes, this.rule.bits, rows * columns);
+    const offset = 2 ** (this.rule.bits - 1);
+    const shifts = this.shifts(), groupOf = this.#groups();
+    const stored = unpackBits(this.#codes, this.rule.bits, this.shape[0] * this.shape[1]);
     return Int32Array.from(stored, (code, i) => (code - offset) << shifts[groupOf(i)]);
   }
 
