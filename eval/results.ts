@@ -35,12 +35,14 @@ async function collect(directory: URL, parts: string[]): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(directory)) {
     if (isDirectory) await collect(new URL(`${name}/`, directory), parts);
     else if (/\.(ts|wasm|wgsl)$/.test(name) && !/_(test|bench)\.ts$/.test(name)) {
-      const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(new URL(name, directory)));
-      parts.push(
-        `${directory.pathname.slice(root.pathname.length)}${name} ${new Uint8Array(digest).toHex()}`,
-      );
+      await hashFile(new URL(name, directory), parts);
     }
   }
+}
+
+async function hashFile(file: URL, parts: string[]): Promise<void> {
+  const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(file));
+  parts.push(`${file.pathname.slice(root.pathname.length)} ${new Uint8Array(digest).toHex()}`);
 }
 
 /** SHA-256 of a JSON value. */
