@@ -32,6 +32,7 @@ export type {
   DeviceWeight,
   GemmShape,
   PackedIntegers,
+  PackedIntegers,
   QuantizeLayout,
   RotaryShape,
   UniformRule,

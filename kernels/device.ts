@@ -23,6 +23,27 @@ export interface DeviceWeight extends Disposable {
   readonly byteLength: number;
 }
 
+/**
+ * A weight of integers, as quantizers store it: `w = scale * (code - zero)`, each operation rounded to float32, with
+ * one scale and zero point per group of a row. Rows are output features, columns input features.
+ */
+export interface PackedIntegers {
+  readonly outFeatures: number;
+  readonly inFeatures: number;
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** Consecutive stored columns of a row that share a range: a divisor of `inFeatures`, or all weights. */
+  readonly groupSize: number;
+  /** Codes `[outFeatures, inFeatures]` as a little-endian bit stream: code `i` starts at bit `i * bits`. */
+  readonly codes: Uint8Array;
+  /** `[outFeatures, inFeatures / groupSize]`, or one scale for all weights. */
+  readonly scales: Float32Array;
+  /** The codes of the value 0, as many as scales: bytes, or float32 where they are no integers. */
+  readonly zeros: Uint8Array | Float32Array;
+  /** Stored column `j` is column `permutation[j]` of the weight; in order when absent. */
+  readonly permutation?: Int32Array;
+}
+
 /** A `[columns, columns]` matrix `x^T x`, summed in float64 over all the rows added so far (Hessians, covariances). */
 export interface DeviceGram extends Disposable {
   /** Columns of the matrices that are added: rows and columns of the sum. */
@@ -151,6 +172,11 @@ export interface Device extends Disposable {
   // ---- linear algebra -----------------------------------------------------------------------------------
   /** Lays a dense weight `[outFeatures, inFeatures]` out for {@linkcode Device.linear}. */
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight;
+  /**
+   * A weight of packed integers for {@linkcode Device.linear}, which gives the bits that it gives with the same values
+   * as a dense weight. Devices that have kernels for it hold the packed codes, others the values.
+   */
+  packedWeight(packed: PackedIntegers): DeviceWeight;
   /** `y = x W^T + bias`: `x` `[rows, inFeatures]`, `y` `[rows, outFeatures]`. */
   linear(
     x: DeviceBuffer,

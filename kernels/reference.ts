@@ -12,11 +12,13 @@ import type {
   DeviceGram,
   DeviceWeight,
   GemmShape,
+  PackedIntegers,
   QuantizeLayout,
   RotaryShape,
   UniformRule,
 } from "./device.ts";
 import { DeviceError } from "./error.ts";
+import { checkPacked, packedValues } from "./packed.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
 import { gemm, gram, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
@@ -148,6 +150,11 @@ class ReferenceDevice implements Device {
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
     check.checkWeight(data, outFeatures, inFeatures);
     return new ReferenceWeight(this, data.slice(), outFeatures, inFeatures);
+  }
+
+  packedWeight(packed: PackedIntegers): DeviceWeight {
+    checkPacked(packed);
+    return new ReferenceWeight(this, packedValues(packed), packed.outFeatures, packed.inFeatures);
   }
 
   linear(

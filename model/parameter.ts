@@ -4,7 +4,7 @@
  * Models made from one another share parameters; the device copy is freed when the last owner lets go of it, or
  * after each layer when the model streams its layers.
  */
-import type { Device, DeviceBuffer } from "../kernels/device.ts";
+import type { Device, DeviceBuffer, DeviceWeight, PackedIntegers } from "../kernels/device.ts";
 
 /** A linear layer ready to run on a device: `y = x W^T + bias`. */
 export interface Linear extends Disposable {
@@ -71,16 +71,36 @@ export function denseLinear(
   values: () => Promise<Float32Array>,
   bias: (() => Promise<Float32Array>) | null,
 ): Parameter<Linear> {
-  return new Parameter(name, shape, values, async () => {
-    const weight = device.weight(await values(), shape[0], shape[1]);
-    const offset = bias === null ? null : device.upload(await bias());
-    return {
-      byteLength: weight.byteLength + 4 * (offset?.length ?? 0),
-      run: (x, y, rows) => device.linear(x, weight, offset, y, rows),
-      [Symbol.dispose]() {
-        weight[Symbol.dispose]();
-        offset?.[Symbol.dispose]();
-      },
-    };
-  });
+  const weight = async () => device.weight(await values(), shape[0], shape[1]);
+  return new Parameter(name, shape, values, () => linearOf(device, weight, bias));
+}
+
+/** A linear layer whose weight stays packed on the device; `values` are what it stands for. */
+export function packedLinear(
+  device: Device,
+  name: string,
+  shape: readonly [out: number, inputs: number],
+  values: () => Promise<Float32Array>,
+  pack: () => PackedIntegers,
+  bias: (() => Promise<Float32Array>) | null,
+): Parameter<Linear> {
+  const weight = () => Promise.resolve(device.packedWeight(pack()));
+  return new Parameter(name, shape, values, () => linearOf(device, weight, bias));
+}
+
+async function linearOf(
+  device: Device,
+  load: () => Promise<DeviceWeight>,
+  bias: (() => Promise<Float32Array>) | null,
+): Promise<Linear> {
+  const weight = await load();
+  const offset = bias === null ? null : device.upload(await bias());
+  return {
+    byteLength: weight.byteLength + 4 * (offset?.length ?? 0),
+    run: (x, y, rows) => device.linear(x, weight, offset, y, rows),
+    [Symbol.dispose]() {
+      weight[Symbol.dispose]();
+      offset?.[Symbol.dispose]();
+    },
+  };
 }

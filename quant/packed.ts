@@ -1,4 +1,5 @@
 /** Quantized weights as they are stored: bits, scales, zero points, and how many bytes that is. */
+import type { PackedIntegers } from "../kernels/device.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 /** A quantized weight `[out, in]`. Effective bits are measured from `byteLength`, never computed from a slogan. */
@@ -9,6 +10,8 @@ export interface PackedWeight {
   readonly byteLength: number;
   /** The float32 values, row-major. */
   dequantize(): Float32Array;
+  /** What a device multiplies with in packed execution; absent where there is no kernel for the format. */
+  pack?(): PackedIntegers;
 }
 
 /** Bits per weight, all overhead included. */
@@ -102,6 +105,21 @@ export class UniformWeight implements PackedWeight {
   zeros(): Uint8Array {
     if (typeof this.#zeros === "number") return new Uint8Array(this.scales.length).fill(this.#zeros);
     return unpackBits(this.#zeros, this.bits, this.scales.length);
+  }
+
+  /** The weight as kernels take it; codes and scales are shared, not copied. */
+  pack(): PackedIntegers {
+    const { bits, groupSize, scales, permutation } = this;
+    return {
+      outFeatures: this.shape[0],
+      inFeatures: this.shape[1],
+      bits,
+      groupSize,
+      codes: this.#codes,
+      scales,
+      zeros: this.zeros(),
+      ...(permutation === null ? {} : { permutation }),
+    };
   }
 
   dequantize(): Float32Array {

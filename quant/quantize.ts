@@ -8,13 +8,16 @@ import { operandQuantizers } from "./operands.ts";
 import { type Execution, quantizedLinear } from "./quantized_linear.ts";
 import { methodOf } from "./registry.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
-import { SchemeError } from "./scheme_error.ts";
+import { requireOneOf, SchemeError } from "./scheme_error.ts";
 
 /** What {@linkcode quantize} runs with. */
 export interface QuantizeOptions {
   /** Windows of tokens for methods that calibrate. */
   readonly calibration?: readonly Int32Array[];
-  /** How weights are multiplied afterwards (default `"simulated"`). */
+  /**
+   * How weights are multiplied afterwards (default `"simulated"`): `"packed"` holds them on the device as the bits they
+   * are stored as and gives the same results. Methods that bring their own linear layers decide for themselves.
+   */
   readonly execution?: Execution;
   /** Called with a line about each finished step. */
   readonly onProgress?: (message: string) => void;
@@ -37,6 +40,8 @@ export interface QuantizeOptions {
  */
 export async function quantize(model: Model, scheme: Scheme, options: QuantizeOptions = {}): Promise<Model> {
   const checked = parseScheme(scheme);
+  const { execution = "simulated" } = options;
+  requireOneOf("execution", execution, ["simulated", "packed"]);
   checkShapes(model, checked);
   const context: QuantizeContext = {
     calibration: (method) => {
@@ -63,7 +68,7 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     if (checked.weights !== undefined) {
       const { prepare } = weightMethod(checked.weights);
       if (prepare !== undefined) replace(await prepare(current, checked.weights, context));
-      replace(await quantizeWeights(current, checked.weights, context));
+      replace(await quantizeWeights(current, checked.weights, context, execution));
     }
     const operands = operandQuantizers(current.device, checked);
     if (operands !== null) {
@@ -97,7 +102,12 @@ function weightMethod(scheme: Tagged): WeightMethod<Tagged> {
   return method;
 }
 
-async function quantizeWeights(model: Model, scheme: Tagged, context: QuantizeContext): Promise<Model> {
+async function quantizeWeights(
+  model: Model,
+  scheme: Tagged,
+  context: QuantizeContext,
+  execution: Execution,
+): Promise<Model> {
   const method = weightMethod(scheme);
   const { architecture, device } = model;
   const one = async (
@@ -112,7 +122,7 @@ async function quantizeWeights(model: Model, scheme: Tagged, context: QuantizeCo
     requireFinite(name, weight.data);
     const packed = await method.quantize(weight, scheme, place, input);
     context.progress(`${scheme.method} ${name}`);
-    return quantizedLinear(device, name, packed, model.bias(layer, role));
+    return quantizedLinear(device, name, packed, model.bias(layer, role), scheme.method, execution);
   };
   const needs = typeof method.needs === "function" ? method.needs(scheme) : method.needs;
   let linears: Map<string, Parameter<Linear>>;

@@ -3,8 +3,10 @@ import { oracleWindows } from "../eval/oracle.ts";
 import { legacyScheme } from "../eval/reference_schemes.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
+import { bcq } from "./bcq.ts";
+import { gptq } from "./gptq.ts";
 import type { Method, Tagged, WeightMethod } from "./method.ts";
-import { quantize } from "./quantize.ts";
+import { quantize, type QuantizeOptions } from "./quantize.ts";
 import { packedWeight, weightStorage } from "./quantized_linear.ts";
 import { registerMethod } from "./registry.ts";
 import { rtn } from "./rtn.ts";
@@ -57,20 +59,39 @@ Deno.test("1, 2 and 4 threads give the same bits", async () => {
   assertEquals(results[2], results[0]);
 });
 
-Deno.test("packed and simulated execution agree bit for bit", async () => {
-  using model = await loadModel("fixture:llama");
-  for (
-    const options of [{ bits: 4, groupSize: 32 }, { bits: 3 }, { bits: 8, symmetric: true }, {
-      bits: 2,
-      groupSize: 64,
-    }]
-  ) {
-    const scheme = { weights: rtn(options) };
-    using simulated = await quantize(model, scheme);
-    using packed = await quantize(model, scheme, { execution: "packed" });
-    assertEquals(await packed.logits(ids), await simulated.logits(ids), JSON.stringify(options));
-    assertEquals(await packed.logits(ids.slice(0, 1)), await simulated.logits(ids.slice(0, 1)));
+Deno.test("packed and simulated execution agree bit for bit, and packed weights take less memory", async () => {
+  using device = await cpuDevice({ threads: 2 });
+  using model = await loadModel("fixture:llama", { device });
+  const schemes: [Scheme, number][] = [
+    [{ weights: rtn({ bits: 4, groupSize: 32 }) }, 4 + 40 / 32],
+    [{ weights: rtn({ bits: 3 }) }, 3 + 40 / 256],
+    [{ weights: rtn({ bits: 8, symmetric: true }) }, 8 + 40 / 256],
+    [{ weights: rtn({ bits: 2, groupSize: 64 }) }, 2 + 40 / 64],
+    [{ weights: rtn({ bits: 4, granularity: "tensor" }) }, 4 + 40 / 256],
+    // A permutation, whose groups are no runs of columns: a number of 4 bytes for each of at least 128 rows.
+    [{ weights: gptq({ bits: 4, groupSize: 64, actOrder: true }) }, 4 + 40 / 64 + 32 / 128],
+  ];
+  for (const [scheme, bits] of schemes) {
+    using simulated = await quantize(model, scheme, { calibration });
+    using packed = await quantize(model, scheme, { calibration, execution: "packed" });
+    const name = JSON.stringify(scheme);
+    assertEquals(await packed.logits(ids), await simulated.logits(ids), name);
+    assertEquals(await packed.logits(ids.slice(0, 1)), await simulated.logits(ids.slice(0, 1)), name);
+    const layer = [await packed.linear(0, "up").load(), await simulated.linear(0, "up").load()];
+    const [out, inputs] = packed.linear(0, "up").shape;
+    assertEquals(layer[1].byteLength, 4 * out * inputs);
+    assert(layer[0].byteLength <= 64 + out * inputs * bits / 8, `${name}: ${layer[0].byteLength} bytes`);
   }
+});
+
+Deno.test("packed execution is refused where there is no kernel for it, and for no other word", async () => {
+  using model = await loadModel("fixture:llama");
+  const scheme = { weights: bcq({ bits: 2, groupSize: 64 }) };
+  const error = await assertRejects(() => quantize(model, scheme, { execution: "packed" }), SchemeError);
+  assertEquals(error.code, "combination");
+  assertEquals(error.message, 'bcq has no packed kernel yet: use execution "simulated"');
+  const wrong = { execution: "fused" } as unknown as QuantizeOptions;
+  await assertRejects(() => quantize(model, scheme, wrong), SchemeError, 'execution is "fused"');
 });
 
 Deno.test("storage is measured from packed bytes", async () => {

@@ -2,23 +2,37 @@
 import type { Device } from "../kernels/device.ts";
 import { type LinearRole, linearRoles } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
-import { denseLinear, type Linear, type Parameter } from "../model/parameter.ts";
+import { denseLinear, type Linear, packedLinear, type Parameter } from "../model/parameter.ts";
 import type { PackedWeight } from "./packed.ts";
+import { SchemeError } from "./scheme_error.ts";
 
-/** How quantized weights are multiplied: dequantized once, or by a kernel that reads the packed form. */
+/** How quantized weights are multiplied: dequantized once, or by a kernel that reads the packed form. Both give the
+ * same bits. */
 export type Execution = "simulated" | "packed";
 
 const packedWeights = new WeakMap<Parameter<Linear>, PackedWeight>();
 
-/** A linear layer whose weight is quantized. */
+/**
+ * A linear layer whose weight is quantized by `method`.
+ *
+ * @throws {SchemeError} when it shall be executed packed and the device has no kernel for its format.
+ */
 export function quantizedLinear(
   device: Device,
   name: string,
   packed: PackedWeight,
   bias: (() => Promise<Float32Array>) | null,
+  method: string,
+  execution: Execution,
 ): Parameter<Linear> {
   const values = () => Promise.resolve(packed.dequantize());
-  const parameter = denseLinear(device, name, packed.shape, values, bias);
+  const pack = packed.pack?.bind(packed);
+  if (execution === "packed" && pack === undefined) {
+    throw new SchemeError("combination", `${method} has no packed kernel yet: use execution "simulated"`);
+  }
+  const parameter = execution === "packed" && pack !== undefined
+    ? packedLinear(device, name, packed.shape, values, pack, bias)
+    : denseLinear(device, name, packed.shape, values, bias);
   recordPacked(parameter, packed);
   return parameter;
 }

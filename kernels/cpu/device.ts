@@ -9,10 +9,12 @@ import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } f
 import { DeviceError } from "../error.ts";
 import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
+import { checkPacked } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
+import { layPacked, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
 import { runFakeQuantize } from "./quantize.ts";
-import { CpuBuffer, CpuWeight, Memory, Piece } from "./storage.ts";
+import { CpuBuffer, CpuPackedWeight, CpuWeight, Memory, Piece } from "./storage.ts";
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
@@ -151,6 +153,18 @@ class CpuDevice implements Device {
     return weight;
   }
 
+  packedWeight(packed: types.PackedIntegers): DeviceWeight {
+    checkPacked(packed);
+    const layout = packedLayout(packed);
+    const weight = new CpuPackedWeight(this.#memory, layout);
+    layPacked(
+      packed,
+      layout,
+      this.#memory.heap.bytes(this.#open("packedWeight", "weight", weight), layout.bytes),
+    );
+    return weight;
+  }
+
   linear(
     x: DeviceBuffer,
     weight: DeviceWeight,
@@ -162,6 +176,7 @@ class CpuDevice implements Device {
     runProduct(this.#pool, {
       a: { address: this.#open("linear", "x", x), stride: weight.inFeatures * 4, transposed: false },
       panels: this.#open("linear", "weight", weight),
+      packed: weight instanceof CpuPackedWeight,
       bias: this.#open("linear", "bias", bias),
       c: this.#open("linear", "y", y),
       m: rows,

@@ -24,6 +24,11 @@ export class Heap {
     return this.#floats;
   }
 
+  /** `length` bytes from `address`: valid until memory grows. */
+  bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, address, length);
+  }
+
   /** Address of `bytes` bytes, aligned to 64, with unknown content. Address 0 when `bytes` is 0. */
   allocate(bytes: number): number {
     if (bytes === 0) return 0;

@@ -8,14 +8,18 @@ import type { Memory } from "./storage.ts";
 const rowBlock = 48;
 /** Up to this many rows the weight is read straight from memory, without packing rows. */
 const fewRows = 3;
-/** Multiply-adds per nanosecond of one thread, to estimate times. */
-const speed = 12;
+/** Multiply-adds per nanosecond of one thread, to estimate times; and those of one row with a packed weight. */
+const speed = 12, packedSpeed = 4;
+/** Bytes of a panel that a thread makes of a packed weight: 256 columns of 8 output features. */
+const panelRoom = 256 * 8 * 4;
 
-/** Addresses and shape of `c = a b + bias`, with `b` in panels. */
+/** Addresses and shape of `c = a b + bias`, with `b` in panels, dense or packed. */
 export interface Product {
   /** Address of the left operand and the bytes between its rows (or, `transposed`, between its columns). */
   readonly a: { address: number; stride: number; transposed: boolean };
   readonly panels: number;
+  /** `panels` is the address of a packed weight (`packed.ts`). */
+  readonly packed: boolean;
   /** Address, or 0 for none. */
   readonly bias: number;
   readonly c: number;
@@ -25,21 +29,22 @@ export interface Product {
 }
 
 /** Runs a product with packed right operand. */
-export function runProduct(pool: Pool, { a, panels, bias, c, m, n, k }: Product): void {
-  const nanoseconds = m * n * k / speed;
+export function runProduct(pool: Pool, { a, panels, packed, bias, c, m, n, k }: Product): void {
+  const nanoseconds = m * n * k / speed + (packed ? n * k / packedSpeed : 0);
   const count = Math.ceil(n / 8);
   if (m <= fewRows && !a.transposed) {
-    const load = { units: count, nanoseconds, scratchBytes: 32 };
-    return pool.run("vectorProduct", load, [a.address, panels, bias, c, m, n, k]);
+    const load = { units: count, nanoseconds, scratchBytes: 128 + (packed ? 4 * panelRoom : 0) };
+    return pool.run("vectorProduct", load, [a.address, panels, Number(packed), bias, c, m, n, k]);
   }
   const rowBlocks = Math.ceil(m / rowBlock);
   // Columns are cut only when rows alone leave threads without work, and never finer than 64 columns.
   const columnBlocks = Math.min(Math.ceil(count / 8), Math.ceil(pool.threads * 4 / rowBlocks));
   const panelBlock = Math.ceil(count / columnBlocks);
   const units = rowBlocks * Math.ceil(count / panelBlock);
-  const load: Load = { units, nanoseconds, scratchBytes: 128 + rowBlock * 256 * 4 };
+  const scratchBytes = 128 + rowBlock * 256 * 4 + (packed ? panelRoom : 0);
+  const load: Load = { units, nanoseconds, scratchBytes };
   const left = [a.address, a.stride, Number(!a.transposed)];
-  pool.run("product", load, [...left, panels, bias, c, m, n, k, rowBlock, panelBlock]);
+  pool.run("product", load, [...left, panels, Number(packed), bias, c, m, n, k, rowBlock, panelBlock]);
 }
 
 /** Packs a right operand `[k, n]`; `stride` is in bytes between depths, or between columns when `transposed`. */
@@ -65,7 +70,7 @@ export function runGemm(pool: Pool, memory: Memory, a: number, b: number, c: num
   else {
     runPack(pool, panels, { address: b, stride: (transposeB ? k : n) * 4, transposed: transposeB }, n, k);
     const left = { address: a, stride: (transposeA ? m : k) * 4, transposed: transposeA };
-    runProduct(pool, { a: left, panels, bias: 0, c: target, m, n, k });
+    runProduct(pool, { a: left, panels, packed: false, bias: 0, c: target, m, n, k });
   }
   if (!plain) {
     pool.run("combine", { units: m * n, nanoseconds: m * n }, [target, c, alpha, beta]);

@@ -1,5 +1,6 @@
 /** Pieces of the CPU device's memory as buffers, weights and accumulators that can be released. */
 
+import type { PackedLayout } from "./packed.ts";
 import type { DeviceBuffer, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { Heap } from "./heap.ts";
@@ -65,5 +66,17 @@ export class CpuBuffer extends Piece implements DeviceBuffer {
 export class CpuWeight extends Piece implements DeviceWeight {
   constructor(memory: Memory, readonly outFeatures: number, readonly inFeatures: number) {
     super(memory, Math.ceil(outFeatures / 8) * 8 * inFeatures * 4);
+  }
+}
+
+/** A weight of packed integers, laid out by `packed.ts`. */
+export class CpuPackedWeight extends Piece implements DeviceWeight {
+  readonly outFeatures: number;
+  readonly inFeatures: number;
+
+  constructor(memory: Memory, layout: PackedLayout) {
+    super(memory, layout.bytes);
+    this.outFeatures = layout.outFeatures;
+    this.inFeatures = layout.inFeatures;
   }
 }

@@ -1,6 +1,7 @@
 /** Matrix products over packed panels. Work is divided over blocks of outputs only, never over a sum. */
 
 import { packPanel, packRows } from "./pack";
+import { canStrip, dequantizePanel, stripPacked } from "./packed";
 import { depthBlock, strip, strip4, tile } from "./tile";
 
 /** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
@@ -34,9 +35,33 @@ function addBias(row: usize, bias: usize, first: usize, last: usize): void {
   }
 }
 
+/** `c (+)= a b` for `count` packed rows and one panel, of which `columns` columns exist. `edge`: room for a tile. */
+function multiplyRows(
+  rows: usize,
+  count: usize,
+  weights: usize,
+  depth: usize,
+  c: usize,
+  cStride: usize,
+  columns: usize,
+  edge: usize,
+  accumulate: bool,
+): void {
+  for (let row: usize = 0; row < count; row += 4) {
+    const four = rows + (row * depth << 2), at = c + row * cStride;
+    if (columns == 8 && row + 4 <= count) {
+      tile(four, weights, depth, at, cStride, accumulate);
+    } else {
+      tile(four, weights, depth, edge, 32, false);
+      copyTile(edge, at, cStride, min<usize>(4, count - row), columns, accumulate);
+    }
+  }
+}
+
 /**
- * Kernel: `c[m][n] = a b + bias` with `b` in panels `[k][8]`. Unit `u` is the block of `rowBlock` rows and
- * `panelBlock` panels number `u`, panels fastest. Scratch: `rowBlock * 256 + 32` floats (`rowBlock` a multiple of 4).
+ * Kernel: `c[m][n] = a b + bias` with `b` in panels `[k][8]`, or `packed` (see `packed.ts`): then panels are made in
+ * scratch as they are needed. Unit `u` is the block of `rowBlock` rows and `panelBlock` panels number `u`, panels
+ * fastest. Scratch: `rowBlock * 256 + 32` floats (`rowBlock` a multiple of 4), and 2048 more for a packed `b`.
  */
 export function product(
   begin: usize,
@@ -46,6 +71,7 @@ export function product(
   aStride: usize,
   aContiguous: bool,
   b: usize,
+  packed: bool,
   bias: usize,
   c: usize,
   m: usize,
@@ -57,7 +83,8 @@ export function product(
   const panels = (n + 7) >> 3;
   const blocks = (panels + panelBlock - 1) / panelBlock;
   const edge = scratch;
-  const packed = scratch + 128;
+  const rows = scratch + 128;
+  const room = rows + (rowBlock * depthBlock << 2);
   const cStride = n << 2;
   for (let unit = begin; unit < end; unit++) {
     const row0 = unit / blocks * rowBlock, row1 = min(m, row0 + rowBlock);
@@ -65,20 +92,14 @@ export function product(
     for (let k0: usize = 0; k0 < k; k0 += depthBlock) {
       const depth = min(depthBlock, k - k0);
       const corner = aContiguous ? a + row0 * aStride + (k0 << 2) : a + (row0 << 2) + k0 * aStride;
-      packRows(packed, corner, aStride, row1 - row0, depth, aContiguous);
+      packRows(rows, corner, aStride, row1 - row0, depth, aContiguous);
       for (let panel = panel0; panel < panel1; panel++) {
-        const weights = b + ((panel * k + k0) << 5);
+        let weights = room;
+        if (packed) dequantizePanel(room, b, panel, k0, depth);
+        else weights = b + ((panel * k + k0) << 5);
+        const at = c + row0 * cStride + (panel << 5);
         const columns = min<usize>(8, n - (panel << 3));
-        for (let row = row0; row < row1; row += 4) {
-          const rows = packed + ((row - row0) * depth << 2);
-          const at = c + row * cStride + (panel << 5);
-          if (columns == 8 && row + 4 <= row1) {
-            tile(rows, weights, depth, at, cStride, k0 > 0);
-          } else {
-            tile(rows, weights, depth, edge, 32, false);
-            copyTile(edge, at, cStride, min<usize>(4, row1 - row), columns, k0 > 0);
-          }
-        }
+        multiplyRows(rows, row1 - row0, weights, depth, at, cStride, columns, edge, k0 > 0);
       }
     }
     if (bias) {
@@ -91,7 +112,7 @@ export function product(
 
 /**
  * Kernel: the same product for a few rows (decoding): panels `[begin, end)` are read once, straight from memory, for
- * all rows. Scratch: 8 floats.
+ * all rows. Scratch: 32 floats, and 4 * 2048 more for a packed `b`.
  */
 export function vectorProduct(
   begin: usize,
@@ -99,20 +120,34 @@ export function vectorProduct(
   scratch: usize,
   a: usize,
   b: usize,
+  packed: bool,
   bias: usize,
   c: usize,
   m: usize,
   n: usize,
   k: usize,
 ): void {
-  const panelStride = k << 5;
+  const room = scratch + 128;
+  const panelStride = packed ? depthBlock << 5 : k << 5;
   const whole = n >> 3;
+  const fused = packed && m == 1 && canStrip(b);
   let panel = begin;
   while (panel < end) {
-    const count: usize = panel + 4 <= min(end, whole) ? 4 : 1;
-    for (let k0: usize = 0; k0 < k; k0 += depthBlock) {
+    const count: usize = !fused && panel + 4 <= min(end, whole) ? 4 : 1;
+    if (fused) {
+      stripPacked(a, b, panel, k, scratch, room);
+      copyTile(scratch, c + (panel << 5), 0, 1, min<usize>(8, n - (panel << 3)), false);
+    }
+    for (let k0: usize = 0; k0 < k && !fused; k0 += depthBlock) {
       const depth = min(depthBlock, k - k0);
-      const weights = b + panel * panelStride + (k0 << 5);
+      let weights = room;
+      if (packed) {
+        for (let i: usize = 0; i < count; i++) {
+          dequantizePanel(room + i * panelStride, b, panel + i, k0, depth);
+        }
+      } else {
+        weights = b + panel * panelStride + (k0 << 5);
+      }
       for (let row: usize = 0; row < m; row++) {
         const x = a + ((row * k + k0) << 2);
         const at = c + ((row * n + (panel << 3)) << 2);

@@ -1,0 +1,122 @@
+/** Packed weights multiply with the bits of dense ones, on every device, and hold what they say they hold. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { Device, PackedIntegers } from "./device.ts";
+import { assertSameBits, Random, testedDevices } from "./device_suite.ts";
+import { DeviceError } from "./error.ts";
+import { packedValues } from "./packed.ts";
+import { referenceDevice } from "./reference.ts";
+
+const random = new Random(7);
+
+interface Options {
+  readonly bits: number;
+  readonly out: number;
+  readonly inner: number;
+  readonly groupSize: number;
+  readonly permuted?: boolean;
+  readonly floatZeros?: boolean;
+}
+
+/** Random codes; every stream of bits is a stream of codes. */
+function randomPacked({ bits, out, inner, groupSize, permuted, floatZeros }: Options): PackedIntegers {
+  const ranges = out * inner / groupSize;
+  const codes = Uint8Array.from(
+    { length: Math.ceil(out * inner * bits / 8) },
+    () => Math.floor(256 * random.next()),
+  );
+  const integers = Uint8Array.from({ length: ranges }, () => Math.floor(2 ** bits * random.next()));
+  const order = Array.from({ length: inner }, (_, j) => ({ j, key: random.next() }));
+  return {
+    outFeatures: out,
+    inFeatures: inner,
+    bits,
+    groupSize,
+    codes,
+    scales: random.normal(ranges, 0.01),
+    zeros: floatZeros ? random.normal(ranges, 2) : integers,
+    ...(permuted
+      ? { permutation: Int32Array.from(order.sort((a, b) => a.key - b.key).map(({ j }) => j)) }
+      : {}),
+  };
+}
+
+async function linear(device: Device, packed: PackedIntegers, dense: boolean, rows: number, x: Float32Array) {
+  const { outFeatures: out, inFeatures: inner } = packed;
+  using weight = dense ? device.weight(packedValues(packed), out, inner) : device.packedWeight(packed);
+  using input = device.upload(x), y = device.allocate(rows * out);
+  using bias = device.upload(Float32Array.from({ length: out }, (_, i) => i / 8));
+  device.linear(input, weight, rows % 2 ? bias : null, y, rows);
+  return await device.read(y);
+}
+
+const shapes: Options[] = [1, 2, 3, 4, 5, 6, 7, 8].flatMap((bits) => [
+  { bits, out: 24, inner: 64, groupSize: 32 },
+  { bits, out: 43, inner: 600, groupSize: 600 },
+  { bits, out: 7, inner: 263, groupSize: 263 },
+  { bits, out: 9, inner: 37, groupSize: 9 * 37 },
+  { bits, out: 33, inner: 60, groupSize: 6 },
+  { bits, out: 16, inner: 520, groupSize: 4, floatZeros: true },
+  { bits, out: 13, inner: 384, groupSize: 128, permuted: true },
+  { bits, out: 13, inner: 45, groupSize: 45, permuted: true, floatZeros: true },
+]);
+
+for (
+  const tested of [{ name: "reference", open: () => Promise.resolve(referenceDevice()) }, ...testedDevices]
+) {
+  Deno.test(`packedWeight: the bits of the dense weight (${tested.name})`, async () => {
+    const device = await tested.open();
+    for (const options of shapes) {
+      const packed = randomPacked(options);
+      for (const rows of [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]) {
+        const x = random.normal(rows * options.inner);
+        const expected = await linear(device, packed, true, rows, x);
+        const output = await linear(device, packed, false, rows, x);
+        assertSameBits(output, expected, `${rows} rows, ${JSON.stringify(options)}`);
+      }
+    }
+    assertEquals(device.memory.used, 0);
+  });
+}
+
+Deno.test("packedWeight: work that threads share, and extreme values", async () => {
+  for (const tested of testedDevices) {
+    const device = await tested.open();
+    for (const bits of [3, 4]) {
+      const packed = randomPacked({ bits, out: 1030, inner: 512, groupSize: 128 });
+      packed.scales.set([0, -0, 1e-45, 3e-39, 1e38, Infinity, NaN, -1]);
+      for (const rows of [1, 3, 60]) {
+        const x = random.normal(rows * 512);
+        const expected = await linear(device, packed, true, rows, x);
+        assertSameBits(await linear(device, packed, false, rows, x), expected, `${bits} bits, ${rows} rows`);
+      }
+    }
+  }
+});
+
+Deno.test("packedWeight: the CPU holds codes, scales and zero points, and no more", async () => {
+  const device = await testedDevices[0].open();
+  using weight = device.packedWeight(randomPacked({ bits: 4, out: 256, inner: 512, groupSize: 128 }));
+  // The header; half a byte per code; four bytes and one byte per group.
+  assertEquals(weight.byteLength, 64 + 256 * 512 / 2 + 256 * 4 * 5);
+  assertEquals(device.memory.used, weight.byteLength);
+  assert(device.memory.peak >= weight.byteLength);
+});
+
+Deno.test("packedWeight: misuse is refused before anything is held", async () => {
+  const good = randomPacked({ bits: 4, out: 8, inner: 12, groupSize: 4 });
+  const wrong: [Partial<PackedIntegers>, string][] = [
+    [{ bits: 9 }, "packedWeight: bits is 9: expected an integer, 1 to 8"],
+    [{ groupSize: 5 }, "groupSize is 5: expected a divisor of 12 input features, or all 96 weights"],
+    [{ codes: new Uint8Array(47) }, "packedWeight: codes holds 47 elements: expected 48"],
+    [{ scales: new Float32Array(1) }, "packedWeight: scales holds 1 elements: expected 24"],
+    [{ zeros: new Uint8Array(2) }, "packedWeight: zeros holds 2 elements: expected 24"],
+    [{ permutation: new Int32Array(12) }, "permutation has 0: expected each column once"],
+  ];
+  for (const device of [referenceDevice(), await testedDevices[0].open()]) {
+    for (const [part, message] of wrong) {
+      assertThrows(() => device.packedWeight({ ...good, ...part }), DeviceError, message);
+    }
+    assertEquals(device.memory.used, 0);
+  }
+});
