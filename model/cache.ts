@@ -1,5 +1,6 @@
 /** The key-value cache of a decoder: what attention reads and what decoding keeps between tokens. */
 import type { AttentionShape, Device, DeviceBuffer } from "../kernels/device.ts";
+import type { Operand } from "./intervention.ts";
 
 /** Queries, keys and values of new tokens of one layer, rotated, token-major. */
 export interface AttentionCall {
@@ -31,6 +32,8 @@ export interface KeyValueCache extends Disposable {
   readonly capacity: number;
   /** Bytes that the keys and values of all layers occupy. */
   readonly byteLength: number;
+  /** Sees the keys of new tokens before positions are rotated in, for caches that hold them so. `attend` follows. */
+  keyBeforeRotary?(key: DeviceBuffer, at: Operand): void | Promise<void>;
   /** Adds the new keys and values of a layer and computes attention over everything held. */
   attend(call: AttentionCall): void | Promise<void>;
   /** Says that all layers have seen `tokens` more tokens. */

@@ -6,6 +6,7 @@ import { gptqMethod } from "./gptq.ts";
 import { kiviMethod } from "./kivi.ts";
 import { qqqMethod } from "./qqq.ts";
 import { qrazorMethod } from "./qrazor.ts";
+import { kvquantMethod } from "./kvquant.ts";
 import { llmInt8Method } from "./llmint8.ts";
 import { rtnMethod } from "./rtn.ts";
 import { SchemeError } from "./scheme_error.ts";
@@ -17,6 +18,7 @@ const builtIn = {
   rtn: rtnMethod,
   gptq: gptqMethod,
   kivi: kiviMethod,
+  kvquant: kvquantMethod,
   smoothQuant: smoothQuantMethod,
   spqr: spqrMethod,
   awq: awqMethod,

@@ -1,0 +1,119 @@
+/**
+ * What KVQuant calibrates on: the keys and values of each layer, and how much the loss feels each of them.
+ */
+import type { DeviceBuffer } from "../kernels/device.ts";
+import { runLayer } from "../model/decoder.ts";
+import type { Operand } from "../model/intervention.ts";
+import type { Model } from "../model/model.ts";
+import { type KeyValueGradients, keyValueGradients, layerInputs } from "./fisher.ts";
+import type { KvQuant } from "./kvquant.ts";
+
+/** Rows `[tokens, width]` and, where they are known, the importance of each entry. */
+export interface Samples {
+  readonly rows: Float32Array;
+  /** Squared gradients of the loss, the largest scaled to 1. */
+  readonly weights: Float32Array | null;
+  readonly width: number;
+}
+
+/** The samples of one layer, all windows together. */
+export interface LayerSamples {
+  readonly layer: number;
+  readonly keys: Samples;
+  readonly values: Samples;
+}
+
+/** Samples of all layers, from the last to the first, as gradients come. */
+export async function* layerSamples(
+  model: Model,
+  scheme: KvQuant,
+  windows: readonly Int32Array[],
+): AsyncGenerator<LayerSamples> {
+  const inputs = await layerInputs(model, windows);
+  const gradients = scheme.nonUniform && scheme.weighting === "fisher"
+    ? gradientsOf(model, windows, inputs)
+    : null;
+  for (let layer = model.architecture.layers - 1; layer >= 0; layer--) {
+    const { keys, values } = await observe(model, scheme, layer, inputs[layer]);
+    const gradient = (await gradients?.next())?.value as KeyValueGradients | undefined;
+    const keyGradients = scheme.keys === "beforeRotary" ? gradient?.keys : gradient?.rotatedKeys;
+    yield {
+      layer,
+      keys: join(model, keys, keyGradients, scheme),
+      values: join(model, values, gradient?.values, scheme),
+    };
+  }
+}
+
+let remembered: { key: string; gradients: readonly KeyValueGradients[] } | null = null;
+const rememberedBytes = 2 ** 28;
+
+/** Gradients, remembered for the next scheme on the same model and windows where they are small. */
+async function* gradientsOf(
+  model: Model,
+  windows: readonly Int32Array[],
+  inputs: readonly (readonly Float32Array[])[],
+): AsyncGenerator<KeyValueGradients> {
+  const { layers, kvHeads, headDim } = model.architecture;
+  const key = JSON.stringify([await model.hash(), windows.map((ids) => Array.from(ids))]);
+  if (remembered?.key === key) return yield* remembered.gradients;
+  const tokens = windows.reduce((sum, ids) => sum + ids.length, 0);
+  const keep = 4 * 3 * layers * tokens * kvHeads * headDim <= rememberedBytes;
+  const kept: KeyValueGradients[] = [];
+  for await (const gradients of keyValueGradients(model, windows, inputs)) {
+    if (keep && kept.push(gradients) === layers) remembered = { key, gradients: kept };
+    yield gradients;
+  }
+}
+
+/** Keys and values of one layer for each window: `[tokens, kvHeads * headDim]`. */
+async function observe(
+  model: Model,
+  scheme: KvQuant,
+  index: number,
+  inputs: readonly Float32Array[],
+): Promise<{ keys: Float32Array[]; values: Float32Array[] }> {
+  const { device, architecture: { hiddenSize } } = model;
+  const keys: Float32Array[] = [], values: Float32Array[] = [];
+  const into = (list: Float32Array[]) => async (x: DeviceBuffer, { tokens, heads, headDim }: Operand) => {
+    list.push(await device.read(x, 0, tokens * heads * headDim));
+  };
+  const site = scheme.keys === "beforeRotary" ? "keyBeforeRotary" : "key";
+  const context = await model.context([{ [site]: into(keys), value: into(values) }]);
+  const layer = await model.loadLayer(index);
+  for (const input of inputs) {
+    using x = device.upload(input);
+    await runLayer(context, layer, x, input.length / hiddenSize);
+  }
+  model.leaveLayer(index);
+  return { keys, values };
+}
+
+/** All windows as one matrix, less the tokens that will not be quantized; gradients become their squares. */
+function join(
+  model: Model,
+  windows: readonly Float32Array[],
+  gradients: readonly Float32Array[] | undefined,
+  { firstTokens, calibrationTokens }: KvQuant,
+): Samples {
+  const { kvHeads, headDim } = model.architecture;
+  const width = kvHeads * headDim, skip = calibrationTokens === "all" ? 0 : firstTokens * width;
+  const concatenate = (parts: readonly Float32Array[]) => {
+    const kept = parts.map((x) => x.subarray(Math.min(skip, x.length)));
+    const all = new Float32Array(kept.reduce((sum, x) => sum + x.length, 0));
+    let at = 0;
+    for (const x of kept) {
+      all.set(x, at);
+      at += x.length;
+    }
+    return all;
+  };
+  const rows = concatenate(windows);
+  if (gradients === undefined) return { rows, weights: null, width };
+  // Squares of small gradients would vanish in float32, so the largest is scaled to 1 first; k-means does not mind.
+  const weights = concatenate(gradients);
+  let most = 0;
+  for (let i = 0; i < weights.length; i++) most = Math.max(most, Math.abs(weights[i]));
+  for (let i = 0; i < weights.length; i++) weights[i] = most > 0 ? (weights[i] / most) ** 2 : 0;
+  return { rows, weights, width };
+}
