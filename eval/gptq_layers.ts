@@ -1,4 +1,5 @@
 /** Weights of a model's first decoder layer with the statistics of their inputs: GPTQ's problems, one by one. */
+import { subtractProduct } from "../kernels/float64/product.ts";
 import type { LinearRole } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
 import { quantizeLayerwise } from "../quant/layerwise.ts";
@@ -44,15 +45,11 @@ export function outputError(
   quantized: Float32Array,
   hessian: Float64Array,
 ): number {
+  const difference = Float64Array.from(data, (value, i) => value - quantized[i]);
+  const product = new Float64Array(rows * columns);
+  const block = (matrix: Float64Array) => ({ data: matrix, start: 0, stride: columns });
+  subtractProduct(block(product), block(difference), block(hessian), rows, columns, columns);
   let error = 0;
-  const difference = new Float64Array(columns);
-  for (let row = 0; row < rows; row++) {
-    for (let j = 0; j < columns; j++) difference[j] = data[row * columns + j] - quantized[row * columns + j];
-    for (let j = 0; j < columns; j++) {
-      let sum = difference[j] * hessian[j * columns + j] / 2;
-      for (let k = 0; k < j; k++) sum += difference[k] * hessian[j * columns + k];
-      error += 2 * difference[j] * sum;
-    }
-  }
+  for (let i = 0; i < product.length; i++) error -= product[i] * difference[i];
   return error;
 }
