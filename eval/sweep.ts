@@ -4,7 +4,7 @@ import type { Device } from "../kernels/device.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
 import { quantize } from "../quant/quantize.ts";
-import { weightStorage } from "../quant/quantized_linear.ts";
+import { type Execution, weightStorage } from "../quant/quantized_linear.ts";
 import { parseScheme, type Scheme } from "../quant/scheme.ts";
 import { Reference } from "./divergence.ts";
 import { measure, type Measurement } from "./measure.ts";
@@ -42,6 +42,8 @@ export interface SweepOptions {
   readonly windows: TokenWindows;
   /** Windows for methods that calibrate. */
   readonly calibration?: TokenWindows;
+  /** How quantized weights are multiplied (default `"simulated"`): results agree, times and memory do not. */
+  readonly execution?: Execution;
   /** Where rows are stored (default `QUANTBOOK_CACHE` or `.quantbook/results`); null stores nothing. */
   readonly results?: string | null;
   /** Where models run (default: the process's device). */
@@ -73,6 +75,7 @@ export async function sweep(cells: readonly Cell[], options: SweepOptions): Prom
     code: await sourceHash(),
     device: device.name,
     windows: await hashTokens(options.windows),
+    ...(options.execution === "packed" ? { execution: options.execution } : {}),
   };
   const calibration = await hashTokens(options.calibration ?? []);
   using models = new ModelShelf(device, options.windows);
@@ -101,11 +104,11 @@ async function measureCell(
   key: string,
   model: Model,
   reference: Reference,
-  { windows, calibration }: SweepOptions,
+  { windows, calibration, execution }: SweepOptions,
   device: Device,
 ): Promise<Row> {
   const start = performance.now();
-  using quantized = await quantize(model, cell.scheme, { calibration });
+  using quantized = await quantize(model, cell.scheme, { calibration, execution });
   const middle = performance.now();
   const measured = await measure(quantized, windows, reference);
   const seconds = { quantize: (middle - start) / 1000, evaluate: (performance.now() - middle) / 1000 };

@@ -146,3 +146,12 @@ Deno.test("windows that say nothing are refused", async () => {
     "windows[0] has 1 tokens: expected at least 2",
   );
 });
+
+Deno.test("packed execution gives the values of simulated execution, under a key of its own", async () => {
+  const few = { windows: windows.slice(0, 1), results: null };
+  const [simulated] = await sweep(cells.slice(3, 4), few);
+  const [packed] = await sweep(cells.slice(3, 4), { ...few, execution: "packed" });
+  assertEquals(packed.perplexity, simulated.perplexity);
+  assertEquals(packed.divergence, simulated.divergence);
+  assert(packed.key !== simulated.key);
+});

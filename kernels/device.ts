@@ -28,7 +28,9 @@ export interface DeviceWeight extends Disposable {
  * one scale and zero point per group of a row. Rows are output features, columns input features.
  */
 export interface PackedIntegers {
+  /** Rows of the weight. */
   readonly outFeatures: number;
+  /** Columns of the weight. */
   readonly inFeatures: number;
   /** Bits of a code: 1 to 8. */
   readonly bits: number;

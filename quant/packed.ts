@@ -45,7 +45,9 @@ export function unpackBits(packed: Uint8Array, bits: number, count: number): Uin
 /** Parts of a {@linkcode UniformWeight}. */
 export interface UniformParts {
   /** Output and input features. */
+  /** Rows and columns of the weight. */
   readonly shape: readonly [out: number, inputs: number];
+  /** Bits of a code: 1 to 8. */
   readonly bits: number;
   /** Consecutive columns of a row that share a scale, a divisor of the columns; or all weights (`out * in`). */
   readonly groupSize: number;
@@ -62,9 +64,13 @@ export interface UniformParts {
 /** `w = scale * (code - zero)` with one scale and zero point per group of a row. */
 export class UniformWeight implements PackedWeight {
   readonly shape: readonly [number, number];
+  /** Bits of a code. */
   readonly bits: number;
+  /** Consecutive stored columns that share a scale, or all weights. */
   readonly groupSize: number;
+  /** `[out, in / groupSize]` */
   readonly scales: Float32Array;
+  /** Weight columns of the stored ones; null where they are the same. */
   readonly permutation: Int32Array | null;
   readonly #codes: Uint8Array;
   readonly #zeros: Uint8Array | number;
