@@ -44,7 +44,6 @@ export function unpackBits(packed: Uint8Array, bits: number, count: number): Uin
 
 /** Parts of a {@linkcode UniformWeight}. */
 export interface UniformParts {
-  /** Output and input features. */
   /** Rows and columns of the weight. */
   readonly shape: readonly [out: number, inputs: number];
   /** Bits of a code: 1 to 8. */
@@ -63,6 +62,7 @@ export interface UniformParts {
 
 /** `w = scale * (code - zero)` with one scale and zero point per group of a row. */
 export class UniformWeight implements PackedWeight {
+  /** Rows and columns of the weight. */
   readonly shape: readonly [number, number];
   /** Bits of a code. */
   readonly bits: number;
