@@ -1,8 +1,23 @@
-import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLessOrEqual,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
+import { loadModel } from "../model/load.ts";
+import type { Intervention } from "../model/intervention.ts";
 import { inverseFactorInPlace } from "./cholesky.ts";
+import { hessianOf } from "./compensation.ts";
 import { gptq, type GptqOptions, quantizeWithHessian } from "./gptq.ts";
 import type { Matrix } from "./method.ts";
+import { UniformWeight } from "./packed.ts";
+import { quantize } from "./quantize.ts";
+import { packedWeight } from "./quantized_linear.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { SchemeError } from "./scheme_error.ts";
 
@@ -157,7 +172,152 @@ Deno.test("a Hessian that is not positive definite is refused", () => {
   assertEquals(error.code, "hessian");
 });
 
+Deno.test("the loss is half the output error under the damped Hessian, whatever the options", () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        rows: fc.integer({ min: 1, max: 9 }),
+        groups: fc.integer({ min: 1, max: 5 }),
+        groupSize: fc.integer({ min: 1, max: 40 }),
+        bits: fc.integer({ min: 2, max: 8 }),
+        symmetric: fc.boolean(),
+        codes: fc.constantFrom("signed", "narrow", "offsetBinary"),
+        actOrder: fc.boolean(),
+        staticGroups: fc.boolean(),
+        groupStatistics: fc.constantFrom("current", "block-start"),
+        search: fc.constantFrom("none", "mse"),
+        seed: fc.integer({ min: 1, max: 1000 }),
+      }),
+      ({ rows, groups, seed, ...options }) => {
+        const columns = groups * options.groupSize;
+        const weight = { rows, columns, data: noise(rows * columns, seed) };
+        const hessian = randomHessian(columns, columns + 8, seed);
+        const { weight: quantized, loss } = quantizeWithHessian(
+          weight,
+          hessian,
+          gptq(options as GptqOptions),
+        );
+        const damped = hessian.slice();
+        let mean = 0;
+        for (let j = 0; j < columns; j++) mean += hessian[j * columns + j] / columns;
+        for (let j = 0; j < columns; j++) damped[j * columns + j] += 0.01 * mean;
+        const expected = layerError(weight, quantized.dequantize(), damped) / 2;
+        // Float32 rounding of scale * (code - zero) inside dequantize, against float64 in the loss.
+        assertAlmostEquals(loss, expected, 1e-5 * expected + 1e-9);
+        assertEquals(quantized.shape, [rows, columns]);
+        assert(quantized.codes().every((code) => code < 2 ** options.bits));
+      },
+    ),
+    { numRuns: 40, seed: 5 },
+  );
+});
+
+Deno.test("one group of all columns, in any way of taking its scales, is one scale per row", () => {
+  const columns = 48;
+  const weight = { rows: 4, columns, data: noise(4 * columns, 21) };
+  const hessian = randomHessian(columns, 100, 22);
+  const expected = quantizeWithHessian(weight, hessian, gptq({ bits: 3, actOrder: true })).weight
+    .dequantize();
+  for (
+    const options of [{ staticGroups: true }, { groupStatistics: "block-start" }, {
+      groupStatistics: "current",
+    }] as const
+  ) {
+    const scheme = gptq({ bits: 3, actOrder: true, groupSize: columns, ...options });
+    assertEquals(quantizeWithHessian(weight, hessian, scheme).weight.dequantize(), expected);
+  }
+});
+
+Deno.test("a diagonal Hessian makes order and damping irrelevant: round to nearest", () => {
+  const columns = 130;
+  const weight = { rows: 3, columns, data: noise(3 * columns, 30) };
+  const diagonal = new Float64Array(columns * columns);
+  for (let j = 0; j < columns; j++) diagonal[j * columns + j] = 1 + j % 11;
+  const nearest = quantizeRows(weight, rtn({ bits: 4 })).dequantize();
+  for (const actOrder of [false, true]) {
+    for (const percdamp of [0, 1]) {
+      const ours = quantizeWithHessian(weight, diagonal, gptq({ bits: 4, actOrder, percdamp })).weight;
+      assertEquals(ours.dequantize(), nearest);
+    }
+  }
+});
+
+Deno.test("narrow codes leave out the lowest one, and change nothing where it is not used", () => {
+  const columns = 64;
+  const weight = { rows: 6, columns, data: noise(6 * columns, 40) };
+  const hessian = randomHessian(columns, 90, 41);
+  const codesOf = (codes: "signed" | "narrow", bits: number) =>
+    quantizeWithHessian(weight, hessian, gptq({ bits, symmetric: true, codes })).weight.codes();
+  // Stored with an offset of half the range: signed codes of 2 bits are 0 to 3, narrow ones 1 to 3.
+  assert(codesOf("signed", 2).includes(0));
+  assert(!codesOf("narrow", 2).includes(0));
+  assert(!codesOf("signed", 8).includes(0));
+  assertEquals(codesOf("narrow", 8), codesOf("signed", 8));
+});
+
+Deno.test("fewer tokens than columns: damping makes up for it, without damping an error says so", () => {
+  const columns = 32;
+  const weight = { rows: 2, columns, data: noise(2 * columns, 50) };
+  const hessian = randomHessian(columns, 5, 51);
+  const values = quantizeWithHessian(weight, hessian, gptq({ bits: 4 })).weight.dequantize();
+  assert(values.every(Number.isFinite));
+  const error = assertThrows(
+    () => quantizeWithHessian(weight, hessian, gptq({ bits: 4, percdamp: 0 })),
+    SchemeError,
+    "use more calibration tokens or a larger percdamp",
+  );
+  assertEquals(error.code, "hessian");
+});
+
+Deno.test("errors name the layer: no calibration, NaN activations", async () => {
+  using model = await loadModel("fixture:llama");
+  const scheme = { weights: gptq({ bits: 4 }) };
+  await assertRejects(() => quantize(model, scheme), SchemeError, "gptq needs calibration windows");
+  const nowhere = { gram: new Float64Array(1), windows: 0, tokens: 0 };
+  assertThrows(() => hessianOf(nowhere), SchemeError, "no calibration tokens");
+
+  const poison: Intervention = {
+    input(x, { layer, site }) {
+      if (layer === 0 && site === "mlp") model.device.write(x, Float32Array.of(NaN), 3);
+    },
+  };
+  using poisoned = model.with({ interventions: [poison], change: "poison" });
+  const error = await assertRejects(
+    () => quantize(poisoned, scheme, { calibration: [Int32Array.of(0, 5, 9)] }),
+    SchemeError,
+    // The poisoned matrix itself is observed before it is rewritten; what comes out of it is the next input.
+    "model.layers.0.mlp.down_proj.weight: the layer's inputs are not finite",
+  );
+  assertEquals(error.code, "values");
+});
+
+Deno.test("quantizing calibrates each layer on its quantized predecessors", async () => {
+  using model = await loadModel("fixture:llama");
+  const calibration = [Int32Array.from({ length: 40 }, (_, i) => (i * 37) % 2000)];
+  const codesOf = async (trueSequential: boolean) => {
+    using quantized = await quantize(model, { weights: gptq({ bits: 2, trueSequential }) }, { calibration });
+    return [0, 1].map((layer) => {
+      const packed = packedWeight(quantized, layer, "q");
+      assert(packed instanceof UniformWeight);
+      return packed.codes();
+    });
+  };
+  const sequential = await codesOf(true), together = await codesOf(false);
+  // The attention block of layer 0 sees embeddings either way; later layers see what came before them.
+  assertEquals(sequential[0], together[0]);
+  assertNotEquals(sequential[1], together[1]);
+});
+
 Deno.test("options are checked", () => {
+  for (const bits of [1, 9, 3.5, NaN]) assertThrows(() => gptq({ bits }), SchemeError, `bits is ${bits}`);
+  for (const groupSize of [0, -2, 1.5]) {
+    assertThrows(() => gptq({ bits: 4, groupSize }), SchemeError, "groupSize");
+  }
+  assertThrows(() => gptq({ bits: 4, codes: "unsigned" } as never), SchemeError, "codes");
+  assertThrows(() => gptq({ bits: 4, groupStatistics: "stale" } as never), SchemeError, "groupStatistics");
+  const weight = { rows: 1, columns: 6, data: noise(6, 1) };
+  const uneven = () => quantizeWithHessian(weight, randomHessian(6, 9, 1), gptq({ bits: 4, groupSize: 4 }));
+  assertThrows(uneven, SchemeError, "groupSize 4 does not divide 6 input features");
   assertThrows(() => gptq({ bits: 9 }), SchemeError, "bits is 9: expected an integer from 2 to 8");
   assertThrows(() => gptq({ bits: 4, percdamp: -1 }), SchemeError, "percdamp");
   assertThrows(() => gptq({ bits: 4, actOrdr: true } as GptqOptions), SchemeError, 'no option "actOrdr"');
