@@ -126,11 +126,14 @@ const weights: WeightMethod<ZeroQuant> = {
     const bits = bitsOfRole(scheme, role);
     const zeros = 2 ** (bits - 1);
     const stored = Uint8Array.from(codes, (code) => code + zeros);
-    // Groups may cross rows, so they are stored as the rows of a matrix of their own.
-    const shape = [scales.length, groupSize] as const;
-    const packed = new UniformWeight({ shape, bits, groupSize, codes: stored, scales, zeros });
-    const { byteLength } = packed;
-    return { shape: [weight.rows, weight.columns], byteLength, dequantize: () => packed.dequantize() };
+    const parts = { bits, groupSize, codes: stored, scales, zeros };
+    const shape = [weight.rows, weight.columns] as const;
+    if (weight.columns % groupSize === 0 || scales.length === 1) {
+      return new UniformWeight({ ...parts, shape });
+    }
+    // Groups that cross rows are the rows of a matrix of their own, for which there is no kernel.
+    const packed = new UniformWeight({ ...parts, shape: [scales.length, groupSize] });
+    return { shape, byteLength: packed.byteLength, dequantize: () => packed.dequantize() };
   },
 };
 

@@ -117,6 +117,21 @@ Deno.test("the packed weight holds what is simulated, in bits and one scale per 
   }));
 });
 
+Deno.test("packed execution gives the same bits; groups across rows have no kernel", async () => {
+  using model = await loadModel("fixture:llama");
+  const ids = Int32Array.from({ length: 12 }, (_, i) => 7 * i + 3);
+  const scheme = { weights: zeroQuant({ bits: 8, mlpBits: 4 }), activations: zeroQuant({ bits: 8 }) };
+  using simulated = await quantize(model, scheme);
+  using packed = await quantize(model, scheme, { execution: "packed" });
+  assertEquals(await packed.logits(ids), await simulated.logits(ids));
+  // 256 groups of gate and up, 512 rows, are two rows each.
+  await assertRejects(
+    () => quantize(model, { weights: zeroQuant({ bits: 4, groups: 256 }) }, { execution: "packed" }),
+    SchemeError,
+    "no packed kernel",
+  );
+});
+
 Deno.test("mlpBits are those of the feed-forward roles, bits those of attention", async () => {
   const weight = { rows: 16, columns: 64, data: new Float32Array(16 * 64).fill(1) };
   const scheme = zeroQuant({ bits: 8, mlpBits: 4 });
