@@ -32,7 +32,6 @@ export type {
   DeviceWeight,
   GemmShape,
   PackedIntegers,
-  PackedIntegers,
   QuantizeLayout,
   RotaryShape,
   UniformRule,
@@ -70,7 +69,17 @@ export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
 export { lutGemv } from "./quant/lut_gemv.ts";
+export {
+  type Codebook,
+  kMeans,
+  type KMeansOptions,
+  SortedSamples,
+  uniformCodebook,
+} from "./quant/codebook.ts";
 export { type KvQuant, kvquant, type KvQuantOptions } from "./quant/kvquant.ts";
+export type { LayerQuantizers } from "./quant/kvquant_cache.ts";
+export { fitLayer, type Inliers, keyInliers } from "./quant/kvquant_calibration.ts";
+export { type LayerSamples, layerSamples, type Samples } from "./quant/kvquant_samples.ts";
 export type {
   InputStatistics,
   Matrix,
@@ -133,6 +142,7 @@ export { CorpusError } from "./eval/corpus_error.ts";
 export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/divergence.ts";
 export { firstLayerProblems, type LayerProblem, outputError } from "./eval/gptq_layers.ts";
 export { gptqSchemes, referenceGptq } from "./eval/gptq_reference.ts";
+export { kvquantSchemes } from "./eval/kvquant_reference.ts";
 export { measure, type Measurement } from "./eval/measure.ts";
 export {
   needle,

@@ -64,10 +64,15 @@ export class SortedSamples {
     return low;
   }
 
+  /** Sum of the weights of samples `[from, to)`. */
+  weight(from: number, to: number): number {
+    return this.#sums[0][to] - this.#sums[0][from];
+  }
+
   /** Weighted mean of samples `[from, to)`; NaN without weight. */
   mean(from: number, to: number): number {
-    const [weight, moment] = this.#sums;
-    return (moment[to] - moment[from]) / (weight[to] - weight[from]);
+    const moment = this.#sums[1];
+    return (moment[to] - moment[from]) / this.weight(from, to);
   }
 
   /** `sum w (x - c)^2` over samples `[from, to)`. */

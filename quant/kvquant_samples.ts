@@ -29,64 +29,68 @@ export async function* layerSamples(
   scheme: KvQuant,
   windows: readonly Int32Array[],
 ): AsyncGenerator<LayerSamples> {
-  const inputs = await layerInputs(model, windows);
-  const gradients = scheme.nonUniform && scheme.weighting === "fisher"
-    ? gradientsOf(model, windows, inputs)
-    : null;
-  for (let layer = model.architecture.layers - 1; layer >= 0; layer--) {
-    const { keys, values } = await observe(model, scheme, layer, inputs[layer]);
-    const gradient = (await gradients?.next())?.value as KeyValueGradients | undefined;
-    const keyGradients = scheme.keys === "beforeRotary" ? gradient?.keys : gradient?.rotatedKeys;
+  const weighted = scheme.nonUniform && scheme.weighting === "fisher";
+  const keysOf = (one: KeyValues | null) => scheme.keys === "beforeRotary" ? one?.keys : one?.rotatedKeys;
+  for await (const { layer, seen, gradients } of observations(model, windows, weighted)) {
+    const weights = weighted ? gradients : null;
     yield {
       layer,
-      keys: join(model, keys, keyGradients, scheme),
-      values: join(model, values, gradient?.values, scheme),
+      keys: join(model, keysOf(seen) ?? [], keysOf(weights), scheme),
+      values: join(model, seen.values, weights?.values, scheme),
     };
   }
 }
 
-let remembered: { key: string; gradients: readonly KeyValueGradients[] } | null = null;
+/** Something about each key and value of a layer, for each window: `[tokens, kvHeads * headDim]`. */
+type KeyValues = Omit<KeyValueGradients, "layer">;
+
+interface Observation {
+  readonly layer: number;
+  readonly seen: KeyValues;
+  readonly gradients: KeyValues | null;
+}
+
+let remembered: { key: string; weighted: boolean; layers: readonly Observation[] } | null = null;
 const rememberedBytes = 2 ** 28;
 
-/** Gradients, remembered for the next scheme on the same model and windows where they are small. */
-async function* gradientsOf(
+/** Keys, values and their gradients, remembered for the next scheme on the same model and windows where they are small. */
+async function* observations(
   model: Model,
   windows: readonly Int32Array[],
-  inputs: readonly (readonly Float32Array[])[],
-): AsyncGenerator<KeyValueGradients> {
+  weighted: boolean,
+): AsyncGenerator<Observation> {
   const { layers, kvHeads, headDim } = model.architecture;
   const key = JSON.stringify([await model.hash(), windows.map((ids) => Array.from(ids))]);
-  if (remembered?.key === key) return yield* remembered.gradients;
+  if (remembered?.key === key && (remembered.weighted || !weighted)) return yield* remembered.layers;
   const tokens = windows.reduce((sum, ids) => sum + ids.length, 0);
-  const keep = 4 * 3 * layers * tokens * kvHeads * headDim <= rememberedBytes;
-  const kept: KeyValueGradients[] = [];
-  for await (const gradients of keyValueGradients(model, windows, inputs)) {
-    if (keep && kept.push(gradients) === layers) remembered = { key, gradients: kept };
-    yield gradients;
+  const keep = 4 * 6 * layers * tokens * kvHeads * headDim <= rememberedBytes;
+  const kept: Observation[] = [];
+  const inputs = await layerInputs(model, windows);
+  const gradients = weighted ? keyValueGradients(model, windows, inputs) : null;
+  for (let layer = layers - 1; layer >= 0; layer--) {
+    const gradient = (await gradients?.next())?.value as KeyValueGradients | undefined;
+    const one = { layer, seen: await observe(model, layer, inputs[layer]), gradients: gradient ?? null };
+    if (keep && kept.push(one) === layers) remembered = { key, weighted, layers: kept };
+    yield one;
   }
 }
 
-/** Keys and values of one layer for each window: `[tokens, kvHeads * headDim]`. */
-async function observe(
-  model: Model,
-  scheme: KvQuant,
-  index: number,
-  inputs: readonly Float32Array[],
-): Promise<{ keys: Float32Array[]; values: Float32Array[] }> {
+/** Keys and values of one layer. */
+async function observe(model: Model, index: number, inputs: readonly Float32Array[]): Promise<KeyValues> {
   const { device, architecture: { hiddenSize } } = model;
-  const keys: Float32Array[] = [], values: Float32Array[] = [];
+  const keys: Float32Array[] = [], rotatedKeys: Float32Array[] = [], values: Float32Array[] = [];
   const into = (list: Float32Array[]) => async (x: DeviceBuffer, { tokens, heads, headDim }: Operand) => {
     list.push(await device.read(x, 0, tokens * heads * headDim));
   };
-  const site = scheme.keys === "beforeRotary" ? "keyBeforeRotary" : "key";
-  const context = await model.context([{ [site]: into(keys), value: into(values) }]);
+  const observer = { keyBeforeRotary: into(keys), key: into(rotatedKeys), value: into(values) };
+  const context = await model.context([observer]);
   const layer = await model.loadLayer(index);
   for (const input of inputs) {
     using x = device.upload(input);
     await runLayer(context, layer, x, input.length / hiddenSize);
   }
   model.leaveLayer(index);
-  return { keys, values };
+  return { keys, rotatedKeys, values };
 }
 
 /** All windows as one matrix, less the tokens that will not be quantized; gradients become their squares. */
