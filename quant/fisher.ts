@@ -7,12 +7,13 @@
  * layer at a time. Quantizers of activations that the model has act in the forward pass and let gradients through.
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
-import { tensorName } from "../model/architecture.ts";
+import { linearRoles, tensorName } from "../model/architecture.ts";
 import { runLayer } from "../model/decoder.ts";
 import type { Model } from "../model/model.ts";
 import { product } from "./attention_gradient.ts";
 import { DifferentiableBlock, readBlock } from "./block_gradient.ts";
 import { type HostNorm, normBackward, normForward } from "./derivatives.ts";
+import { packedWeight } from "./quantized_linear.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 /** Gradients of one layer for each window: `[tokens, kvHeads * headDim]`. */
@@ -119,7 +120,9 @@ function crossEntropyGradient(logits: Float32Array, target: number, count: numbe
  * hidden states in both.
  */
 function checkForward(model: Model, layer: number, ours: Float32Array, decoder: Float32Array): void {
-  if (model.interventions.length > 0 || model.cacheFactory !== null) return;
+  const roles = linearRoles(model.architecture);
+  const quantized = roles.some((role) => packedWeight(model, layer, role) !== undefined);
+  if (quantized || model.interventions.length > 0 || model.cacheFactory !== null) return;
   let error = 0, size = 0;
   for (let i = 0; i < ours.length; i++) {
     error += (ours[i] - decoder[i]) ** 2;
