@@ -65,6 +65,7 @@ export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
 export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
 export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
+export { type Distill, distill, type Distilled, distillModel, type DistillOptions } from "./quant/distill.ts";
 export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
@@ -139,6 +140,7 @@ export {
 } from "./eval/claims.ts";
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
+export { type DistillRun, distillRuns, distillScheme } from "./eval/distill_reference.ts";
 export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/divergence.ts";
 export { firstLayerProblems, type LayerProblem, outputError } from "./eval/gptq_layers.ts";
 export { gptqSchemes, referenceGptq } from "./eval/gptq_reference.ts";

@@ -2,6 +2,7 @@
 import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
 import { awqMethod } from "./awq.ts";
 import { bcqMethod } from "./bcq.ts";
+import { distillMethod } from "./distill.ts";
 import { gptqMethod } from "./gptq.ts";
 import { kiviMethod } from "./kivi.ts";
 import { qqqMethod } from "./qqq.ts";
@@ -19,6 +20,7 @@ const builtIn = {
   gptq: gptqMethod,
   kivi: kiviMethod,
   kvquant: kvquantMethod,
+  distill: distillMethod,
   smoothQuant: smoothQuantMethod,
   spqr: spqrMethod,
   awq: awqMethod,

@@ -1,0 +1,269 @@
+/**
+ * Layer-by-layer knowledge distillation (ZeroQuant: Yao et al., NeurIPS 2022, section 4.2). One decoder layer at a time
+ * is trained so that, quantized, it gives the output that the float layer gives on the float model's own hidden states:
+ *
+ *     min over W:  mean((L_k(h) - L^_k(h))^2),   h = L_{k-1}(... L_1(x))
+ *
+ * Only one layer is in training, so no labels, no other layers and little memory are needed. Rounding has no useful
+ * derivative; its gradient is taken as 1 (straight-through), and float32 masters of the weights add up what is learned.
+ *
+ * In a scheme this is a transform: it gives a float model whose weights are worth quantizing. Name the same quantizers
+ * here and in the scheme's `weights` and `activations`.
+ */
+import {
+  type InputSite,
+  linearRoles,
+  linearShape,
+  tensorName,
+} from "../model/architecture.ts";
+import { linearKey, type Model } from "../model/model.ts";
+import { denseLinear, vectorParameter } from "../model/parameter.ts";
+import { AdamW } from "./adamw.ts";
+import { type BlockOptions, DifferentiableBlock, readBlock } from "./block_gradient.ts";
+import { layerInputs } from "./fisher.ts";
+import type { Method, ModelMethod } from "./method.ts";
+import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
+import {
+  dequantizeGroups,
+  fakeQuantizeWeight,
+  symmetricGroups,
+  type TokenwiseZeroQuant,
+  type ZeroQuant,
+  zeroQuant,
+  type ZeroQuantOptions,
+} from "./zeroquant.ts";
+
+/** Distillation as data. */
+export interface Distill {
+  readonly method: "distill";
+  /** Which layers are trained, each on its own. */
+  readonly layers: "last" | "all" | readonly number[];
+  readonly steps: number;
+  /** Constant. */
+  readonly learningRate: number;
+  /** Share of each weight (not bias) that is taken off per step, times the learning rate. */
+  readonly weightDecay: number;
+  /** Calibration windows per step, taken in order and over again. */
+  readonly batch: number;
+  /** What a token attends to in the trained layer, in teacher and student: `"all"` is the reference code's. */
+  readonly attention: "causal" | "all";
+  /** The quantizer of weights that the student learns to live with. */
+  readonly weights: ZeroQuant;
+  /** The quantizer of inputs of linear layers, if any. */
+  readonly activations: TokenwiseZeroQuant | null;
+}
+
+/** Options of {@linkcode distill}. */
+export type DistillOptions = Partial<Omit<Distill, "method" | "weights">> & { readonly weights: ZeroQuant };
+
+/**
+ * Trains layers for their quantized form.
+ *
+ * @example
+ * ```ts
+ * import { distill, parseScheme, zeroQuant } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const weights = zeroQuant({ bits: 8, mlpBits: 4 });
+ * const scheme = { transforms: [distill({ weights, steps: 200, learningRate: 5e-6 })], weights };
+ * assertEquals(parseScheme(JSON.parse(JSON.stringify(scheme))), scheme);
+ * ```
+ */
+export function distill(options: DistillOptions): Distill {
+  const defaults: Omit<Distill, "method" | "weights"> = {
+    layers: "last",
+    steps: 100,
+    learningRate: 5e-6,
+    weightDecay: 1e-5,
+    batch: 4,
+    attention: "causal",
+    activations: null,
+  };
+  requireKnown("distill", options, ["method", "weights", ...Object.keys(defaults)]);
+  const merged = { ...defaults, ...options };
+  const { layers, activations } = merged;
+  if (Array.isArray(layers)) { for (const layer of layers) requireInteger("layers", layer, 0, 1 << 16); }
+  else requireOneOf("layers", layers as string, ["last", "all"]);
+  requireInteger("steps", merged.steps, 0, 1 << 24);
+  requireNumber("learningRate", merged.learningRate, 0, 1);
+  requireNumber("weightDecay", merged.weightDecay, 0, 1);
+  requireInteger("batch", merged.batch, 1, 1 << 16);
+  requireOneOf("attention", merged.attention, ["causal", "all"]);
+  return {
+    ...merged,
+    method: "distill",
+    weights: quantizerOf("weights", merged.weights),
+    activations: activations === null ? null : quantizerOf("activations", activations) as TokenwiseZeroQuant,
+  };
+}
+
+function quantizerOf(name: string, value: ZeroQuant | undefined): ZeroQuant {
+  if (value?.method !== "zeroQuant") {
+    throw new SchemeError("option", `${name} is ${Deno.inspect(value)}: expected zeroQuant({...})`);
+  }
+  return zeroQuant(value as ZeroQuantOptions);
+}
+
+/** What training a layer gave. */
+export interface Distilled {
+  /** Tensors by name, as `readBlock` names them. */
+  readonly parameters: ReadonlyMap<string, Float32Array>;
+  /** The mean squared error before each step. */
+  readonly losses: readonly number[];
+}
+
+/**
+ * Trains one layer. `inputs` are the float model's hidden states before it, `[tokens, hidden]` for each window; all of
+ * one length.
+ */
+export async function distillLayer(
+  model: Model,
+  layer: number,
+  inputs: readonly Float32Array[],
+  scheme: Distill,
+): Promise<Distilled> {
+  const { device, architecture } = model;
+  const { steps, learningRate, weightDecay, activations } = scheme;
+  const tokens = inputs[0].length / architecture.hiddenSize;
+  const causal = scheme.attention === "causal";
+  const quantizeInput = (x: Float32Array, columns: number, _: InputSite) =>
+    activations === null ? x : dequantizeGroups(symmetricGroups(x, columns, activations.bits));
+  const masters = await readBlock(model, layer);
+  const teacher = new DifferentiableBlock(device, architecture, new Map(masters), { causal });
+  const targets = new Map<number, Float32Array>();
+  const student: BlockOptions = { causal, quantizeInput };
+  for (const [name, values] of masters) masters.set(name, values.slice());
+  const optimizer = new AdamW(masters, { learningRate, weightDecay, betas: [0.9, 0.999], eps: 1e-6 });
+  const losses: number[] = [];
+  const batches = Math.max(1, Math.floor(inputs.length / scheme.batch));
+  for (let step = 0; step < steps; step++) {
+    const batch = step % batches;
+    const x = concatenate(inputs.slice(batch * scheme.batch, (batch + 1) * scheme.batch));
+    const target = targets.get(batch) ?? (await teacher.forward(x, tokens)).output;
+    targets.set(batch, target);
+    const block = new DifferentiableBlock(device, architecture, quantized(model, masters, scheme), student);
+    const tape = await block.forward(x, tokens);
+    const { loss, gradient } = squaredError(tape.output, target);
+    losses.push(loss);
+    const { parameters } = await block.backward(tape, gradient, true);
+    optimizer.step(parameters);
+  }
+  return { parameters: masters, losses };
+}
+
+/** The parameters that the student computes with: quantized weights, and norms and biases as they are. */
+function quantized(model: Model, masters: ReadonlyMap<string, Float32Array>, { weights }: Distill) {
+  const parameters = new Map(masters);
+  for (const role of linearRoles(model.architecture)) {
+    const data = masters.get(role);
+    if (data === undefined) continue;
+    const [rows, columns] = linearShape(model.architecture, role);
+    parameters.set(role, fakeQuantizeWeight({ rows, columns, data }, weights, role));
+  }
+  return parameters;
+}
+
+function squaredError(y: Float32Array, target: Float32Array): { loss: number; gradient: Float32Array } {
+  const gradient = new Float32Array(y.length);
+  let sum = 0;
+  for (let i = 0; i < y.length; i++) {
+    const difference = y[i] - target[i];
+    sum += difference * difference;
+    gradient[i] = 2 * difference / y.length;
+  }
+  return { loss: sum / y.length, gradient };
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** Trains layers of a model; returns the new float model and the loss curve of each layer. */
+export async function distillModel(
+  model: Model,
+  scheme: Distill,
+  windows: readonly Int32Array[],
+  progress: (message: string) => void = () => {},
+): Promise<{ model: Model; losses: ReadonlyMap<number, readonly number[]> }> {
+  const { device, architecture } = model;
+  const chosen = scheme.layers === "all"
+    ? Array.from({ length: architecture.layers }, (_, i) => i)
+    : scheme.layers === "last"
+    ? [architecture.layers - 1]
+    : scheme.layers;
+  checkWindows(scheme, windows, chosen, architecture.layers);
+  const inputs = await layerInputs(model, windows);
+  const linears = new Map<string, ReturnType<typeof denseLinear>>();
+  const vectors = new Map<string, ReturnType<typeof vectorParameter>>();
+  const biases = new Map<string, Float32Array>();
+  const losses = new Map<number, readonly number[]>();
+  for (const layer of chosen) {
+    const trained = await distillLayer(model, layer, inputs[layer], scheme);
+    const of = (name: string) => trained.parameters.get(name) ?? new Float32Array();
+    for (const role of linearRoles(architecture)) {
+      const { name } = model.linear(layer, role);
+      const bias = trained.parameters.get(`${role}.bias`);
+      if (bias !== undefined) biases.set(linearKey(layer, role), bias);
+      linears.set(
+        linearKey(layer, role),
+        denseLinear(
+          device,
+          name,
+          linearShape(architecture, role),
+          () => Promise.resolve(of(role)),
+          bias === undefined ? null : () => Promise.resolve(bias),
+        ),
+      );
+    }
+    for (const norm of ["attentionNorm", "mlpNorm"] as const) {
+      const { weight, bias } = architecture[norm];
+      for (const [template, name] of [[weight, norm], [bias, `${norm}.bias`]] as const) {
+        if (template === undefined) continue;
+        const tensor = tensorName(template, layer);
+        const values = of(name);
+        vectors.set(tensor, vectorParameter(device, tensor, () => Promise.resolve(values), [values.length]));
+      }
+    }
+    losses.set(layer, trained.losses);
+    progress(`distill layer ${layer}: ${trained.losses[0]} to ${trained.losses.at(-1)}`);
+  }
+  return { model: model.with({ linears, vectors, biases, change: scheme }), losses };
+}
+
+function checkWindows(
+  scheme: Distill,
+  windows: readonly Int32Array[],
+  layers: readonly number[],
+  count: number,
+): void {
+  const bad = layers.find((layer) => layer >= count);
+  if (bad !== undefined) {
+    throw new SchemeError("shape", `layers has ${bad}: expected 0 to ${count - 1}`);
+  }
+  if (windows.length < scheme.batch || windows.some((ids) => ids.length !== windows[0].length)) {
+    throw new SchemeError(
+      "calibration",
+      `distill has ${windows.length} calibration windows: expected at least ${scheme.batch} (batch), all of one length`,
+    );
+  }
+}
+
+const transform: ModelMethod<Distill> = {
+  async apply(model, scheme, context) {
+    const windows = context.calibration("distill");
+    return (await distillModel(model, scheme, windows, context.progress)).model;
+  },
+};
+
+/** Distillation, for the registry. */
+export const distillMethod = {
+  name: "distill",
+  parse: (options) => distill(options as unknown as DistillOptions),
+  transform,
+} satisfies Method;
