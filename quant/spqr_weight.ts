@@ -8,7 +8,9 @@ import type { SparseMatrix } from "./sparse.ts";
 
 /** Parts of a {@linkcode SpqrWeight}. */
 export interface SpqrParts {
+  /** Of the weight. */
   readonly shape: readonly [out: number, inputs: number];
+  /** Of dense codes. */
   readonly bits: number;
   /** Consecutive stored columns that share a scale and a zero point. */
   readonly groupSize: number;
