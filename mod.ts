@@ -79,6 +79,7 @@ export {
 } from "./quant/codebook.ts";
 export { type KvQuant, kvquant, type KvQuantOptions } from "./quant/kvquant.ts";
 export type { LayerQuantizers } from "./quant/kvquant_cache.ts";
+export type { Storage, Thresholds } from "./quant/quantized_rows.ts";
 export { fitLayer, type Inliers, keyInliers } from "./quant/kvquant_calibration.ts";
 export { type LayerSamples, layerSamples, type Samples } from "./quant/kvquant_samples.ts";
 export type {

@@ -5,12 +5,17 @@ import { zeroQuant } from "../quant/zeroquant.ts";
 
 /** Settings of a run of the original code, as its id names them. */
 export interface DistillRun {
+  /** Of attention weights. */
   readonly bits: number;
+  /** Of feed-forward weights. */
   readonly mlpBits: number;
   /** 16: left alone. */
   readonly activationBits: number;
+  /** Constant. */
   readonly learningRate: number;
+  /** Of 4 windows each. */
   readonly steps: number;
+  /** `"all"` as coded, `"causal"` with the mask added. */
   readonly attention: "causal" | "all";
 }
 

@@ -33,6 +33,7 @@ export function nearest(centroids: Float32Array, x: number): number {
 
 /** Samples in ascending order with running sums. */
 export class SortedSamples {
+  /** Ascending. */
   readonly values: Float32Array;
   /** `sums[m][i]`: sum over the first `i` samples of `w x^m`. */
   readonly #sums: readonly [Float64Array, Float64Array, Float64Array];

@@ -10,12 +10,7 @@
  * In a scheme this is a transform: it gives a float model whose weights are worth quantizing. Name the same quantizers
  * here and in the scheme's `weights` and `activations`.
  */
-import {
-  type InputSite,
-  linearRoles,
-  linearShape,
-  tensorName,
-} from "../model/architecture.ts";
+import { type InputSite, linearRoles, linearShape, tensorName } from "../model/architecture.ts";
 import { linearKey, type Model } from "../model/model.ts";
 import { denseLinear, vectorParameter } from "../model/parameter.ts";
 import { AdamW } from "./adamw.ts";
@@ -35,9 +30,11 @@ import {
 
 /** Distillation as data. */
 export interface Distill {
+  /** The registry's tag. */
   readonly method: "distill";
   /** Which layers are trained, each on its own. */
   readonly layers: "last" | "all" | readonly number[];
+  /** Of the optimizer, for each layer. */
   readonly steps: number;
   /** Constant. */
   readonly learningRate: number;

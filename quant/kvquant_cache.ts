@@ -20,7 +20,9 @@ import {
 export interface LayerQuantizers {
   /** Of keys: one pair per channel, `[kvHeads * headDim]`. */
   readonly thresholds: Thresholds;
+  /** Of keys, over the range between their thresholds. */
   readonly keys: Codebook;
+  /** Of values, over the range of their token. */
   readonly values: Codebook;
 }
 

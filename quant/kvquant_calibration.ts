@@ -63,15 +63,18 @@ export class Inliers {
   readonly #weights: Float32Array | null;
   #count = 0;
 
+  /** None yet. */
   constructor(private readonly samples: Samples) {
     this.#values = new Float32Array(samples.rows.length);
     this.#weights = samples.weights && new Float32Array(samples.rows.length);
   }
 
+  /** In the order in which they were added. */
   get values(): Float32Array {
     return this.#values.subarray(0, this.#count);
   }
 
+  /** Adds sample `i`, unless it lies beyond its thresholds. */
   add(i: number, lower: number, upper: number): void {
     const { rows, weights } = this.samples;
     const x = (rows[i] - (upper + lower) / 2) / ((upper - lower) / 2);
@@ -82,6 +85,7 @@ export class Inliers {
     this.#count++;
   }
 
+  /** With their weights, for k-means. */
   sorted(): SortedSamples {
     return new SortedSamples(this.values, this.#weights?.subarray(0, this.#count) ?? null);
   }

@@ -10,16 +10,21 @@ import type { KvQuant } from "./kvquant.ts";
 
 /** Rows `[tokens, width]` and, where they are known, the importance of each entry. */
 export interface Samples {
+  /** Row-major. */
   readonly rows: Float32Array;
   /** Squared gradients of the loss, the largest scaled to 1. */
   readonly weights: Float32Array | null;
+  /** `kvHeads * headDim` */
   readonly width: number;
 }
 
 /** The samples of one layer, all windows together. */
 export interface LayerSamples {
+  /** Index of the layer. */
   readonly layer: number;
+  /** Before or after positions are rotated in, as the scheme says. */
   readonly keys: Samples;
+  /** One row per token. */
   readonly values: Samples;
 }
 

@@ -46,7 +46,9 @@ export interface ExemptRow {
 
 /** Static thresholds of the channels: a value beyond them is an outlier. */
 export interface Thresholds {
+  /** One per channel. */
   readonly lower: Float32Array;
+  /** One per channel. */
   readonly upper: Float32Array;
 }
 
