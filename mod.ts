@@ -65,7 +65,7 @@ export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
 export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
 export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
-export { type Distill, distill, type Distilled, distillModel, type DistillOptions } from "./quant/distill.ts";
+export { type Distill, distill, distillModel, type DistillOptions } from "./quant/distill.ts";
 export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";

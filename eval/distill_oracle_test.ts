@@ -1,7 +1,8 @@
 /** Distillation against the original code (DeepSpeed's quantizers, transformers' AdamW): loss curves and perplexities. */
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { loadModel } from "../model/load.ts";
-import { type Distill, distillLayer, distillModel } from "../quant/distill.ts";
+import { type Distill, distillModel } from "../quant/distill.ts";
+import { distillLayer } from "../quant/distill_layer.ts";
 import { layerInputs } from "../quant/fisher.ts";
 import { quantize } from "../quant/quantize.ts";
 import { distillRuns, distillScheme } from "./distill_reference.ts";

@@ -10,23 +10,14 @@
  * In a scheme this is a transform: it gives a float model whose weights are worth quantizing. Name the same quantizers
  * here and in the scheme's `weights` and `activations`.
  */
-import { type InputSite, linearRoles, linearShape, tensorName } from "../model/architecture.ts";
+import { linearRoles, linearShape, tensorName } from "../model/architecture.ts";
 import { linearKey, type Model } from "../model/model.ts";
 import { denseLinear, vectorParameter } from "../model/parameter.ts";
-import { AdamW } from "./adamw.ts";
-import { type BlockOptions, DifferentiableBlock, readBlock } from "./block_gradient.ts";
-import { layerInputs } from "./fisher.ts";
+import { distillLayer } from "./distill_layer.ts";
+import { layerInputs, requireKnownLayer } from "./fisher.ts";
 import type { Method, ModelMethod } from "./method.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
-import {
-  dequantizeGroups,
-  fakeQuantizeWeight,
-  symmetricGroups,
-  type TokenwiseZeroQuant,
-  type ZeroQuant,
-  zeroQuant,
-  type ZeroQuantOptions,
-} from "./zeroquant.ts";
+import { type TokenwiseZeroQuant, type ZeroQuant, zeroQuant, type ZeroQuantOptions } from "./zeroquant.ts";
 
 /** Distillation as data. */
 export interface Distill {
@@ -101,86 +92,6 @@ function quantizerOf(name: string, value: ZeroQuant | undefined): ZeroQuant {
   return zeroQuant(value as ZeroQuantOptions);
 }
 
-/** What training a layer gave. */
-export interface Distilled {
-  /** Tensors by name, as `readBlock` names them. */
-  readonly parameters: ReadonlyMap<string, Float32Array>;
-  /** The mean squared error before each step. */
-  readonly losses: readonly number[];
-}
-
-/**
- * Trains one layer. `inputs` are the float model's hidden states before it, `[tokens, hidden]` for each window; all of
- * one length.
- */
-export async function distillLayer(
-  model: Model,
-  layer: number,
-  inputs: readonly Float32Array[],
-  scheme: Distill,
-): Promise<Distilled> {
-  const { device, architecture } = model;
-  const { steps, learningRate, weightDecay, activations } = scheme;
-  const tokens = inputs[0].length / architecture.hiddenSize;
-  const causal = scheme.attention === "causal";
-  const quantizeInput = (x: Float32Array, columns: number, _: InputSite) =>
-    activations === null ? x : dequantizeGroups(symmetricGroups(x, columns, activations.bits));
-  const masters = await readBlock(model, layer);
-  const teacher = new DifferentiableBlock(device, architecture, new Map(masters), { causal });
-  const targets = new Map<number, Float32Array>();
-  const student: BlockOptions = { causal, quantizeInput };
-  for (const [name, values] of masters) masters.set(name, values.slice());
-  const optimizer = new AdamW(masters, { learningRate, weightDecay, betas: [0.9, 0.999], eps: 1e-6 });
-  const losses: number[] = [];
-  const batches = Math.max(1, Math.floor(inputs.length / scheme.batch));
-  for (let step = 0; step < steps; step++) {
-    const batch = step % batches;
-    const x = concatenate(inputs.slice(batch * scheme.batch, (batch + 1) * scheme.batch));
-    const target = targets.get(batch) ?? (await teacher.forward(x, tokens)).output;
-    targets.set(batch, target);
-    const block = new DifferentiableBlock(device, architecture, quantized(model, masters, scheme), student);
-    const tape = await block.forward(x, tokens);
-    const { loss, gradient } = squaredError(tape.output, target);
-    losses.push(loss);
-    const { parameters } = await block.backward(tape, gradient, true);
-    optimizer.step(parameters);
-  }
-  return { parameters: masters, losses };
-}
-
-/** The parameters that the student computes with: quantized weights, and norms and biases as they are. */
-function quantized(model: Model, masters: ReadonlyMap<string, Float32Array>, { weights }: Distill) {
-  const parameters = new Map(masters);
-  for (const role of linearRoles(model.architecture)) {
-    const data = masters.get(role);
-    if (data === undefined) continue;
-    const [rows, columns] = linearShape(model.architecture, role);
-    parameters.set(role, fakeQuantizeWeight({ rows, columns, data }, weights, role));
-  }
-  return parameters;
-}
-
-function squaredError(y: Float32Array, target: Float32Array): { loss: number; gradient: Float32Array } {
-  const gradient = new Float32Array(y.length);
-  let sum = 0;
-  for (let i = 0; i < y.length; i++) {
-    const difference = y[i] - target[i];
-    sum += difference * difference;
-    gradient[i] = 2 * difference / y.length;
-  }
-  return { loss: sum / y.length, gradient };
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
 /** Trains layers of a model; returns the new float model and the loss curve of each layer. */
 export async function distillModel(
   model: Model,
@@ -201,6 +112,7 @@ export async function distillModel(
   const biases = new Map<string, Float32Array>();
   const losses = new Map<number, readonly number[]>();
   for (const layer of chosen) {
+    await requireKnownLayer(model, layer, inputs);
     const trained = await distillLayer(model, layer, inputs[layer], scheme);
     const of = (name: string) => trained.parameters.get(name) ?? new Float32Array();
     for (const role of linearRoles(architecture)) {

@@ -115,6 +115,19 @@ function crossEntropyGradient(logits: Float32Array, target: number, count: numbe
   logits[target] -= 1 / count;
 }
 
+/** Throws unless the differentiable layer computes what the decoder computes, on the first window of `inputs`. */
+export async function requireKnownLayer(
+  model: Model,
+  layer: number,
+  inputs: readonly (readonly Float32Array[])[],
+): Promise<void> {
+  const { device, architecture } = model;
+  const block = new DifferentiableBlock(device, architecture, await readBlock(model, layer));
+  const [input] = inputs[layer];
+  const { output } = await block.forward(input, input.length / architecture.hiddenSize);
+  checkForward(model, layer, output, inputs[layer + 1][0]);
+}
+
 /**
  * The decoder may learn architectures that the gradient does not know. A model without quantizers must give the same
  * hidden states in both.
