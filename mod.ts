@@ -103,12 +103,19 @@ export { type RazoredParts, RazoredWeight } from "./quant/razored_weight.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
 export { type Execution, packedWeight, weightStorage } from "./quant/quantized_linear.ts";
 export {
+  type BuiltIn,
+  builtIn,
   type KvScheme,
+  type KvSchemeOf,
   type LinearsScheme,
+  type LinearsSchemeOf,
   type OperandScheme,
+  type OperandSchemeOf,
   registerMethod,
   type TransformScheme,
+  type TransformSchemeOf,
   type WeightScheme,
+  type WeightSchemeOf,
 } from "./quant/registry.ts";
 export { type Granularity, quantizeRows, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";

@@ -8,8 +8,11 @@ import { hessianOf } from "../quant/compensation.ts";
 
 /** One linear layer as GPTQ sees it. */
 export interface LayerProblem {
+  /** Which linear layer. */
   readonly role: LinearRole;
+  /** Name or buffer of the weight. */
   readonly weight: Matrix;
+  /** Storage of statistics. */
   readonly statistics: InputStatistics;
   /** `2/N X^T X` over N windows, `[in, in]`. */
   readonly hessian: Float64Array;

@@ -5,7 +5,9 @@ import type { Scheme } from "../quant/scheme.ts";
 
 /** One published run: which parts are razored, and in which groups. */
 export interface QRazorRun {
+  /** Which published version. */
   readonly variant: RazorVariant;
+  /** Values that share a scale. */
   readonly groupSize: number;
   /** Bits that are kept of 8-bit weights. */
   readonly bitsW?: number;

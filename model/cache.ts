@@ -4,11 +4,13 @@ import type { Operand } from "./intervention.ts";
 
 /** Queries, keys and values of new tokens of one layer, rotated, token-major. */
 export interface AttentionCall {
+  /** Index of the decoder layer. */
   readonly layer: number;
   /** `[tokens, heads * headDim]` */
   readonly query: DeviceBuffer;
   /** `[tokens, kvHeads * headDim]` */
   readonly key: DeviceBuffer;
+  /** Values. */
   readonly value: DeviceBuffer;
   /** `[tokens, heads * headDim]`, written. */
   readonly output: DeviceBuffer;

@@ -85,6 +85,7 @@ export function gptq(options: GptqOptions): Gptq {
 
 /** Result of quantizing one weight. */
 export interface GptqResult {
+  /** Name or buffer of the weight. */
   readonly weight: UniformWeight;
   /** Half the Hessian-weighted squared error that was not compensated. */
   readonly loss: number;

@@ -15,7 +15,8 @@ import { smoothQuantMethod } from "./smoothquant.ts";
 import { spqrMethod } from "./spqr.ts";
 import { zeroQuantMethod } from "./zeroquant.ts";
 
-const builtIn = {
+/** The methods that come with the suite, by tag. */
+export const builtIn = {
   rtn: rtnMethod,
   gptq: gptqMethod,
   kivi: kiviMethod,
@@ -31,12 +32,18 @@ const builtIn = {
   zeroQuant: zeroQuantMethod,
 };
 
-type BuiltIn = typeof builtIn[keyof typeof builtIn];
-type WeightSchemeOf<M> = M extends { weights: WeightMethod<infer S> } ? S : never;
-type OperandSchemeOf<M> = M extends { operand: OperandMethod<infer S> } ? S : never;
-type TransformSchemeOf<M> = M extends { transform: ModelMethod<infer S> } ? S : never;
-type LinearsSchemeOf<M> = M extends { linears: ModelMethod<infer S> } ? S : never;
-type KvSchemeOf<M> = M extends { kv: ModelMethod<infer S> } ? S : never;
+/** The methods that come with the suite. */
+export type BuiltIn = typeof builtIn[keyof typeof builtIn];
+/** The scheme with which a method fills the part of weights. */
+export type WeightSchemeOf<M> = M extends { weights: WeightMethod<infer S> } ? S : never;
+/** The scheme with which a method fills the part of activations and attention operands. */
+export type OperandSchemeOf<M> = M extends { operand: OperandMethod<infer S> } ? S : never;
+/** The scheme with which a method fills the part of rewrites. */
+export type TransformSchemeOf<M> = M extends { transform: ModelMethod<infer S> } ? S : never;
+/** The scheme with which a method fills the part of linear layers. */
+export type LinearsSchemeOf<M> = M extends { linears: ModelMethod<infer S> } ? S : never;
+/** The scheme with which a method fills the part of the cache. */
+export type KvSchemeOf<M> = M extends { kv: ModelMethod<infer S> } ? S : never;
 
 /** Schemes that quantize weights. */
 export type WeightScheme = WeightSchemeOf<BuiltIn>;

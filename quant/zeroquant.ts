@@ -48,6 +48,7 @@ export type ZeroQuantOptions = Omit<ZeroQuant, "method">;
  * ```
  */
 export function zeroQuant(options: { readonly bits: number }): TokenwiseZeroQuant;
+/** ZeroQuant of weights. */
 export function zeroQuant(options: ZeroQuantOptions): ZeroQuant;
 export function zeroQuant(options: ZeroQuantOptions): ZeroQuant {
   requireKnown("zeroQuant", options, ["method", "bits", "mlpBits", "groups"]);
