@@ -88,6 +88,16 @@ export async function executed(
   return { name, about, notebook, seconds, error, cached: false };
 }
 
+/** The outputs that a notebook was committed with, or null if it has none: what a build shows that does not run it. */
+export async function committed(path: string): Promise<Run | null> {
+  const name = basename(path, ".ipynb");
+  const notebook = await readNotebook(path);
+  const shows = notebook.cells.some((cell) => cell.cell_type === "code" && cell.outputs.length > 0);
+  return shows
+    ? { name, about: readAbout(notebook, name), notebook, seconds: 0, error: null, cached: true }
+    : null;
+}
+
 async function readRun(file: string, key: string): Promise<{ notebook: Notebook; seconds: number } | null> {
   try {
     const notebook = parseNotebook(await Deno.readFile(file), basename(file));
