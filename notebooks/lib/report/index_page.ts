@@ -36,7 +36,7 @@ export async function indexPage(
     ],
     [String(errata.length), "errata found", "errata.html"],
     [String(notebooks.length), notebooks.length === 1 ? "notebook" : "notebooks"],
-    [duration(seconds), "to run them all"],
+    [duration(seconds), "of computation in this run"],
     [escapeHtml(run.device), `last run ${escapeHtml(run.date)}`],
   ];
   const strip = figures.map(([value, label, href]) => {
