@@ -1,13 +1,14 @@
 /**
  * Runs notebooks as plain modules: the published tables are the test suite. `QUANTBOOK_NOTEBOOKS` names those to run
- * (`all`, or names with commas); by default the two whose sweeps take about a minute. `deno task test:notebooks` runs all.
+ * (`all`, or names with commas); by default round to nearest, whose sweep takes a minute and
+ * a half. `deno task test:notebooks` runs all.
  */
 import { assert, fail } from "@std/assert";
 import { basename } from "node:path";
 import { listNotebooks, readNotebook } from "./lib/files.ts";
 import { runAsModule } from "./lib/module.ts";
 
-const wanted = Deno.env.get("QUANTBOOK_NOTEBOOKS") ?? "rtn,smoothquant";
+const wanted = Deno.env.get("QUANTBOOK_NOTEBOOKS") ?? "rtn";
 const paths = await listNotebooks();
 const chosen = wanted === "all"
   ? paths
