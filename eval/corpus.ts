@@ -33,6 +33,8 @@ export interface CorpusWindows extends ReadonlyArray<Int32Array<ArrayBuffer>> {
   readonly description: string;
   /** SHA-256 of the token ids. */
   readonly sha256: string;
+  /** Size of the vocabulary that the ids belong to: a model with another one refuses them. */
+  readonly vocabularySize: number;
 }
 
 // The oracle cut each text here (characters), so that windows drawn at random are the same.
@@ -78,6 +80,7 @@ export async function corpus(name: string, options: CorpusOptions): Promise<Corp
     // Not enumerable, so that windows compare equal to plain arrays of ids.
     description: { value: `${label}, ${cut.length} x ${length} tokens${how}` },
     sha256: { value: windowsHash(cut) },
+    vocabularySize: { value: tokenizer.vocabularySize },
   }) as Int32Array<ArrayBuffer>[] & CorpusWindows;
 }
 

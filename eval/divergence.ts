@@ -58,7 +58,7 @@ export class Reference {
 
   /** Runs the reference model over the windows. */
   static async of(model: Model, windows: TokenWindows): Promise<Reference> {
-    requireWindows(windows);
+    requireWindows(windows, model);
     const rows: Float32Array[] = [];
     await forEachLogProbabilities(model, windows, (logProbabilities, index) => {
       rows[index] = logProbabilities.slice();
@@ -88,7 +88,7 @@ export class Reference {
  * ```
  */
 export async function divergence(model: Model, reference: Model, windows: TokenWindows): Promise<Divergence> {
-  requireWindows(windows);
+  requireWindows(windows, model);
   const result: WindowDivergence[] = [];
   for (const ids of windows) {
     const single = await Reference.of(reference, [ids]);

@@ -18,7 +18,7 @@ export async function measure(
   windows: TokenWindows,
   reference: Reference | null = null,
 ): Promise<Measurement> {
-  requireWindows(windows);
+  requireWindows(windows, model);
   const windowNll: number[] = [];
   const divergences: WindowDivergence[] = [];
   await forEachLogProbabilities(model, windows, (logProbabilities, index) => {

@@ -18,8 +18,16 @@ export interface Perplexity {
   readonly tokens: number;
 }
 
-/** Throws unless every window has at least two tokens. */
-export function requireWindows(windows: TokenWindows): void {
+/** Throws unless every window has at least two tokens, and those of a `corpus` come from the model's own vocabulary. */
+export function requireWindows(windows: TokenWindows, model?: Model): void {
+  const ours = model?.tokenizer.vocabularySize;
+  if (ours !== undefined && "vocabularySize" in windows && windows.vocabularySize !== ours) {
+    throw new CorpusError(
+      "option",
+      `windows were cut with a tokenizer of ${windows.vocabularySize} tokens, ${model?.name} has ${ours}: ` +
+        "pass corpus(..., { tokenizer: model.tokenizer })",
+    );
+  }
   if (windows.length === 0) {
     throw new CorpusError("empty", "windows is empty: expected at least one window of tokens");
   }
@@ -62,7 +70,7 @@ export function perplexityOf(windowNll: readonly number[], tokens: number): Perp
  * ```
  */
 export async function perplexity(model: Model, windows: TokenWindows): Promise<Perplexity> {
-  requireWindows(windows);
+  requireWindows(windows, model);
   const windowNll: number[] = new Array(windows.length).fill(NaN);
   await forEachLogProbabilities(model, windows, (logProbabilities, index) => {
     windowNll[index] = negativeLogLikelihood(logProbabilities, windows[index]);

@@ -12,16 +12,18 @@ const quick = {
   "opt": ["spqr-3-g16-q3-16-noout"],
 };
 
+// Noise of 1e-6 to 1e-5 on the Hessian (six draws) moves our perplexity at 3 bits between 30.4 and 31.9: the original's 32.4
+// lies outside. Its factorization in float32 is a likely cause and was not shown to be it. The first layer is equal.
+const unexplained =
+  "without outliers kept, both results are ruined; the first layer agrees, the cause is not known";
+
 for (const [model, ids] of Object.entries(quick)) {
   Deno.test(`${model}: SpQR gives the original code's perplexities`, async (t) => {
     await checkAgainstOracle(t, model, spqrSchemes(), {
       tolerance: 5e-3,
       quick: ids,
-      // The original code factors the Hessian in float32, this one in float64. Without outliers kept, the outlier model hangs
-      // on a few columns with few codes, and both results are ruined: noise of 1e-5 on the Hessian (measured, six draws)
-      // moves our perplexity between 30.4 and 31.9 at 3 bits, where the original got 32.4. The first layer is equal.
-      bounds: model === "llama-outlier"
-        ? { "spqr-3-g16-q3-16-noout": 8e-2, "spqr-2-g32-q3-16-noout": 3e-2 }
+      disagreeing: model === "llama-outlier"
+        ? { "spqr-3-g16-q3-16-noout": unexplained, "spqr-2-g32-q3-16-noout": unexplained }
         : {},
     });
   });

@@ -155,3 +155,19 @@ Deno.test("packed execution gives the values of simulated execution, under a key
   assertEquals(packed.divergence, simulated.divergence);
   assert(packed.key !== simulated.key);
 });
+
+Deno.test("windows of another vocabulary are refused: their ids would mean other words", async () => {
+  using model = await loadModel("fixture:llama");
+  const foreign = Object.assign([Int32Array.of(0, 5, 7)], { vocabularySize: 50257 });
+  const error = await assertRejects(
+    () => perplexity(model, foreign),
+    CorpusError,
+    "a tokenizer of 50257 tokens",
+  );
+  assertEquals(error.code, "option");
+  await assertRejects(
+    () => divergence(model, model, foreign),
+    CorpusError,
+    "pass corpus(..., { tokenizer: model.tokenizer })",
+  );
+});
