@@ -1,5 +1,12 @@
 /** OpenBLAS through Deno's foreign function interface: the yardstick for matrix products on a CPU, when installed. */
 
+/** Shape of a linear layer. */
+export interface LinearShape {
+  readonly rows: number;
+  readonly out: number;
+  readonly inner: number;
+}
+
 /** `cblas_sgemm` of a library on this machine. */
 export interface OpenBlas extends Disposable {
   /** What `openblas_get_config` says: version, kernels of the processor. */
@@ -10,7 +17,7 @@ export interface OpenBlas extends Disposable {
     x: Float32Array,
     w: Float32Array,
     y: Float32Array,
-    shape: { rows: number; out: number; inner: number },
+    shape: LinearShape,
   ): void;
 }
 

@@ -1,44 +1,28 @@
-/** PyTorch's linear layer in a Python process, when installed: what most readers compare with. */
+/** The peer that most readers compare with: PyTorch in a Python process, when installed. */
 
-/** Shape of a linear layer. */
-export interface LinearShape {
-  readonly rows: number;
-  readonly out: number;
-  readonly inner: number;
-}
-
-const program = `
-import json, sys, time, torch
-shapes, threads, seconds = json.loads(sys.argv[1])
-torch.set_num_threads(threads)
-torch.manual_seed(0)
-results = []
-for shape in shapes:
-    x, w = torch.rand(shape["rows"], shape["inner"]) - 0.5, torch.rand(shape["out"], shape["inner"]) - 0.5
-    best, end = float("inf"), time.perf_counter() + seconds
-    with torch.inference_mode():
-        while time.perf_counter() < end:
-            start = time.perf_counter()
-            torch.nn.functional.linear(x, w)
-            best = min(best, time.perf_counter() - start)
-    results.append(best)
-print(json.dumps({"version": torch.__version__, "seconds": results}))
-`;
-
-/** Best time of each shape; null where Python or PyTorch is missing. */
-export async function timeTorch(
-  shapes: readonly LinearShape[],
-  threads: number,
-  seconds: number,
-): Promise<{ version: string; seconds: number[] } | null> {
+/**
+ * What a script of `bench/torch/` printed as JSON; null, with a line that says so, where Python or PyTorch is missing.
+ *
+ * @throws {Error} if PyTorch is there and the script fails all the same.
+ */
+export async function runTorch<T>(script: string, ...args: (string | number)[]): Promise<T | null> {
+  const path = new URL(`./torch/${script}.py`, import.meta.url).pathname;
+  const env = { PYTHONDONTWRITEBYTECODE: "1" };
   try {
-    const { success, stdout } = await new Deno.Command("python3", {
-      args: ["-c", program, JSON.stringify([shapes, threads, seconds])],
-      stderr: "null",
-    }).output();
-    return success ? JSON.parse(new TextDecoder().decode(stdout)) : null;
+    const found = await new Deno.Command("python3", { args: ["-c", "import torch"], stderr: "null" })
+      .output();
+    if (found.success) {
+      const { success, stdout } = await new Deno.Command("python3", {
+        args: [path, ...args.map(String)],
+        env,
+        stderr: "inherit",
+      }).output();
+      if (!success) throw new Error(`bench/torch/${script}.py failed`);
+      return JSON.parse(new TextDecoder().decode(stdout));
+    }
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+  console.log("PyTorch: not found (pip install torch==2.13.0), skipped");
+  return null;
 }

@@ -1,6 +1,6 @@
 /**
  * GPTQ on the fixture model (32 windows of 512 tokens) and on single layers, ours beside a PyTorch float32
- * implementation of the same procedure (`gptq_torch.py`), in one run: `deno run -A bench/gptq.ts [repeats] [threads]`.
+ * implementation of the same procedure (`torch/gptq.py`), in one run: `deno bench -A bench/gptq_bench.ts -- [repeats] [threads]`.
  * The two take turns, and the best of the repeats counts. On a machine that others use too, seconds say little;
  * processor seconds on one thread say more (with more threads they include waiting).
  */
@@ -9,6 +9,8 @@ import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
 import { gptq, quantizeWithHessian } from "../quant/gptq.ts";
 import { quantize } from "../quant/quantize.ts";
+import { mebibytes, peakBytes } from "./memory.ts";
+import { runTorch } from "./torch.ts";
 
 const repeats = Number(Deno.args[0] ?? 3), threads = Number(Deno.args[1] ?? 2);
 const shapes: readonly [rows: number, columns: number][] = [[256, 256], [768, 768], [768, 3072]];
@@ -24,25 +26,16 @@ interface Report {
   readonly bytesBefore: number;
 }
 
-/** One repeat of everything in PyTorch, or null where Python or PyTorch is missing. */
-async function timeTorch(): Promise<Report | null> {
-  const path = (name: string) => new URL(name, import.meta.url).pathname;
-  const names = ["./gptq_torch.py", "../fixtures/models/llama", "../fixtures/expected/tokens.safetensors"];
-  const args = [...names.map(path), String(threads), "1", ...shapes.map((shape) => shape.join("x"))];
-  try {
-    const { success, stdout } = await new Deno.Command("python3", { args, stderr: "inherit" }).output();
-    return success ? JSON.parse(new TextDecoder().decode(stdout)) : null;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
-}
-
-/** Most bytes that this process ever held, from the system where it says so. */
-async function peakBytes(): Promise<number> {
-  const status = await Deno.readTextFile("/proc/self/status").catch(() => "");
-  return 1024 * Number(status.match(/VmHWM:\s+(\d+)/)?.[1] ?? NaN);
-}
+/** One repeat of everything in PyTorch. */
+const timeTorch = () =>
+  runTorch<Report>(
+    "gptq",
+    ...["../fixtures/models/llama", "../fixtures/expected/tokens.safetensors"]
+      .map((name) => new URL(name, import.meta.url).pathname),
+    threads,
+    1,
+    ...shapes.map((shape) => shape.join("x")),
+  );
 
 /** Processor seconds of this process, all threads together. */
 async function processorSeconds(): Promise<number> {
@@ -121,9 +114,10 @@ console.table(Object.fromEntries(
     }];
   }),
 ));
-const mebibytes = (bytes: number | undefined) => `${((bytes ?? NaN) / 2 ** 20).toFixed(0)} MiB`;
 console.log(
   `peak of the process on the model: quantbook ${mebibytes(peak)} (${mebibytes(before)} before), ` +
-    `PyTorch ${mebibytes(torch?.peakBytes)} (${mebibytes(torch?.bytesBefore)} before loading); ` +
+    `PyTorch ${mebibytes(torch?.peakBytes ?? NaN)} (${
+      mebibytes(torch?.bytesBefore ?? NaN)
+    } before loading); ` +
     `device buffers ${mebibytes(device.memory.peak)}`,
 );

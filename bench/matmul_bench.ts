@@ -1,17 +1,20 @@
 /**
  * Speed of the linear layers of the fixture model on 512 tokens, ours against OpenBLAS and PyTorch in the same run:
- * `deno run -A bench/matmul.ts [seconds per measurement]`. Prints a table and writes nothing.
+ * `deno bench -A bench/matmul_bench.ts`. Prints when loaded: PyTorch needs its own process, and ours and OpenBLAS take
+ * turns, which `Deno.bench` does not offer.
  */
 
 import { cpuDevice } from "../kernels/cpu/device.ts";
-import { type OpenBlas, openOpenBlas } from "./openblas.ts";
-import { type LinearShape, timeTorch } from "./torch.ts";
+import { mebibytes, peakBytes } from "./memory.ts";
+import { type LinearShape, type OpenBlas, openOpenBlas } from "./openblas.ts";
+import { runTorch } from "./torch.ts";
 
 /** Attention output, keys and values, feed-forward up and down, fused queries-keys-values, vocabulary. */
 const shapes: LinearShape[] = [[256, 256], [128, 256], [512, 256], [256, 512], [768, 256], [2048, 256]]
   .map(([out, inner]) => ({ rows: 512, out, inner }));
 
-const seconds = Number(Deno.args[0] ?? 0.2);
+/** Per measurement. */
+const seconds = 0.2;
 const threadCounts = [...new Set([1, 2, navigator.hardwareConcurrency])]
   .filter((threads) => threads <= navigator.hardwareConcurrency);
 
@@ -50,7 +53,7 @@ async function timeLinear(blas: OpenBlas | null, threads: number): Promise<numbe
     const ours = () => device.linear(x, weight, null, y, rows);
     return blas ? best(ours, () => blas.linear(xs, ws, ys, shape)) : best(ours);
   });
-  console.log(`quantbook: ${device.description}, at most ${device.memory.peak / 2 ** 20} MiB held`);
+  console.log(`quantbook: ${device.description}, at most ${mebibytes(device.memory.peak)} held`);
   return times;
 }
 
@@ -65,8 +68,10 @@ using blas = openOpenBlas();
 console.log(blas?.description ?? "OpenBLAS: not found (Debian: libopenblas0-pthread), skipped");
 for (const threads of threadCounts) {
   const times = await timeLinear(blas, threads);
-  const torch = await timeTorch(shapes, threads, seconds);
-  console.log(torch ? `PyTorch ${torch.version}` : "PyTorch: not found, skipped");
+  const names = shapes.map(({ rows, out, inner }) => `${rows}x${out}x${inner}`);
+  type Report = { version: string; seconds: number[] };
+  const torch = await runTorch<Report>("linear", threads, seconds, ...names);
+  if (torch) console.log(`PyTorch ${torch.version}`);
   console.log(
     `\nGFLOP/s with ${threads} thread${threads === 1 ? "" : "s"}; in brackets our speed over theirs`,
   );
@@ -78,16 +83,4 @@ for (const threads of threadCounts) {
     }])),
   );
 }
-console.log(`peak resident memory of this process: ${await peakMemory()}`);
-
-/** The largest resident size so far, where the system tells; else the size now. */
-async function peakMemory(): Promise<string> {
-  try {
-    const status = await Deno.readTextFile("/proc/self/status");
-    const kibibytes = Number(status.match(/^VmHWM:\s*(\d+)/m)?.[1]);
-    if (kibibytes > 0) return `${(kibibytes / 1024).toFixed(0)} MiB`;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return `${(Deno.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB (now)`;
-}
+console.log(`peak resident memory of this process: ${mebibytes(await peakBytes())}`);
