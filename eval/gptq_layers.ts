@@ -10,9 +10,9 @@ import { hessianOf } from "../quant/compensation.ts";
 export interface LayerProblem {
   /** Which linear layer. */
   readonly role: LinearRole;
-  /** Name or buffer of the weight. */
+  /** The weight before quantization, `[out, in]`. */
   readonly weight: Matrix;
-  /** Storage of statistics. */
+  /** What calibration saw at its input. */
   readonly statistics: InputStatistics;
   /** `2/N X^T X` over N windows, `[in, in]`. */
   readonly hessian: Float64Array;

@@ -27,7 +27,7 @@ const questions = {
 
 /** Where the pass key stands and what the question looks like. */
 export interface NeedlePrompt {
-  /** Keys, rotated. */
+  /** The pass key. */
   readonly key: string;
   /** Lines of filler in all. */
   readonly lines: number;
@@ -77,7 +77,7 @@ export interface NeedleOptions {
 
 /** One key that was asked for. */
 export interface NeedleTrial {
-  /** Keys, rotated. */
+  /** The pass key that was asked for. */
   readonly key: string;
   /** What the model said, greedily, in as many tokens as the key has. */
   readonly answer: string;
@@ -97,7 +97,7 @@ export interface NeedleCell {
   readonly lines: number;
   /** Trials that found the key. */
   readonly hits: number;
-  /** The trials. */
+  /** Each key with its answer. */
   readonly trials: readonly NeedleTrial[];
 }
 

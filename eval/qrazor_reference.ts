@@ -5,7 +5,7 @@ import type { Scheme } from "../quant/scheme.ts";
 
 /** One published run: which parts are razored, and in which groups. */
 export interface QRazorRun {
-  /** Which published version. */
+  /** The published variant that the original code was run as. */
   readonly variant: RazorVariant;
   /** Values that share a scale. */
   readonly groupSize: number;

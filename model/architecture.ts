@@ -55,17 +55,17 @@ export type Positions =
 
 /** Names of a norm's tensors in the checkpoint; `{layer}` stands for the layer's index. */
 export interface NormNames {
-  /** Name or buffer of the weight. */
+  /** Name of the weight in the checkpoint. */
   readonly weight: string;
-  /** Name or buffer of the bias, if there is one. */
+  /** Name of the bias in the checkpoint, if there is one. */
   readonly bias?: string;
 }
 
 /** Names of a linear layer's tensors in the checkpoint; `{layer}` stands for the layer's index. */
 export interface LinearNames {
-  /** Name or buffer of the weight. */
+  /** Name of the weight in the checkpoint. */
   readonly weight: string;
-  /** Name or buffer of the bias, if there is one. */
+  /** Name of the bias in the checkpoint, if there is one. */
   readonly bias?: string;
 }
 

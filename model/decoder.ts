@@ -10,9 +10,9 @@ import type { Linear } from "./parameter.ts";
 
 /** A norm's weight and bias on the device. */
 export interface LoadedNorm {
-  /** Name or buffer of the weight. */
+  /** The weight, on the device. */
   readonly weight: DeviceBuffer;
-  /** Name or buffer of the bias, if there is one. */
+  /** The bias, on the device, if there is one. */
   readonly bias: DeviceBuffer | null;
 }
 
@@ -30,9 +30,9 @@ export interface LoadedLayer {
 
 /** What a forward pass runs with. */
 export interface PassContext {
-  /** Where it runs. */
+  /** The device that runs the layers. */
   readonly device: Device;
-  /** What it computes. */
+  /** Layers, norms and sites of the model. */
   readonly architecture: Architecture;
   /** Cosines and sines, for rotary models. */
   readonly rotary: DeviceBuffer | null;

@@ -19,7 +19,7 @@ export class Parameter<T extends Disposable> {
   #owners = 1;
   #resident: Promise<T> | null = null;
 
-  /** Makes one of its parts. */
+  /** Nothing is read until `load`. */
   constructor(
     /** Name in the checkpoint. */
     readonly name: string,

@@ -85,7 +85,7 @@ export function gptq(options: GptqOptions): Gptq {
 
 /** Result of quantizing one weight. */
 export interface GptqResult {
-  /** Name or buffer of the weight. */
+  /** The codes with their scales and zero points. */
   readonly weight: UniformWeight;
   /** Half the Hessian-weighted squared error that was not compensated. */
   readonly loss: number;

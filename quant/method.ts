@@ -84,7 +84,7 @@ export interface OperandView {
 
 /** Quantizes and dequantizes activations or attention operands in place. */
 export interface OperandMethod<S extends Tagged> {
-  /** Does it. */
+  /** Rounds `x` in place, in the groups of `view`. */
   apply(device: Device, x: DeviceBuffer, view: OperandView, scheme: S): void | Promise<void>;
 }
 
@@ -98,7 +98,7 @@ export interface QuantizeContext {
 
 /** Makes a model of a model. */
 export interface ModelMethod<S extends Tagged> {
-  /** Does it. */
+  /** A new model, quantized or rewritten as the scheme says; the caller owns it, and `model` stays as it is. */
   apply(model: Model, scheme: S, context: QuantizeContext): Promise<Model>;
 }
 

@@ -75,7 +75,7 @@ export class UniformWeight implements PackedWeight {
   readonly #codes: Uint8Array;
   readonly #zeros: Uint8Array | number;
 
-  /** Makes one of its parts. */
+  /** Takes the parts as they are, without a copy. */
   constructor(parts: UniformParts) {
     const [rows, columns] = parts.shape;
     if (columns % parts.groupSize !== 0 && parts.groupSize !== rows * columns) {

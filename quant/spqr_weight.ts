@@ -33,9 +33,9 @@ export class SpqrWeight implements PackedWeight {
   readonly bits: number;
   /** Values that share a scale. */
   readonly groupSize: number;
-  /** Scales. */
+  /** Scale of each group, itself quantized. */
   readonly scales: BilevelVector;
-  /** Zero points. */
+  /** Zero point of each group, itself quantized. */
   readonly zeros: BilevelVector;
   /** Weights kept as they are. */
   readonly outliers: SparseMatrix;
@@ -43,7 +43,7 @@ export class SpqrWeight implements PackedWeight {
   readonly permutation: Uint16Array | Int32Array | null;
   readonly #codes: Uint8Array;
 
-  /** Makes one of its parts. */
+  /** Takes the parts as they are, without a copy. */
   constructor(parts: SpqrParts) {
     this.shape = parts.shape;
     this.bits = parts.bits;
