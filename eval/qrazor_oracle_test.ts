@@ -39,22 +39,15 @@ const unsignedGptq = {
       if (input === null) throw new Error("no input statistics");
       const { scales } = quantizeRows(weight, rtn({ bits: 8, symmetric: true }));
       const problem = problemOf(weight, hessianOf(input), scheme.actOrder, 0.01);
-      compensate(problem, (values) => {
+      const quantized = new Float32Array(rows * columns);
+      compensate(problem, (values, j) => {
         for (let row = 0; row < rows; row++) {
           const code = Math.round(values[row] / scales[row]);
           values[row] = scales[row] * Math.min(127, Math.max(0, code));
+          quantized[row * columns + problem.permutation[j]] = values[row];
         }
       });
-      const dequantize = () => {
-        const values = new Float32Array(rows * columns);
-        for (let j = 0; j < columns; j++) {
-          for (let row = 0; row < rows; row++) {
-            values[row * columns + problem.permutation[j]] = problem.work[j * rows + row];
-          }
-        }
-        return values;
-      };
-      return { shape: [rows, columns], byteLength: rows * columns, dequantize };
+      return { shape: [rows, columns], byteLength: rows * columns, dequantize: () => quantized };
     },
   } satisfies WeightMethod<Tagged & { readonly actOrder: boolean }>,
 };

@@ -1,10 +1,10 @@
 /**
  * The triangular factor that error compensation runs on, in float64.
  *
- * GPTQ needs the upper triangular U with H^-1 = U^T U. Turning the matrix around (rows and columns in reverse) turns
- * its lower Cholesky factor into an upper one: if P H P = L L^T, then H = (P L P)(P L P)^T with P L P upper
- * triangular, and U = (P L P)^-1. One factorization and one triangular inverse: half the work of the usual
- * factor, invert, factor again. Both go through the matrix in blocks, so that nearly all arithmetic is in products.
+ * GPTQ's algorithm 1 is written with the upper triangular U of H^-1 = U^T U. Its inverse R = U^-1 is the upper triangular
+ * factor of H = R R^T itself: the lower Cholesky factor of H with rows and columns in reverse order, reversed again. So
+ * one factorization takes the place of factor, invert, factor; where {@linkcode compensate} needs U, it inverts a
+ * diagonal block of R. The factorization goes through the matrix in blocks: nearly all arithmetic is in products.
  */
 import { type Block, subtractProduct } from "../kernels/float64/product.ts";
 import { SchemeError } from "./scheme_error.ts";
@@ -95,40 +95,29 @@ export function choleskyInPlace(matrix: Float64Array, n: number): void {
   }
 }
 
-/** Inverse of a lower triangular matrix, in place; zeros above the diagonal. */
-export function invertLowerInPlace(lower: Float64Array, n: number): void {
-  const at = (row: number, column: number): Block => ({ data: lower, start: row * n + column, stride: n });
-  for (let first = 0; first < n; first += size) {
-    const count = Math.min(size, n - first);
-    const diagonal = invertBlock(lower, n, first, count);
-    const left = new Float64Array(count * first);
-    for (let i = 0; i < count; i++) {
-      const from = (first + i) * n;
-      left.set(lower.subarray(from, from + first), i * first);
-      lower.fill(0, from, from + n);
-      lower.set(diagonal.subarray(i * count, (i + 1) * count), from + first);
-    }
-    // Rows above are inverted already: X = -D^-1 (left X_above), where X_above is 0 above its diagonal.
-    for (let column = 0; column < first; column += 4 * size) {
-      const columns = Math.min(4 * size, first - column);
-      const a = { data: left, start: column, stride: first };
-      subtractProduct(at(first, column), a, at(column, column), count, columns, first - column);
-    }
-    if (first > 0) multiplyInPlace(at(first, 0), diagonal, count, first, false);
-  }
-}
-
 function transpose(block: Block): Block {
   return { ...block, transposed: !block.transposed };
 }
 
-/**
- * The upper triangular `U` `[n, n]` with `H^-1 = U^T U`, of a symmetric positive definite `H`, in place: `H` is
- * lost.
- */
-export function inverseFactorInPlace(hessian: Float64Array, n: number): Float64Array {
+/** The upper triangular `R` `[n, n]` with `H = R R^T`, of a symmetric positive definite `H`, in place: `H` is lost. */
+export function upperFactorInPlace(hessian: Float64Array, n: number): Float64Array {
   hessian.reverse();
   choleskyInPlace(hessian, n);
-  invertLowerInPlace(hessian, n);
+  for (let i = 0; i < n; i++) hessian.fill(0, i * n + i + 1, (i + 1) * n);
   return hessian.reverse();
+}
+
+/** The inverse `[count, count]` of the diagonal block of rows `[first, first + count)` of an upper triangular matrix. */
+export function inverseOfDiagonalBlock(
+  upper: Float64Array,
+  n: number,
+  first: number,
+  count: number,
+): Float64Array {
+  const block = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    const from = (first + i) * n + first;
+    block.set(upper.subarray(from, from + count), i * count);
+  }
+  return invertBlock(block.reverse(), count, 0, count).reverse();
 }

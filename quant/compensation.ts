@@ -4,7 +4,7 @@
  * GPTQ, SpQR and QQQ are this loop with different quantizers of a column.
  */
 import { subtractProduct } from "../kernels/float64/product.ts";
-import { inverseFactorInPlace } from "./cholesky.ts";
+import { inverseOfDiagonalBlock, upperFactorInPlace } from "./cholesky.ts";
 import type { InputStatistics, Matrix } from "./method.ts";
 import { SchemeError } from "./scheme_error.ts";
 
@@ -15,9 +15,9 @@ export const blockSize = 128;
 export interface Problem {
   readonly rows: number;
   readonly columns: number;
-  /** The weight transposed, `[columns, rows]`; compensation works in it. */
+  /** The weight transposed, `[columns, rows]`; compensation works in it, and leaves the errors there. */
   readonly work: Float64Array;
-  /** `U`, upper triangular `[columns, columns]`, with `(H + damping)^-1 = U^T U`. */
+  /** `R`, upper triangular `[columns, columns]`, with `H + damping = R R^T`; the `U` of the paper is its inverse. */
   readonly factor: Float64Array;
   /** Column `j` of the problem is column `permutation[j]` of the weight. */
   readonly permutation: Int32Array;
@@ -68,44 +68,58 @@ export function problemOf(
     for (let k = 0; k < columns; k++) damped[j * columns + k] = hessian[from * columns + permutation[k]];
     damped[j * columns + j] = dead[from] && !early ? 1 : order(from) + percdamp * mean;
   }
-  return { rows, columns, work, factor: inverseFactorInPlace(damped, columns), permutation };
+  return { rows, columns, work, factor: upperFactorInPlace(damped, columns), permutation };
 }
 
 /** Quantizes column `column` (values of all rows) in place. */
 export type QuantizeColumn = (values: Float64Array, column: number) => void;
 
+/** Where {@linkcode compensate} is. */
+export interface CompensateOptions {
+  /** Columns of a block; more than {@linkcode blockSize} where a caller reads further ahead in `work`. */
+  readonly block?: number;
+  /** Called when the columns of a block hold what all columns before the block left them to compensate. */
+  onBlock?(): void;
+}
+
 /**
- * Runs the loop; `problem.work` ends as the dequantized weight. Returns the loss, the sum of
+ * Runs the loop. While a block is in work, its columns of `problem.work` hold weights with all errors so far made good;
+ * in the end `work` holds the errors, weight minus dequantized weight. Returns the loss, the sum of
  * `(w - w^)^2 / U_jj^2 / 2`, by which the layer's squared output error grows.
+ *
+ * The errors D of the columns before a block pull at it with D R: its weights are best at the W for which
+ * `(W0 - W) R_bb = -D R_b`, or W = W0 + D R_b U_bb. Inside a block the loop is the paper's.
  */
 export function compensate(
   problem: Problem,
   quantizeColumn: QuantizeColumn,
-  onBlock?: (first: number) => void,
+  { block = blockSize, onBlock }: CompensateOptions = {},
 ): number {
   const { rows, columns, work, factor } = problem;
-  const errors = new Float64Array(blockSize * rows);
+  const error = new Float64Array(rows);
   let loss = 0;
-  for (let first = 0; first < columns; first += blockSize) {
-    const end = Math.min(columns, first + blockSize);
-    onBlock?.(first);
-    for (let j = first; j < end; j++) {
-      const values = work.subarray(j * rows, (j + 1) * rows);
-      const error = errors.subarray((j - first) * rows, (j - first + 1) * rows);
+  for (let first = 0; first < columns; first += block) {
+    const count = Math.min(block, columns - first);
+    const inverse = inverseOfDiagonalBlock(factor, columns, first, count);
+    const weights = work.slice(first * rows, (first + count) * rows);
+    const pull = { data: new Float64Array(count * rows), start: 0, stride: rows };
+    const across = { data: factor, start: first, stride: columns, transposed: true };
+    subtractProduct(pull, across, { data: work, start: 0, stride: rows }, count, rows, first);
+    const within = { data: inverse, start: 0, stride: count, transposed: true };
+    subtractProduct({ data: work, start: first * rows, stride: rows }, within, pull, count, rows, count);
+    onBlock?.();
+    for (let j = 0; j < count; j++) {
+      const start = (first + j) * rows, values = work.subarray(start, start + rows);
       error.set(values);
-      quantizeColumn(values, j);
-      const pivot = factor[j * columns + j];
+      quantizeColumn(values, first + j);
+      const pivot = inverse[j * count + j];
       for (let row = 0; row < rows; row++) {
         error[row] = (error[row] - values[row]) / pivot;
         loss += error[row] * error[row] / 2;
       }
-      for (let k = j + 1; k < end; k++) subtract(work, k * rows, error, factor[j * columns + k]);
+      for (let k = j + 1; k < count; k++) subtract(work, (first + k) * rows, error, inverse[j * count + k]);
     }
-    // The rest of the weight sees the whole block at once: one product of matrices.
-    const block = { data: factor, start: first * columns + end, stride: columns, transposed: true };
-    const rest = { data: work, start: end * rows, stride: rows };
-    const spread = { data: errors, start: 0, stride: rows };
-    subtractProduct(rest, block, spread, columns - end, rows, end - first);
+    for (let i = 0; i < weights.length; i++) work[first * rows + i] = weights[i] - work[first * rows + i];
   }
   return loss;
 }

@@ -134,8 +134,11 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
       codes[row * columns + (ownOrder ? column : j)] = code + offset;
       values[row] = decode(code, quantizer);
     }
-  }, () => {
-    if (scheme.groupStatistics === "block-start" && groupSize < blockSize) blockStart = work.slice();
+  }, {
+    block: ownOrder && groups === 1 ? blockSize : Math.max(blockSize, groupSize),
+    onBlock: () => {
+      if (scheme.groupStatistics === "block-start" && groupSize < blockSize) blockStart = work.slice();
+    },
   });
   const scales = new Float32Array(rows * groups), zeros = new Uint8Array(rows * groups);
   for (const [g, byRow] of grids.entries()) {

@@ -118,7 +118,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
   }
   const problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp, "afterDamping");
   const { work, factor, permutation } = problem;
-  const pivots = Float64Array.from({ length: columns }, (_, j) => factor[j * columns + j]);
+  const pivots = Float64Array.from({ length: columns }, (_, j) => 1 / factor[j * columns + j]);
   const threshold = (scheme.outlierThreshold ?? Infinity) * meanCost(problem, pivots);
   const trial = { bits, precision, threshold: scheme.leaveOneOut ? threshold : Infinity };
   const level = (numbers: Float32Array, bits: number) =>
