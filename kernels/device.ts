@@ -176,7 +176,9 @@ export interface Device extends Disposable {
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight;
   /**
    * A weight of packed integers for {@linkcode Device.linear}, which gives the bits that it gives with the same values
-   * as a dense weight. Devices that have kernels for it hold the packed codes, others the values.
+   * as a dense weight. With one row, as in decoding, a device may multiply the codes themselves, and the result is then
+   * as close to the exact one, but not the same bits. Devices that have kernels for it hold the packed codes, others the
+   * values.
    */
   packedWeight(packed: PackedIntegers): DeviceWeight;
   /** `y = x W^T + bias`: `x` `[rows, inFeatures]`, `y` `[rows, outFeatures]`. */

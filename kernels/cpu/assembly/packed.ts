@@ -7,12 +7,12 @@
  * takes shifts and masks only, and ends in vectors whose byte `4 l + j` is the code of column `j` of four and of
  * output feature `l` of four: byte `j` of the 32-bit lanes is what the multiplication needs next.
  *
- * Values are `scale * (code - zero)` in float32, and they are added up in the order of `tile.ts`: an output has the
- * same bits as with the dense weight.
+ * With several rows, values are `scale * (code - zero)` in float32, added up in the order of `tile.ts`: an output has the
+ * same bits as with the dense weight. With one row, as in decoding, unpacking would cost more than the product: there
+ * codes stay integers, and the row becomes fixed point.
  */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
-import { depthBlock } from "./tile";
 
 // The header of the weight at hand, see `enter`.
 let bits: usize, groupSize: usize, groups: usize, panelBytes: usize, zeroBytes: bool;
@@ -41,8 +41,9 @@ function zerosOf(range: usize, half: usize): v128 {
 }
 
 // Constants lie in memory, as V8 builds a vector constant with four instructions wherever it is used. Masks of 4, 2 and
-// 1 bits of each byte; masks of bytes 0 and 1; float32 2^23 and 2^15, whose last 8 bits (from bit 0, from bit 8) count.
-const constants: usize = memory.data<u32>([0x0f0f0f0f, 0x03030303, 0x01010101, 0xff, 0xff00, 0x4b000000, 0x47000000], 16);
+// 1 bits of each byte; masks of bytes 0 and 1; float32 2^23 and 2^15, whose last 8 bits (from bit 0, from bit 8) count; a mask of every
+// other byte; 16-bit ones.
+const constants: usize = memory.data<u32>([0x0f0f0f0f, 0x03030303, 0x01010101, 0xff, 0xff00, 0x4b000000, 0x47000000, 0x00ff00ff, 0x00010001], 16);
 
 @inline
 function constant(i: usize): v128 {
@@ -176,81 +177,97 @@ export function canStrip(weight: usize): bool {
   return columnGroups == 0 && zeroBytes;
 }
 
-/** Adds `x` times quads `[first, last)` of a panel, which share the range, to the 8 sums in `sums`. */
+/** Columns that {@linkcode fixedPoint} takes at once. */
+export const fixedBlock: usize = 4096;
+
+/**
+ * One row `x` `[k]` in fixed point, for products with codes in integer arithmetic: `x = step * (2^15 high + low)`, where
+ * high and low are 16-bit integers and `step` is a power of two, at most 2^-28 of the largest `|x|`. For every four
+ * columns 16 bytes at `to`: the high parts of columns 0, 2, 1, 3, then the low parts. Columns up to a multiple of four
+ * are 0. Returns `step`, or 0 where `x` has no such form (all zeros, NaN, infinities, nothing but tiny numbers).
+ */
+export function fixedPoint(x: usize, k: usize, to: usize): f32 {
+  let most: f32 = 0;
+  for (let i: usize = 0; i < k; i++) most = max(most, abs(load<f32>(x + (i << 2))));
+  const exponent = <i32> (reinterpret<u32>(most) >> 23);
+  if (exponent < 29 || exponent > 254) return 0;
+  const scale = reinterpret<f32>((282 - exponent) << 23);
+  for (let i: usize = 0; i < (k + 3 & ~3); i++) {
+    const q = i < k ? <i32> nearest<f32>(load<f32>(x + (i << 2)) * scale) : 0;
+    const high = (q + 0x4000) >> 15, place = to + ((i >> 2) << 4) + ((i & 2) | ((i & 1) << 2));
+    store<i16>(place, <i16> high);
+    store<i16>(place, <i16> (q - (high << 15)), 8);
+  }
+  return reinterpret<f32>((exponent - 28) << 23);
+}
+
+/**
+ * Adds `x` (of {@linkcode fixedPoint}) times quads `[first, last)` of a panel, which share the range, to the 8 sums in
+ * `sums`. Products of codes and of the parts of `x`, and their sums, are exact; `last - first` may be `2^(14 - bits)`.
+ */
 @inline
-function stripRun(bits: usize, sums: usize, x: usize, panel: usize, first: usize, last: usize, range: usize): void {
-  const low = constant(0), m0 = constant(3), m1 = constant(4), g0 = constant(5), g1 = constant(6);
-  const s0 = v128.load(range), s1 = v128.load(range, 16), z0 = zerosOf(range, 0), z1 = zerosOf(range, 1);
-  let c0 = v128.load(sums), c1 = v128.load(sums, 16);
-  const z00 = f32x4.add(z0, g0), z01 = f32x4.add(z0, g1), z10 = f32x4.add(z1, g0), z11 = f32x4.add(z1, g1);
+function stripRun(bits: usize, sums: usize, x: usize, step: v128, panel: usize, first: usize, last: usize, range: usize): void {
+  const low = constant(0), bytes = constant(7), one = constant(8);
+  let h0 = i32x4.splat(0), h1 = h0, l0 = h0, l1 = h0, total = h0;
   for (let quad = first; quad < last; quad++, x += 16) {
     const q = quad & 3;
     const nibbles = bits & 12 ? plane(bits, panel, quad, 4) : low;
     const pairs = bits & 10 ? plane(bits, panel, quad, 2) : low;
     const ones = bits & 1 ? plane(bits, panel, quad, 1) : low;
-    const b0 = halfQuad(bits, nibbles, pairs, ones, q, 0, low);
-    const b1 = halfQuad(bits, nibbles, pairs, ones, q, 1, low);
-    let a = v128.load32_splat(x);
-    c0 = f32x4.add(c0, f32x4.mul(a, values(b0, 0, m0, m1, g0, g1, s0, z00, z01)));
-    c1 = f32x4.add(c1, f32x4.mul(a, values(b1, 0, m0, m1, g0, g1, s1, z10, z11)));
-    a = v128.load32_splat(x, 4);
-    c0 = f32x4.add(c0, f32x4.mul(a, values(b0, 1, m0, m1, g0, g1, s0, z00, z01)));
-    c1 = f32x4.add(c1, f32x4.mul(a, values(b1, 1, m0, m1, g0, g1, s1, z10, z11)));
-    a = v128.load32_splat(x, 8);
-    c0 = f32x4.add(c0, f32x4.mul(a, values(b0, 2, m0, m1, g0, g1, s0, z00, z01)));
-    c1 = f32x4.add(c1, f32x4.mul(a, values(b1, 2, m0, m1, g0, g1, s1, z10, z11)));
-    a = v128.load32_splat(x, 12);
-    c0 = f32x4.add(c0, f32x4.mul(a, values(b0, 3, m0, m1, g0, g1, s0, z00, z01)));
-    c1 = f32x4.add(c1, f32x4.mul(a, values(b1, 3, m0, m1, g0, g1, s1, z10, z11)));
+    const b0 = halfQuad(bits, nibbles, pairs, ones, q, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, q, 1, low);
+    const even0 = v128.and(b0, bytes), odd0 = v128.and(i32x4.shr_u(b0, 8), bytes);
+    const even1 = v128.and(b1, bytes), odd1 = v128.and(i32x4.shr_u(b1, 8), bytes);
+    let part = v128.load32_splat(x);
+    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(even0, part));
+    h1 = i32x4.add(h1, i32x4.dot_i16x8_s(even1, part));
+    part = v128.load32_splat(x, 4);
+    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(odd0, part));
+    h1 = i32x4.add(h1, i32x4.dot_i16x8_s(odd1, part));
+    part = v128.load32_splat(x, 8);
+    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(even0, part));
+    l1 = i32x4.add(l1, i32x4.dot_i16x8_s(even1, part));
+    part = v128.load32_splat(x, 12);
+    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(odd0, part));
+    l1 = i32x4.add(l1, i32x4.dot_i16x8_s(odd1, part));
+    total = i32x4.add(total, i32x4.dot_i16x8_s(v128.load(x), one));
   }
-  v128.store(sums, c0);
-  v128.store(sums, c1, 16);
+  total = i32x4.add(total, v128.shuffle<i32>(total, total, 1, 0, 3, 2));
+  const highs = v128.shuffle<i32>(total, total, 0, 0, 0, 0), lows = v128.shuffle<i32>(total, total, 2, 2, 2, 2);
+  for (let half: usize = 0; half < 2; half++) {
+    const zero = i16x8.extend_low_i8x16_u(v128.load32_zero(range + 32 + (half << 2)));
+    const zeros = i32x4.extend_low_i16x8_u(zero);
+    const high = f32x4.convert_i32x4_s(i32x4.sub(half ? h1 : h0, i32x4.mul(zeros, highs)));
+    const rest = f32x4.convert_i32x4_s(i32x4.sub(half ? l1 : l0, i32x4.mul(zeros, lows)));
+    const value = f32x4.mul(step, f32x4.add(f32x4.mul(f32x4.splat(32768), high), rest));
+    const at = sums + (half << 4);
+    v128.store(at, f32x4.add(v128.load(at), f32x4.mul(v128.load(range + (half << 4)), value)));
+  }
 }
 
 /** {@linkcode stripRun}, compiled apart for every number of bits. */
-function stripQuads(sums: usize, x: usize, panel: usize, first: usize, last: usize, range: usize): void {
-  if (bits == 4) stripRun(4, sums, x, panel, first, last, range);
-  else if (bits == 8) stripRun(8, sums, x, panel, first, last, range);
-  else if (bits == 3) stripRun(3, sums, x, panel, first, last, range);
-  else if (bits == 2) stripRun(2, sums, x, panel, first, last, range);
-  else if (bits == 6) stripRun(6, sums, x, panel, first, last, range);
-  else if (bits == 5) stripRun(5, sums, x, panel, first, last, range);
-  else if (bits == 7) stripRun(7, sums, x, panel, first, last, range);
-  else stripRun(1, sums, x, panel, first, last, range);
+function stripQuads(sums: usize, x: usize, step: v128, panel: usize, first: usize, last: usize, range: usize): void {
+  if (bits == 4) stripRun(4, sums, x, step, panel, first, last, range);
+  else if (bits == 8) stripRun(8, sums, x, step, panel, first, last, range);
+  else if (bits == 3) stripRun(3, sums, x, step, panel, first, last, range);
+  else if (bits == 2) stripRun(2, sums, x, step, panel, first, last, range);
+  else if (bits == 6) stripRun(6, sums, x, step, panel, first, last, range);
+  else if (bits == 5) stripRun(5, sums, x, step, panel, first, last, range);
+  else if (bits == 7) stripRun(7, sums, x, step, panel, first, last, range);
+  else stripRun(1, sums, x, step, panel, first, last, range);
 }
 
 /**
- * `c[8] = x b` for one row `x` `[k]` and one panel, unpacked in registers. After {@linkcode canStrip} of the same
- * weight. `room`: 40 floats.
+ * `sums[8] += x b` for columns `[k0, end)` of one row, which {@linkcode fixedPoint} put at `x`, and one panel. After
+ * {@linkcode canStrip} of the same weight; `k0` is a multiple of 16.
  */
-export function stripPacked(x: usize, weight: usize, panel: usize, k: usize, c: usize, room: usize): void {
+export function stripPacked(x: usize, step: f32, weight: usize, panel: usize, k0: usize, end: usize, sums: usize): void {
   enter(weight);
   const source = codes + panel * panelBytes, range0 = ranges + panel * groups * rangeBytes;
-  const sums = room, rest = room + 32;
-  for (let k0: usize = 0; k0 < k; k0 += depthBlock) {
-    const end = min(k, k0 + depthBlock);
-    memory.fill(sums, 0, 32);
-    for (let column = k0; column < end;) {
-      const group = column / groupSize, next = min(end, (group + 1) * groupSize);
-      const range = range0 + group * rangeBytes;
-      stripQuads(sums, x + (column << 2), source, column >> 2, next >> 2, range);
-      if (next & 3) {
-        // The last columns of the matrix, less than a quad.
-        const whole = next & ~3;
-        dequantizeQuads(
-          rest, source, whole >> 2, (whole >> 2) + 1,
-          v128.load(range), v128.load(range, 16), zerosOf(range, 0), zerosOf(range, 1),
-        );
-        for (let j = whole; j < next; j++) {
-          const a = v128.load32_splat(x + (j << 2)), w = rest + ((j - whole) << 5);
-          v128.store(sums, f32x4.add(v128.load(sums), f32x4.mul(a, v128.load(w))));
-          v128.store(sums, f32x4.add(v128.load(sums, 16), f32x4.mul(a, v128.load(w, 16))), 16);
-        }
-      }
-      column = next;
-    }
-    const first = v128.load(sums), second = v128.load(sums, 16);
-    v128.store(c, k0 ? f32x4.add(v128.load(c), first) : first);
-    v128.store(c, k0 ? f32x4.add(v128.load(c, 16), second) : second, 16);
+  const most: usize = 1 << (16 - bits), steps = f32x4.splat(step);
+  for (let column = k0; column < end;) {
+    const group = column / groupSize, next = min(min(end, (group + 1) * groupSize), column + most);
+    const range = range0 + group * rangeBytes;
+    stripQuads(sums, x + ((column - k0) << 2), steps, source, column >> 2, (next + 3) >> 2, range);
+    column = next;
   }
 }

@@ -1,7 +1,7 @@
 /** Matrix products over packed panels. Work is divided over blocks of outputs only, never over a sum. */
 
 import { packPanel, packRows } from "./pack";
-import { canStrip, dequantizePanel, stripPacked } from "./packed";
+import { canStrip, dequantizePanel, fixedBlock, fixedPoint, stripPacked } from "./packed";
 import { depthBlock, strip, strip4, tile } from "./tile";
 
 /** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
@@ -110,6 +110,30 @@ export function product(
   }
 }
 
+/** {@linkcode vectorProduct} of one row and packed integers, in integer arithmetic; false where the row is not fit for it. */
+function integerProduct(
+  begin: usize,
+  end: usize,
+  scratch: usize,
+  a: usize,
+  b: usize,
+  c: usize,
+  n: usize,
+  k: usize,
+): bool {
+  const room = scratch + 128;
+  for (let k0: usize = 0; k0 < k; k0 += fixedBlock) {
+    const depth = min(fixedBlock, k - k0), step = fixedPoint(a + (k0 << 2), depth, room);
+    if (step == 0) return false;
+    for (let panel = begin; panel < end; panel++) {
+      memory.fill(scratch, 0, 32);
+      stripPacked(room, step, b, panel, k0, k0 + depth, scratch);
+      copyTile(scratch, c + (panel << 5), 0, 1, min<usize>(8, n - (panel << 3)), k0 > 0);
+    }
+  }
+  return true;
+}
+
 /**
  * Kernel: the same product for a few rows (decoding): panels `[begin, end)` are read once, straight from memory, for
  * all rows. Scratch: 32 floats, and 4 * 2048 more for a packed `b`.
@@ -130,15 +154,11 @@ export function vectorProduct(
   const room = scratch + 128;
   const panelStride = packed ? depthBlock << 5 : k << 5;
   const whole = n >> 3;
-  const fused = packed && m == 1 && canStrip(b);
+  const done = packed && m == 1 && canStrip(b) && integerProduct(begin, end, scratch, a, b, c, n, k);
   let panel = begin;
   while (panel < end) {
-    const count: usize = !fused && panel + 4 <= min(end, whole) ? 4 : 1;
-    if (fused) {
-      stripPacked(a, b, panel, k, scratch, room);
-      copyTile(scratch, c + (panel << 5), 0, 1, min<usize>(8, n - (panel << 3)), false);
-    }
-    for (let k0: usize = 0; k0 < k && !fused; k0 += depthBlock) {
+    const count: usize = panel + 4 <= min(end, whole) ? 4 : 1;
+    for (let k0: usize = 0; k0 < k && !done; k0 += depthBlock) {
       const depth = min(depthBlock, k - k0);
       let weights = room;
       if (packed) {
