@@ -51,13 +51,11 @@ for (const [model, ids] of Object.entries(quick)) {
   if (model === "opt") schemes.delete(brokenOnOpt);
 
   Deno.test(`${model}: GPTQ gives the original code's perplexities`, async (t) => {
-    // A code that falls to the other side of a rounding boundary changes the rest of its row and all later layers.
-    // At 2 bits that is felt: either no code flips and perplexities agree to 1e-6 (half of the runs), or they differ
-    // by a percent. Damping that differs by 17 float32 ulps of the mean diagonal, the size of the original's own
-    // rounding errors in H (see checkHessian), moved gptq-w2-pc-act on llama-outlier by 1.9%.
-    const twoBits = [...schemes.keys()].filter((id) => id.startsWith("gptq-w2-"));
-    const bounds = Object.fromEntries(twoBits.map((id) => [id, 1e-2]));
-    await checkAgainstOracle(t, model, schemes, { tolerance: 5e-3, quick: ids, bounds });
+    // A code that falls to the other side of a rounding boundary changes the rest of its row and all later layers. At
+    // 2 bits that is felt: either no code flips and perplexities agree to 1e-6 (half of the runs), or they differ by a
+    // percent.
+    const chaotic = [...schemes.keys()].filter((id) => id.startsWith("gptq-w2-"));
+    await checkAgainstOracle(t, model, schemes, { tolerance: 5e-3, quick: ids, chaotic });
   });
 
   Deno.test(`${model}: the first layer's Hessian, losses and codes are the original code's`, async (t) => {
