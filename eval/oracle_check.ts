@@ -102,9 +102,10 @@ const noisyHessian = {
   } satisfies WeightMethod<NoisyHessian>,
 };
 
+registerMethod(noisyHessian);
+
 /** Asserts that a perplexity is one that six draws of noise in the Hessian make likely: within 99% of their prediction. */
 async function assertAmongDraws(float: Model, scheme: Scheme, expected: number): Promise<void> {
-  registerMethod(noisyHessian);
   const calibration = await oracleWindows("calib"), windows = await oracleWindows("test");
   const random = new Random(1), draws: number[] = [];
   for (let draw = 0; draw < 6; draw++) {
