@@ -40,6 +40,9 @@ export { DeviceError, QuantbookError } from "./kernels/error.ts";
 
 export type {
   Architecture,
+  Experts,
+  FusedRows,
+  HeadNorms,
   InputSite,
   LinearNames,
   LinearRole,
@@ -53,7 +56,9 @@ export { ModelConfig, type NumberOptions, readConfig } from "./model/config.ts";
 export type { GenerateOptions } from "./model/generate.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
 export type { Dtype, TensorData } from "./model/dtype.ts";
-export type { LoadedLayer, LoadedNorm, PassContext } from "./model/decoder.ts";
+export type { LoadedHeadNorms, LoadedLayer, LoadedNorm, PassContext } from "./model/decoder.ts";
+export type { LoadedExpert, LoadedExperts } from "./model/experts.ts";
+export { modelTypes } from "./model/families.ts";
 export type { Intervention, LinearInput, Operand, ScoreOperand } from "./model/intervention.ts";
 export type { JsonObject } from "./model/json.ts";
 export type { CacheFactory, Changes, Model } from "./model/model.ts";

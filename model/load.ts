@@ -1,12 +1,13 @@
 /** Opens models by specifier: a fixture, a directory or a file. */
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint.ts";
 import { architectureOf } from "./families.ts";
 import { Model } from "./model.ts";
 import { ModelError } from "./model_error.ts";
 import { readOutliers, withOutliers } from "./outliers.ts";
-import { loadTokenizer } from "./tokenizer.ts";
+import { absentTokenizer, loadTokenizer } from "./tokenizer.ts";
+import { TokenizerError } from "./tokenizer_error.ts";
 
 /** The models that come with the suite. */
 export const fixtureModels = ["llama", "llama-outlier", "opt", "opt-outlier"] as const;
@@ -21,7 +22,8 @@ export interface LoadOptions {
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, a checkpoint
- * directory, or a `.safetensors` file with `config.json` and `tokenizer.json` beside it.
+ * directory, or a `.safetensors` file with `config.json` and `tokenizer.json` beside it. A model without a tokenizer
+ * takes token ids only.
  *
  * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown.
  *
@@ -37,9 +39,13 @@ export interface LoadOptions {
  * ```
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint, tokenizerDirectory } = await openSpecifier(specifier);
-  const architecture = architectureOf(checkpoint.config);
-  const tokenizer = await loadTokenizer(tokenizerDirectory);
+  const { checkpoint: opened, tokenizerDirectory } = await openSpecifier(specifier);
+  const architecture = architectureOf(opened.config);
+  const checkpoint = withBasePrefix(opened, architecture.embedding);
+  const tokenizer = await loadTokenizer(tokenizerDirectory).catch((error) => {
+    if (!(error instanceof TokenizerError) || error.code !== "missing") throw error;
+    return absentTokenizer(error, architecture.vocabularySize);
+  });
   const device = options.device ?? await defaultDevice();
   return Model.create({
     name: specifier,

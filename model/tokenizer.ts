@@ -47,6 +47,14 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
   return new JsonTokenizer(file, json, config, await chatTemplate(folder, config));
 }
 
+/** Stands for the tokenizer of a model that has none: whoever encodes or decodes gets `error`. */
+export function absentTokenizer(error: TokenizerError, vocabularySize: number): Tokenizer {
+  const refuse = (): never => {
+    throw error;
+  };
+  return { vocabularySize, encode: refuse, decode: refuse };
+}
+
 async function readJson(file: string): Promise<JsonObject | undefined> {
   try {
     const json = parseJson(decodeUtf8(await Deno.readFile(file)));
