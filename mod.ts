@@ -65,6 +65,8 @@ export type { CacheFactory, Changes, Model } from "./model/model.ts";
 export { ModelError } from "./model/model_error.ts";
 export { type Linear, type Parameter } from "./model/parameter.ts";
 export { type RawTensor, readSafetensors, writeSafetensors } from "./model/safetensors.ts";
+export { type GgufArray, readGguf } from "./model/gguf.ts";
+export { type ChatMessage, renderChat } from "./model/chat.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";

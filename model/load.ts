@@ -3,10 +3,13 @@ import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint.ts";
 import { architectureOf } from "./families.ts";
+import { openGguf } from "./gguf.ts";
+import { ggufCheckpoint } from "./gguf_model.ts";
+import { ggufTokenizer } from "./gguf_tokenizer.ts";
 import { Model } from "./model.ts";
 import { ModelError } from "./model_error.ts";
 import { readOutliers, withOutliers } from "./outliers.ts";
-import { absentTokenizer, loadTokenizer } from "./tokenizer.ts";
+import { absentTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { TokenizerError } from "./tokenizer_error.ts";
 
 /** The models that come with the suite. */
@@ -22,7 +25,7 @@ export interface LoadOptions {
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, a checkpoint
- * directory, or a `.safetensors` file with `config.json` and `tokenizer.json` beside it. A model without a tokenizer
+ * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, or a `.gguf` file. A model without a tokenizer
  * takes token ids only.
  *
  * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown.
@@ -39,13 +42,10 @@ export interface LoadOptions {
  * ```
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint: opened, tokenizerDirectory } = await openSpecifier(specifier);
+  const { checkpoint: opened, tokenizer: open } = await openSpecifier(specifier);
   const architecture = architectureOf(opened.config);
   const checkpoint = withBasePrefix(opened, architecture.embedding);
-  const tokenizer = await loadTokenizer(tokenizerDirectory).catch((error) => {
-    if (!(error instanceof TokenizerError) || error.code !== "missing") throw error;
-    return absentTokenizer(error, architecture.vocabularySize);
-  });
+  const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;
   const device = options.device ?? await defaultDevice();
   return Model.create({
     name: specifier,
@@ -57,12 +57,32 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
   });
 }
 
-async function openSpecifier(
-  specifier: string,
-): Promise<{ checkpoint: Checkpoint; tokenizerDirectory: string }> {
+interface Opened {
+  readonly checkpoint: Checkpoint;
+  readonly tokenizer: Tokenizer | ((vocabularySize: number) => Tokenizer);
+}
+
+/** The tokenizer of a directory; where there is none, one that says so when it is used. */
+async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
+  return await loadTokenizer(directory).catch((error) => {
+    if (!(error instanceof TokenizerError) || error.code !== "missing") throw error;
+    return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
+  });
+}
+
+async function openSpecifier(specifier: string): Promise<Opened> {
+  if (specifier.endsWith(".gguf")) {
+    const file = await openGguf(specifier);
+    const tokenizer = await Promise.try(ggufTokenizer, file).catch((error) => {
+      // Token ids do without a tokenizer of another kind.
+      if (!(error instanceof TokenizerError) || error.code === "format") throw error;
+      return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
+    });
+    return { checkpoint: await ggufCheckpoint(file), tokenizer };
+  }
   if (!specifier.startsWith("fixture:")) {
     const checkpoint = await openCheckpoint(specifier);
-    return { checkpoint, tokenizerDirectory: checkpoint.directory };
+    return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
   }
   const name = specifier.slice("fixture:".length);
   if (!fixtureModels.some((one) => one === name)) {
@@ -74,7 +94,8 @@ async function openSpecifier(
   const root = new URL("../fixtures/models/", import.meta.url).pathname;
   const directory = root + name.replace("-outlier", "");
   const checkpoint = await openCheckpoint(directory);
-  if (!name.endsWith("-outlier")) return { checkpoint, tokenizerDirectory: directory };
+  const tokenizer = await loadTokenizer(directory);
+  if (!name.endsWith("-outlier")) return { checkpoint, tokenizer };
   const moves = await readOutliers(`${root}${name}/outliers.json`);
-  return { checkpoint: withOutliers(checkpoint, moves), tokenizerDirectory: directory };
+  return { checkpoint: withOutliers(checkpoint, moves), tokenizer };
 }
