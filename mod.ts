@@ -50,6 +50,8 @@ export type {
   Positions,
   RotaryScaling,
 } from "./model/architecture.ts";
+export type { Checkpoint } from "./model/checkpoint.ts";
+export type { Weights } from "./model/weights.ts";
 export type { AttentionCall, KeyValueCache } from "./model/cache.ts";
 export { CheckpointError, type CheckpointErrorCode } from "./model/checkpoint_error.ts";
 export { ModelConfig, type NumberOptions, readConfig } from "./model/config.ts";
@@ -73,6 +75,7 @@ export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
 export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
 export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
 export { type Distill, distill, distillModel, type DistillOptions } from "./quant/distill.ts";
+export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/export.ts";
 export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";

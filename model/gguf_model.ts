@@ -68,7 +68,7 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
     requireFinite(values, `${file.path}: tensor "${stored(name)}"`);
     // llama.cpp rotates neighbouring rows of llama's queries and keys: its converter interleaves the halves.
     if (config.modelType !== "llama" || !/\.[qk]_proj\./.test(name)) return values;
-    return reorderHeads(values, name.includes("q_proj") ? heads : kvHeads, headDim, "split");
+    return splitHeads(values, name.includes("q_proj") ? heads : kvHeads, headDim);
   };
   let hash: Promise<string> | undefined;
   return {
@@ -100,22 +100,24 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
 }
 
 /**
- * The rows of queries or keys with the two halves of each head one after the other (`split`), as safetensors checkpoints
- * have them, or by turns (`interleave`), as llama.cpp has them. Biases are rows of one value.
+ * The row, with the two halves of each head one after the other as safetensors checkpoints have them, of a row where the
+ * halves stand by turns as llama.cpp has them.
  */
-export function reorderHeads(
+export function splitRow(row: number, headDim: number): number {
+  const inner = row % headDim;
+  return row - inner + (inner % 2) * headDim / 2 + (inner >> 1);
+}
+
+/** Rows of queries or keys, or their biases, in the order of safetensors checkpoints. */
+function splitHeads(
   values: Float32Array<ArrayBuffer>,
   heads: number,
   headDim: number,
-  to: "split" | "interleave",
 ): Float32Array<ArrayBuffer> {
-  const width = values.length / (heads * headDim), half = headDim / 2;
+  const rows = heads * headDim, width = values.length / rows;
   const turned = new Float32Array(values.length);
-  for (let row = 0; row < heads * headDim; row++) {
-    const head = row - row % headDim, inner = row % headDim;
-    const split = head + (inner % 2) * half + (inner >> 1);
-    const [from, into] = to === "split" ? [row, split] : [split, row];
-    turned.set(values.subarray(from * width, (from + 1) * width), into * width);
+  for (let row = 0; row < rows; row++) {
+    turned.set(values.subarray(row * width, (row + 1) * width), splitRow(row, headDim) * width);
   }
   return turned;
 }

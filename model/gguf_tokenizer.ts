@@ -6,7 +6,7 @@ import { type Tokenizer, tokenizerOf } from "./tokenizer.ts";
 import { TokenizerError } from "./tokenizer_error.ts";
 
 /** How text is split before merges apply, by `tokenizer.ggml.pre`; the patterns are those of the models' own tokenizers. */
-const preTokenizers: Readonly<Record<string, readonly JsonObject[]>> = {
+export const preTokenizers: Readonly<Record<string, readonly JsonObject[]>> = {
   "default": [byteLevel(true)],
   "gpt-2": [byteLevel(true)],
   "smollm": [{ type: "Digits", individual_digits: true }, byteLevel(true)],

@@ -53,7 +53,8 @@ export class Model implements Disposable {
     readonly architecture: Architecture,
     readonly device: Device,
     readonly tokenizer: Tokenizer,
-    private readonly checkpoint: Checkpoint,
+    /** The checkpoint that the model was made from; what was changed since is not in it. */
+    readonly checkpoint: Checkpoint,
     /** Whether the parameters of one layer at a time are kept on the device. */
     readonly streaming: boolean,
     parts: Parts,
