@@ -17,11 +17,18 @@ export function compressedTensors(
   }
   const middle = 2 ** (bits - 1), perWord = 32 / bits;
   const symmetric = quantized.every(({ weight }) => weight.zeros().every((zero) => zero === middle));
-  const reordered = quantized.some(({ weight }) => weight.permutation !== null);
+  const reordered = quantized.find(({ weight }) => weight.permutation !== null);
+  if (reordered !== undefined) {
+    throw new SchemeError(
+      "combination",
+      `compressed-tensors: the groups of ${reordered.name} are no neighbours (actOrder), which the library reads no longer: ` +
+        `expected groups in order, or format "gptq"`,
+    );
+  }
   const tensors = new Map<string, RawTensor>();
   for (const { name, weight } of quantized) {
     const [out, inputs] = weight.shape;
-    const { codes, groups, scales, zeros, groupOfColumn } = ordered(weight);
+    const { codes, groups, scales, zeros } = ordered(weight);
     const words = Math.ceil(inputs / perWord);
     // The format's codes are signed and packed with half their range added, which gives ours.
     const packed = packWords(transposed(codes, out, inputs), inputs, out, bits);
@@ -44,9 +51,6 @@ export function compressedTensors(
       const data = packWords(zeros, out, groups, bits);
       tensors.set(`${name}.weight_zero_point`, { dtype: "I32", shape: [data.length / groups, groups], data });
     }
-    if (reordered) {
-      tensors.set(`${name}.weight_g_idx`, { dtype: "I32", shape: [inputs], data: groupOfColumn });
-    }
   }
   return {
     tensors,
@@ -68,7 +72,7 @@ export function compressedTensors(
             symmetric,
             strategy: groupSize === -1 ? "channel" : "group",
             group_size: groupSize === -1 ? null : groupSize,
-            actorder: reordered ? "group" : null,
+            actorder: null,
             dynamic: false,
           },
         },

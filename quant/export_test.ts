@@ -91,6 +91,7 @@ Deno.test("GPTQ files decode to the weights by AutoGPTQ's formula", async () => 
         );
         assertEquals(get("qweight").shape, [inputs / perWord, out]);
         const offset = config.checkpoint_format === "gptq" ? 1 : 0;
+        let wrong = 0;
         for (let k = 0; k < inputs; k++) {
           for (let n = 0; n < out; n++) {
             const code = field(codes[Math.floor(k / perWord) * out + n], k % perWord, config.bits);
@@ -98,9 +99,10 @@ Deno.test("GPTQ files decode to the weights by AutoGPTQ's formula", async () => 
             const word = zeros[group * (out / perWord) + Math.floor(n / perWord)];
             const zero = field(word, n % perWord, config.bits) + offset;
             const value = Math.fround(Number(scales[group * out + n]) * (code - zero));
-            assert(value === expected[n * inputs + k], `${label} ${name} [${n}, ${k}]`);
+            wrong += Number(value !== expected[n * inputs + k]);
           }
         }
+        assertEquals(wrong, 0, `${label} ${name}`);
       }
     });
   }
@@ -109,6 +111,11 @@ Deno.test("GPTQ files decode to the weights by AutoGPTQ's formula", async () => 
 Deno.test("compressed-tensors files decode to the weights by the library's formula", async () => {
   for (const label of Object.keys(schemes)) {
     const model = await quantizedBy(label);
+    if (label === "ordered") {
+      const refused = exportModel(model, "unused", { format: "compressed-tensors" });
+      await assertRejects(() => refused, SchemeError, "no neighbours");
+      continue;
+    }
     await exported(model, "compressed-tensors", async (file, directory) => {
       const tensors = await readSafetensors(file);
       const { quantization_config } = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
@@ -117,21 +124,22 @@ Deno.test("compressed-tensors files decode to the weights by the library's formu
       const weight = uniform(model, 0, "q"), expected = halved(weight);
       const [out, inputs] = weight.shape, perWord = 32 / bits, half = 2 ** (bits - 1);
       const packed = get("weight_packed"), scale = get("weight_scale"), zeroPoint = get("weight_zero_point");
-      const order = get("weight_g_idx")?.data;
       assert(packed && scale && (zeroPoint === undefined) === symmetric);
       assertEquals(Array.from(get("weight_shape")?.data ?? [], Number), [out, inputs]);
       const groups = scale.shape[1];
+      let wrong = 0;
       for (let n = 0; n < out; n++) {
         for (let k = 0; k < inputs; k++) {
           const code =
             field(packed.data[n * (inputs / perWord) + Math.floor(k / perWord)], k % perWord, bits) - half;
-          const group = order ? Number(order[k]) : Math.floor(k / (inputs / groups));
+          const group = Math.floor(k / (inputs / groups));
           const word = zeroPoint?.data[Math.floor(n / perWord) * groups + group];
           const zero = word === undefined ? 0 : field(word, n % perWord, bits) - half;
           const value = Math.fround(Number(scale.data[n * groups + group]) * (code - zero));
-          assert(value === expected[n * inputs + k], `${label} [${n}, ${k}]`);
+          wrong += Number(value !== expected[n * inputs + k]);
         }
       }
+      assertEquals(wrong, 0, label);
     });
   }
 });
@@ -153,15 +161,19 @@ Deno.test("GGUF files hold codes where a block type can, and load as the same mo
       assertEquals([query.dtype, up.dtype], [types[label], types[label]], label);
       const { headDim } = model.architecture, weight = uniform(model, 0, "q"), [rows, columns] = weight.shape;
       const expected = types[label] === "F16" ? weight.dequantize().map(Math.f16round) : halved(weight);
+      // Q4_1 adds a minimum rounded to float16: half a unit in its last place, relative to the largest it can be.
+      const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const bound = types[label] === "Q4_1" ? 2 ** -11 * largest : 0;
       for (let row = 0; row < rows; row++) {
         const from = splitRow(row, headDim) * columns;
         const found = query.data.subarray(row * columns, (row + 1) * columns);
-        // Q4_1 adds a minimum rounded to float16: half a unit in its last place, relative to the largest it can be.
-        const bound = types[label] === "Q4_1" ? 2 ** -11 * Math.max(...expected.map(Math.abs)) : 0;
-        for (const [i, value] of found.entries()) {
-          assert(Math.abs(value - expected[from + i]) <= bound, `${label} row ${row}`);
-        }
+        assert(
+          found.every((value, i) => Math.abs(value - expected[from + i]) <= bound),
+          `${label} row ${row}`,
+        );
       }
+      // Three of them say all that differs.
+      if (label === "ordered" || label === "smoothed") return;
       using again = await loadModel(file);
       assertEquals(
         again.tokenizer.encode("My fellow citizens, 1862"),
