@@ -6,6 +6,7 @@ import { architectureOf } from "./families.ts";
 import { openGguf } from "./gguf.ts";
 import { ggufCheckpoint } from "./gguf_model.ts";
 import { ggufTokenizer } from "./gguf_tokenizer.ts";
+import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
 import { Model } from "./model.ts";
 import { ModelError } from "./model_error.ts";
 import { readOutliers, withOutliers } from "./outliers.ts";
@@ -16,7 +17,7 @@ import { TokenizerError } from "./tokenizer_error.ts";
 export const fixtureModels = ["llama", "llama-outlier", "opt", "opt-outlier"] as const;
 
 /** What {@linkcode loadModel} accepts beside the specifier. */
-export interface LoadOptions {
+export interface LoadOptions extends HubOptions {
   /** Where the model runs (default: the process's device, see `QUANTBOOK_DEVICE`). */
   readonly device?: Device;
   /** Keep one layer's weights at a time on the device: slower, but an 8B model fits. */
@@ -25,10 +26,11 @@ export interface LoadOptions {
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, a checkpoint
- * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, or a `.gguf` file. A model without a tokenizer
+ * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a `.gguf` file, or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
  * takes token ids only.
  *
- * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown.
+ * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown,
+ * {HubError} when the hub does not give the files.
  *
  * @example
  * ```ts
@@ -42,7 +44,7 @@ export interface LoadOptions {
  * ```
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint: opened, tokenizer: open } = await openSpecifier(specifier);
+  const { checkpoint: opened, tokenizer: open } = await openSpecifier(specifier, options);
   const architecture = architectureOf(opened.config);
   const checkpoint = withBasePrefix(opened, architecture.embedding);
   const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;
@@ -70,7 +72,11 @@ async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
   });
 }
 
-async function openSpecifier(specifier: string): Promise<Opened> {
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function openSpecifier(specifier: string, options: HubOptions): Promise<Opened> {
   if (specifier.endsWith(".gguf")) {
     const file = await openGguf(specifier);
     const tokenizer = await Promise.try(ggufTokenizer, file).catch((error) => {
@@ -79,6 +85,10 @@ async function openSpecifier(specifier: string): Promise<Opened> {
       return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
     });
     return { checkpoint: await ggufCheckpoint(file), tokenizer };
+  }
+  if (isHubName(specifier) && !await exists(specifier)) {
+    const checkpoint = await openCheckpoint(await hubDirectory(specifier, options));
+    return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
   }
   if (!specifier.startsWith("fixture:")) {
     const checkpoint = await openCheckpoint(specifier);
