@@ -1,6 +1,7 @@
 /** Every storage type decodes to the bits of gguf-py; hostile files are refused for the reason their index names. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { openGguf, readGguf } from "./gguf.ts";
+import { loadModel } from "./load.ts";
 import { readSafetensors } from "./safetensors.ts";
 
 const folder = decodeURIComponent(new URL("../fixtures/gguf/", import.meta.url).pathname);
@@ -25,4 +26,17 @@ Deno.test("rows are read without their neighbours", async () => {
     assertEquals(await file.read(name, 0, 0), new Float32Array(0), name);
   }
   assert(file.metadata.get("general.architecture") === "llama");
+});
+
+Deno.test("models under gguf-py's names of keys and tensors compute what transformers computes", async () => {
+  const families = decodeURIComponent(new URL("../fixtures/families/", import.meta.url).pathname);
+  for (const name of ["qwen2", "qwen3"]) {
+    const golden = await readSafetensors(`${families}${name}/golden.safetensors`);
+    using model = await loadModel(`${folder}${name}.gguf`);
+    const found = await model.logits(golden.get("input_ids")?.data as Int32Array);
+    const expected = golden.get("logits")?.data as Float32Array;
+    assertEquals(found.length, expected.length);
+    // The tolerance of the golden values, whose logits have a deviation of 2.
+    for (const [i, value] of found.entries()) assertAlmostEquals(value, expected[i], 1e-4, `${name} ${i}`);
+  }
 });

@@ -47,7 +47,7 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
   const { heads, kvHeads, headDim, hiddenSize, intermediateSize, activation } = architecture;
   const states = await Promise.all(windows.map((ids) => model.embed(ids)));
   const release = (buffers: readonly DeviceBuffer[]) => buffers.forEach((one) => one[Symbol.dispose]());
-  const context = await model.context();
+  const context = await model.context([], null, windows[0]?.length);
   for (let index = 0; index < architecture.layers; index++) {
     const layer = await model.loadLayer(index);
     const stop = async (
