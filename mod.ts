@@ -40,6 +40,9 @@ export { DeviceError, QuantbookError } from "./kernels/error.ts";
 
 export type {
   Architecture,
+  Experts,
+  FusedRows,
+  HeadNorms,
   InputSite,
   LinearNames,
   LinearRole,
@@ -47,25 +50,36 @@ export type {
   Positions,
   RotaryScaling,
 } from "./model/architecture.ts";
+export type { Checkpoint } from "./model/checkpoint.ts";
+export type { Weights } from "./model/weights.ts";
 export type { AttentionCall, KeyValueCache } from "./model/cache.ts";
 export { CheckpointError, type CheckpointErrorCode } from "./model/checkpoint_error.ts";
 export { ModelConfig, type NumberOptions, readConfig } from "./model/config.ts";
 export type { GenerateOptions } from "./model/generate.ts";
+export type { HubOptions } from "./model/hub.ts";
+export type { DownloadProgress } from "./model/hub_download.ts";
+export { HubError } from "./model/hub_error.ts";
+export type { Patience } from "./model/hub_request.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
 export type { Dtype, TensorData } from "./model/dtype.ts";
-export type { LoadedLayer, LoadedNorm, PassContext } from "./model/decoder.ts";
+export type { LoadedHeadNorms, LoadedLayer, LoadedNorm, PassContext } from "./model/decoder.ts";
+export type { LoadedExpert, LoadedExperts } from "./model/experts.ts";
+export { modelTypes } from "./model/families.ts";
 export type { Intervention, LinearInput, Operand, ScoreOperand } from "./model/intervention.ts";
 export type { JsonObject } from "./model/json.ts";
 export type { CacheFactory, Changes, Model } from "./model/model.ts";
 export { ModelError } from "./model/model_error.ts";
 export { type Linear, type Parameter } from "./model/parameter.ts";
 export { type RawTensor, readSafetensors, writeSafetensors } from "./model/safetensors.ts";
+export { type GgufArray, readGguf } from "./model/gguf.ts";
+export { type ChatMessage, renderChat } from "./model/chat.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 
 export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
 export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
 export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
 export { type Distill, distill, distillModel, type DistillOptions } from "./quant/distill.ts";
+export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/export.ts";
 export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";

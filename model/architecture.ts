@@ -40,6 +40,27 @@ export type RotaryScaling =
     readonly lowFrequencyFactor: number;
     readonly highFrequencyFactor: number;
     readonly originalPositions: number;
+  }
+  | {
+    readonly kind: "yarn";
+    readonly factor: number;
+    readonly originalPositions: number;
+    /** Rotations over the original positions above which a frequency is kept, and below which it is divided. */
+    readonly betaFast: number;
+    readonly betaSlow: number;
+    /** Whether the bounds between these are rounded to whole dimensions. */
+    readonly truncate: boolean;
+    /** Factor of cosines and sines. */
+    readonly attentionFactor: number;
+  }
+  | {
+    readonly kind: "longrope";
+    /** Divisors of the frequencies, one per rotated pair: for sequences within the original positions, and longer ones. */
+    readonly shortFactor: readonly number[];
+    readonly longFactor: readonly number[];
+    readonly originalPositions: number;
+    /** Factor of cosines and sines. */
+    readonly attentionFactor: number;
   };
 
 /** Where token positions enter. */
@@ -51,7 +72,9 @@ export type Positions =
     readonly layout: RotaryShape["layout"];
     readonly scaling?: RotaryScaling;
   }
-  | { readonly kind: "learned"; readonly tensor: string; readonly offset: number };
+  | { readonly kind: "learned"; readonly tensor: string; readonly offset: number }
+  /** Scores gain `slope * distance`, one slope per head times `scale` (ALiBi, Press et al., 2022). */
+  | { readonly kind: "alibi"; readonly scale: number };
 
 /** Names of a norm's tensors in the checkpoint; `{layer}` stands for the layer's index. */
 export interface NormNames {
@@ -59,6 +82,30 @@ export interface NormNames {
   readonly weight: string;
   /** Name of the bias in the checkpoint, if there is one. */
   readonly bias?: string;
+  /** What the checkpoint holds when it is not the weight: the weight minus one (Gemma), or nothing, for ones (OLMo). */
+  readonly stored?: "minusOne" | "nothing";
+}
+
+/** Norms of queries and keys before positions are rotated in. */
+export interface HeadNorms {
+  /** Of the queries; `{head}` in a name stands for the head, where each has a weight of its own. */
+  readonly query: NormNames;
+  /** Of the keys. */
+  readonly key: NormNames;
+  /** What is normalized at once: the vector of each head, or all heads of a token. */
+  readonly over: "head" | "token";
+}
+
+/** Which rows of a fused tensor a linear layer is: `count` rows from `start` on, in each of `groups` equal parts. */
+export interface FusedRows {
+  /** Equal parts of the tensor. */
+  readonly groups: number;
+  /** Rows of a part. */
+  readonly size: number;
+  /** First row, in each part. */
+  readonly start: number;
+  /** Number of rows, in each part. */
+  readonly count: number;
 }
 
 /** Names of a linear layer's tensors in the checkpoint; `{layer}` stands for the layer's index. */
@@ -67,6 +114,28 @@ export interface LinearNames {
   readonly weight: string;
   /** Name of the bias in the checkpoint, if there is one. */
   readonly bias?: string;
+  /** The rows of the stored tensor that belong to the layer, when several layers share it. */
+  readonly rows?: FusedRows;
+  /** The weight is stored `[in, out]` (GPT-2). */
+  readonly transposed?: boolean;
+}
+
+/** A mixture of experts in place of a feed-forward block: a router picks some feed-forward blocks for each token. */
+export interface Experts {
+  /** Experts of a layer. */
+  readonly count: number;
+  /** Experts that each token goes through. */
+  readonly perToken: number;
+  /** Whether the chosen experts' probabilities are divided by their sum. */
+  readonly normalized: boolean;
+  /** Width of an expert. */
+  readonly intermediateSize: number;
+  /** Name of the router's weight `[count, hidden]`. */
+  readonly router: string;
+  /** Names of an expert's linear layers; `{expert}` stands for its index. */
+  readonly linears: Readonly<Record<"gate" | "up" | "down", LinearNames>>;
+  /** Layers that have an ordinary feed-forward block instead. */
+  readonly denseLayers: readonly number[];
 }
 
 /** A decoder-only transformer as data. */
@@ -93,18 +162,59 @@ export interface Architecture {
   readonly norm: { readonly kind: "rms" | "layer"; readonly eps: number };
   /** Where token positions enter. */
   readonly positions: Positions;
+  /** Rotary positions of the layers that see a window, where they differ (Gemma 3). */
+  readonly windowPositions?: Extract<Positions, { kind: "rotary" }>;
+  /** Layers without positions (SmolLM 3). */
+  readonly unrotatedLayers?: readonly number[];
+  /** Last positions that a query sees (its own included), in the layers that have a window. */
+  readonly window?: number;
+  /** Layers that have a window; all when absent. */
+  readonly windowLayers?: readonly number[];
+  /** Factor of the attention scores: `1 / sqrt(headDim)` when absent. */
+  readonly attentionScale?: number;
+  /** Attention scores become `softcap * tanh(score / softcap)`. */
+  readonly attentionSoftcap?: number;
+  /** Queries, keys and values are clamped to this magnitude (OLMo). */
+  readonly clip?: number;
+  /** Norms of queries and keys. */
+  readonly headNorms?: HeadNorms;
   /** Activation of the feed-forward block. */
   readonly activation: Activation;
+  /** Mixture of experts. */
+  readonly experts?: Experts;
+  /** Attention and feed-forward block read the same hidden states and are added together. */
+  readonly parallel?: boolean;
+  /**
+   * Where the norm of a block acts: on what the block reads (when absent), on what it adds to the hidden states
+   * (OLMo 2), or on the sum (OPT 350m).
+   */
+  readonly normPlace?: "output" | "sum";
+  /** Further norms of what the blocks add to the hidden states (Gemma 2). */
+  readonly outputNorms?: { readonly attention: NormNames; readonly mlp: NormNames };
+  /** Factor of what the blocks add to the hidden states (Granite). */
+  readonly residualScale?: number;
   /** Name of the token embedding `[vocabulary, hidden]`. */
   readonly embedding: string;
+  /** Width of the embedding when it is not the hidden size, with the projections in and out of it (OPT 350m). */
+  readonly embeddingProjection?: { readonly size: number; readonly into: string; readonly out: string };
+  /** Factor of the embedding (Gemma). */
+  readonly embeddingScale?: number;
+  /** Norm of the embedding (Bloom). */
+  readonly embeddingNorm?: NormNames;
   /** The output projection's weight; equal to `embedding` when tied. */
   readonly head: string;
-  /** The norm before attention. */
+  /** The output projection's bias. */
+  readonly headBias?: string;
+  /** Factor of the logits (Cohere, Granite). */
+  readonly logitScale?: number;
+  /** Logits become `softcap * tanh(logit / softcap)` (Gemma 2). */
+  readonly logitSoftcap?: number;
+  /** The norm of attention: before it, unless `normPlace` says otherwise. */
   readonly attentionNorm: NormNames;
-  /** The norm before the feed-forward block. */
+  /** The norm of the feed-forward block; the same as attention's where both read one input. */
   readonly mlpNorm: NormNames;
-  /** The norm before the output projection. */
-  readonly finalNorm: NormNames;
+  /** The norm before the output projection; null when there is none (OPT 350m). */
+  readonly finalNorm: NormNames | null;
   /** The linear layers of a decoder layer. */
   readonly linears: Readonly<Partial<Record<LinearRole, LinearNames>>>;
 }
@@ -118,6 +228,29 @@ export function tensorName(template: string, layer: number): string {
 export function linearRoles(architecture: Architecture): LinearRole[] {
   const order: LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
   return order.filter((role) => architecture.linears[role] !== undefined);
+}
+
+/** Whether a layer has a mixture of experts in place of gate, up and down projection. */
+export function hasExperts({ experts }: Architecture, layer: number): boolean {
+  return experts !== undefined && !experts.denseLayers.includes(layer);
+}
+
+/** The linear roles of one layer: without the feed-forward block where the layer has experts. */
+export function layerRoles(architecture: Architecture, layer: number): LinearRole[] {
+  const experts = hasExperts(architecture, layer);
+  return linearRoles(architecture).filter((role) => !(experts && /gate|up|down/.test(role)));
+}
+
+/**
+ * The linear roles that read the output of the norm of a site, when the norm feeds nothing else: a factor per channel can
+ * then move between the norm and these layers. Empty when the site has no such norm.
+ */
+export function normReaders(architecture: Architecture, site: "attention" | "mlp"): LinearRole[] {
+  const { normPlace, attentionNorm, mlpNorm, experts } = architecture;
+  if (normPlace !== undefined || experts !== undefined) return [];
+  const shared = attentionNorm.weight === mlpNorm.weight;
+  const roles = shared ? [...rolesOfSite.attention, ...rolesOfSite.mlp] : rolesOfSite[site];
+  return roles.filter((role) => architecture.linears[role] !== undefined);
 }
 
 /** Output and input features of a linear layer. */

@@ -2,11 +2,13 @@
  * The one decoder: embedding, layers of attention and feed-forward blocks with residual connections, final norm,
  * output projection. Everything that differs between families is data in {@linkcode Architecture}.
  */
-import type { AttentionShape, Device, DeviceBuffer } from "../kernels/device.ts";
+import type { AttentionShape, Device, DeviceBuffer, RotaryShape } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, siteOfRole } from "./architecture.ts";
 import type { KeyValueCache } from "./cache.ts";
 import type { Intervention } from "./intervention.ts";
 import type { Linear } from "./parameter.ts";
+import { Scratch } from "./scratch.ts";
+import { type LoadedExperts, mixExperts } from "./experts.ts";
 
 /** A norm's weight and bias on the device. */
 export interface LoadedNorm {
@@ -16,16 +18,32 @@ export interface LoadedNorm {
   readonly bias: DeviceBuffer | null;
 }
 
+/** Norms of queries and keys on the device. */
+export interface LoadedHeadNorms {
+  /** Weight of the queries' norm. */
+  readonly query: DeviceBuffer;
+  /** Weight of the keys' norm. */
+  readonly key: DeviceBuffer;
+  /** Ones as wide as a head, where each head has a weight of its own. */
+  readonly ones: DeviceBuffer | null;
+}
+
 /** The parameters of one decoder layer on the device. */
 export interface LoadedLayer {
   /** Index of the layer. */
   readonly index: number;
-  /** The norm before attention. */
+  /** The norm of attention. */
   readonly attentionNorm: LoadedNorm;
-  /** The norm before the feed-forward block. */
+  /** The norm of the feed-forward block. */
   readonly mlpNorm: LoadedNorm;
+  /** Further norms of what the blocks add. */
+  readonly outputNorms?: { readonly attention: LoadedNorm; readonly mlp: LoadedNorm };
+  /** Norms of queries and keys. */
+  readonly headNorms?: LoadedHeadNorms;
   /** The linear layers. */
   readonly linears: Readonly<Partial<Record<LinearRole, Linear>>>;
+  /** The mixture of experts, in place of gate, up and down projection. */
+  readonly experts?: LoadedExperts;
 }
 
 /** What a forward pass runs with. */
@@ -36,6 +54,10 @@ export interface PassContext {
   readonly architecture: Architecture;
   /** Cosines and sines, for rotary models. */
   readonly rotary: DeviceBuffer | null;
+  /** Cosines and sines of the layers that see a window, where they differ. */
+  readonly windowRotary?: DeviceBuffer;
+  /** Slopes of the position bias, one per head, for models that have it. */
+  readonly slopes?: DeviceBuffer;
   /** Quantizers and observers, in the order they act. */
   readonly interventions: readonly Intervention[];
   /** The cache that attention goes through, if any. */
@@ -55,6 +77,42 @@ export function normalize(
   else device.layerNorm(x, norm.weight, norm.bias, y, rows, eps);
 }
 
+/** What a block reads, into `y`: the normalized hidden states, or a copy where the norm acts elsewhere. */
+export function blockInput(
+  context: PassContext,
+  norm: LoadedNorm,
+  x: DeviceBuffer,
+  y: DeviceBuffer,
+  rows: number,
+): void {
+  if (context.architecture.normPlace === undefined) return normalize(context, norm, x, y, rows);
+  context.device.copy(x, 0, y, 0, x.length);
+}
+
+/** Adds what a block computed to the hidden states `x`; `added` is used up. */
+export function joinBlock(
+  context: PassContext,
+  layer: LoadedLayer,
+  block: "attention" | "mlp",
+  x: DeviceBuffer,
+  added: DeviceBuffer,
+  rows: number,
+): void {
+  const { device, architecture: { normPlace, residualScale } } = context;
+  using scratch = new Scratch(device);
+  const norm = block === "attention" ? layer.attentionNorm : layer.mlpNorm;
+  const renormalize = (one: LoadedNorm, values: DeviceBuffer) => {
+    const copy = scratch.take(values.length);
+    device.copy(values, 0, copy, 0, values.length);
+    normalize(context, one, copy, values, rows);
+  };
+  if (normPlace === "output") renormalize(norm, added);
+  if (layer.outputNorms) renormalize(layer.outputNorms[block], added);
+  if (residualScale !== undefined) device.multiply(added, scratch.constant(residualScale));
+  device.add(x, added);
+  if (normPlace === "sum") renormalize(norm, x);
+}
+
 /** Runs one decoder layer on the hidden states `x` `[tokens, hidden]`, in place. */
 export async function runLayer(
   context: PassContext,
@@ -63,34 +121,50 @@ export async function runLayer(
   tokens: number,
 ): Promise<void> {
   const { device, architecture } = context;
-  const { hiddenSize, heads, kvHeads, headDim, intermediateSize } = architecture;
+  const { hiddenSize, heads, kvHeads, headDim } = architecture;
   using scratch = new Scratch(device);
   const normed = scratch.take(tokens * hiddenSize);
   const attended = scratch.take(tokens * heads * headDim);
   const added = scratch.take(tokens * hiddenSize);
 
-  normalize(context, layer.attentionNorm, x, normed, tokens);
+  blockInput(context, layer.attentionNorm, x, normed, tokens);
   const query = scratch.take(tokens * heads * headDim);
   const key = scratch.take(tokens * kvHeads * headDim);
   const value = scratch.take(tokens * kvHeads * headDim);
   await project(context, layer, ["q", "k", "v"], normed, [query, key, value], tokens);
-  await attend(context, layer.index, query, key, value, attended, tokens);
+  await attend(context, layer, query, key, value, attended, tokens);
   await project(context, layer, ["o"], attended, [added], tokens);
-  device.add(x, added);
+  if (!architecture.parallel) joinBlock(context, layer, "attention", x, added, tokens);
 
-  normalize(context, layer.mlpNorm, x, normed, tokens);
+  blockInput(context, layer.mlpNorm, x, normed, tokens);
+  const fed = architecture.parallel ? scratch.take(tokens * hiddenSize) : added;
+  if (layer.experts) await mixExperts(context, layer.index, layer.experts, normed, fed, tokens);
+  else await feedForward(context, layer, normed, fed, tokens);
+  if (architecture.parallel) joinBlock(context, layer, "attention", x, added, tokens);
+  joinBlock(context, layer, "mlp", x, fed, tokens);
+}
+
+/** The feed-forward block: from its input to what it adds. */
+async function feedForward(
+  context: PassContext,
+  layer: LoadedLayer,
+  normed: DeviceBuffer,
+  added: DeviceBuffer,
+  tokens: number,
+): Promise<void> {
+  const { device, architecture: { intermediateSize, activation } } = context;
+  using scratch = new Scratch(device);
   const up = scratch.take(tokens * intermediateSize);
   if (layer.linears.gate) {
     const gate = scratch.take(tokens * intermediateSize);
     await project(context, layer, ["gate", "up"], normed, [gate, up], tokens);
-    device.activate(architecture.activation, gate);
+    device.activate(activation, gate);
     device.multiply(up, gate);
   } else {
     await project(context, layer, ["up"], normed, [up], tokens);
-    device.activate(architecture.activation, up);
+    device.activate(activation, up);
   }
   await project(context, layer, ["down"], up, [added], tokens);
-  device.add(x, added);
 }
 
 /** Runs linear layers that read the same input, after the interventions on that input. */
@@ -113,44 +187,105 @@ async function project(
 /** Attention of new tokens, from their projections to the input of the output projection. */
 export async function attend(
   context: PassContext,
-  layer: number,
+  layer: LoadedLayer,
   query: DeviceBuffer,
   key: DeviceBuffer,
   value: DeviceBuffer,
   output: DeviceBuffer,
   tokens: number,
 ): Promise<void> {
-  const { device, architecture, interventions, cache, rotary } = context;
-  const { heads, kvHeads, headDim, positions } = architecture;
+  const { device, architecture, interventions, cache } = context;
+  const { heads, kvHeads, headDim } = architecture;
   const position = cache?.length ?? 0;
-  for (const one of interventions) {
-    await one.keyBeforeRotary?.(key, { layer, tokens, heads: kvHeads, headDim });
+  prepareHeads(context, layer, query, key, value, tokens);
+  const operand = { layer: layer.index, tokens, heads: kvHeads, headDim };
+  for (const one of interventions) await one.keyBeforeRotary?.(key, operand);
+  await cache?.keyBeforeRotary?.(key, operand);
+  const rotary = rotaryOf(context, layer.index);
+  if (rotary !== null) {
+    const { table, rotaryDim, layout } = rotary;
+    device.rotary(query, table, { tokens, heads, headDim, rotaryDim, position, layout });
+    device.rotary(key, table, { tokens, heads: kvHeads, headDim, rotaryDim, position, layout });
   }
-  await cache?.keyBeforeRotary?.(key, { layer, tokens, heads: kvHeads, headDim });
-  if (positions.kind === "rotary" && rotary !== null) {
-    const { rotaryDim, layout } = positions;
-    device.rotary(query, rotary, { tokens, heads, headDim, rotaryDim, position, layout });
-    device.rotary(key, rotary, { tokens, heads: kvHeads, headDim, rotaryDim, position, layout });
-  }
+  const { attentionSoftcap, window } = architecture;
   const shape: AttentionShape = {
     tokens,
     kvTokens: tokens,
     heads,
     kvHeads,
     headDim,
-    scale: 1 / Math.sqrt(headDim),
+    scale: architecture.attentionScale ?? 1 / Math.sqrt(headDim),
+    ...(seesWindow(architecture, layer.index) ? { window } : {}),
+    ...(attentionSoftcap === undefined ? {} : { softcap: attentionSoftcap }),
+    ...(context.slopes === undefined ? {} : { slopes: context.slopes }),
   };
   const call = {
-    layer,
+    layer: layer.index,
     query,
     key,
     value,
     output,
     shape,
     attend: (q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, whole: AttentionShape) =>
-      quantizedAttention(device, interventions, layer, q, k, v, y, whole),
+      quantizedAttention(device, interventions, layer.index, q, k, v, y, whole),
   };
   await (cache === null ? call.attend(query, key, value, output, shape) : cache.attend(call));
+}
+
+/** Norms and clamps of queries, keys and values, in place. */
+function prepareHeads(
+  { device, architecture }: PassContext,
+  { headNorms }: LoadedLayer,
+  query: DeviceBuffer,
+  key: DeviceBuffer,
+  value: DeviceBuffer,
+  tokens: number,
+): void {
+  const { headDim, norm, clip } = architecture;
+  using scratch = new Scratch(device);
+  const normalizeHeads = (x: DeviceBuffer, weight: DeviceBuffer) => {
+    const copy = scratch.take(x.length);
+    device.copy(x, 0, copy, 0, x.length);
+    const affine = headNorms?.ones ?? weight;
+    const rows = architecture.headNorms?.over === "token" ? tokens : x.length / headDim;
+    if (norm.kind === "rms") device.rmsNorm(copy, affine, x, rows, norm.eps);
+    else device.layerNorm(copy, affine, null, x, rows, norm.eps);
+    if (affine !== weight) device.multiply(x, weight);
+  };
+  if (headNorms) {
+    normalizeHeads(query, headNorms.query);
+    normalizeHeads(key, headNorms.key);
+  }
+  if (clip !== undefined) { for (const x of [query, key, value]) clamp(device, scratch, x, clip); }
+}
+
+/** `x = max(-limit, min(limit, x))` in terms of ReLU: `limit - relu(2 limit - relu(x + limit))`. */
+function clamp(device: Device, scratch: Scratch, x: DeviceBuffer, limit: number): void {
+  const once = scratch.constant(limit), twice = scratch.constant(2 * limit), minus = scratch.constant(-1);
+  device.add(x, once);
+  device.activate("relu", x);
+  device.multiply(x, minus);
+  device.add(x, twice);
+  device.activate("relu", x);
+  device.multiply(x, minus);
+  device.add(x, once);
+}
+
+/** Whether the queries of a layer see only the last `window` positions. */
+export function seesWindow({ window, windowLayers }: Architecture, layer: number): boolean {
+  return window !== undefined && (windowLayers === undefined || windowLayers.includes(layer));
+}
+
+/** The rotation of a layer's queries and keys, or null where there is none. */
+export function rotaryOf(
+  { architecture, rotary, windowRotary }: PassContext,
+  layer: number,
+): { table: DeviceBuffer; rotaryDim: number; layout: RotaryShape["layout"] } | null {
+  const { positions, windowPositions, unrotatedLayers } = architecture;
+  if (positions.kind !== "rotary" || rotary === null || unrotatedLayers?.includes(layer)) return null;
+  const own = windowPositions !== undefined && windowRotary !== undefined && seesWindow(architecture, layer);
+  const { rotaryDim, layout } = own ? windowPositions : positions;
+  return { table: own ? windowRotary : rotary, rotaryDim, layout };
 }
 
 /** Attention whose operands pass through the interventions; without any, the device's fused attention. */
@@ -189,21 +324,4 @@ async function quantizedAttention(
   device.attentionProbabilities(q, k, probabilities, shape);
   for (const one of interventions) await one.scores?.(probabilities, { layer, heads, tokens, kvTokens });
   device.attentionValues(probabilities, v, output, shape);
-}
-
-/** Buffers that are released together. */
-export class Scratch implements Disposable {
-  readonly #buffers: DeviceBuffer[] = [];
-  constructor(private readonly device: Device) {}
-
-  /** A new buffer that lives as long as this scratch space. */
-  take(length: number): DeviceBuffer {
-    const buffer = this.device.allocate(length);
-    this.#buffers.push(buffer);
-    return buffer;
-  }
-
-  [Symbol.dispose](): void {
-    for (const buffer of this.#buffers.reverse()) buffer[Symbol.dispose]();
-  }
 }

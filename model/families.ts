@@ -1,17 +1,65 @@
 /** The model families that the decoder knows, by `model_type` of config.json. */
 import type { Architecture } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
+import { bloom } from "./families/bloom.ts";
+import { cohere } from "./families/cohere.ts";
+import { falcon } from "./families/falcon.ts";
+import { gemma } from "./families/gemma.ts";
+import { gemma2 } from "./families/gemma2.ts";
+import { gemma3Text } from "./families/gemma3.ts";
+import { gpt2 } from "./families/gpt2.ts";
+import { gptNeox } from "./families/gpt_neox.ts";
+import { gptj } from "./families/gptj.ts";
+import { granite } from "./families/granite.ts";
 import { llama } from "./families/llama.ts";
+import { mistral } from "./families/mistral.ts";
+import { mixtral } from "./families/mixtral.ts";
+import { olmo, olmo2 } from "./families/olmo.ts";
 import { opt } from "./families/opt.ts";
+import { phi } from "./families/phi.ts";
+import { phi3 } from "./families/phi3.ts";
+import { qwen2, qwen3 } from "./families/qwen.ts";
+import { qwen3Moe } from "./families/qwen_moe.ts";
+import { smollm3 } from "./families/smollm3.ts";
+import { stablelm } from "./families/stablelm.ts";
+import { starcoder2 } from "./families/starcoder2.ts";
 import { ModelError } from "./model_error.ts";
 
-const families: Readonly<Record<string, (config: ModelConfig) => Architecture>> = { llama, opt };
+const families: Readonly<Record<string, (config: ModelConfig) => Architecture>> = {
+  bloom,
+  cohere,
+  falcon,
+  gemma,
+  gemma2,
+  gemma3_text: gemma3Text,
+  gpt2,
+  gpt_neox: gptNeox,
+  gptj,
+  granite,
+  llama,
+  mistral,
+  mixtral,
+  olmo,
+  olmo2,
+  opt,
+  phi,
+  phi3,
+  qwen2,
+  qwen3,
+  qwen3_moe: qwen3Moe,
+  smollm3,
+  stablelm,
+  starcoder2,
+};
+
+/** The `model_type`s that can be loaded. */
+export const modelTypes: readonly string[] = Object.keys(families);
 
 /** The architecture that a configuration describes. */
 export function architectureOf(config: ModelConfig): Architecture {
   const type = config.modelType;
   if (!Object.hasOwn(families, type)) {
-    const known = Object.keys(families).join(", ");
+    const known = modelTypes.join(", ");
     throw new ModelError(
       "family",
       `${config.source}: model_type is ${JSON.stringify(type)}: expected one of ${known}`,

@@ -1,18 +1,23 @@
 /** Opens models by specifier: a fixture, a directory or a file. */
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint.ts";
 import { architectureOf } from "./families.ts";
+import { openGguf } from "./gguf.ts";
+import { ggufCheckpoint } from "./gguf_model.ts";
+import { ggufTokenizer } from "./gguf_tokenizer.ts";
+import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
 import { Model } from "./model.ts";
 import { ModelError } from "./model_error.ts";
 import { readOutliers, withOutliers } from "./outliers.ts";
-import { loadTokenizer } from "./tokenizer.ts";
+import { absentTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { TokenizerError } from "./tokenizer_error.ts";
 
 /** The models that come with the suite. */
 export const fixtureModels = ["llama", "llama-outlier", "opt", "opt-outlier"] as const;
 
 /** What {@linkcode loadModel} accepts beside the specifier. */
-export interface LoadOptions {
+export interface LoadOptions extends HubOptions {
   /** Where the model runs (default: the process's device, see `QUANTBOOK_DEVICE`). */
   readonly device?: Device;
   /** Keep one layer's weights at a time on the device: slower, but an 8B model fits. */
@@ -21,9 +26,11 @@ export interface LoadOptions {
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, a checkpoint
- * directory, or a `.safetensors` file with `config.json` and `tokenizer.json` beside it.
+ * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a `.gguf` file, or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
+ * takes token ids only.
  *
- * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown.
+ * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown,
+ * {HubError} when the hub does not give the files.
  *
  * @example
  * ```ts
@@ -37,9 +44,10 @@ export interface LoadOptions {
  * ```
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint, tokenizerDirectory } = await openSpecifier(specifier);
-  const architecture = architectureOf(checkpoint.config);
-  const tokenizer = await loadTokenizer(tokenizerDirectory);
+  const { checkpoint: opened, tokenizer: open } = await openSpecifier(specifier, options);
+  const architecture = architectureOf(opened.config);
+  const checkpoint = withBasePrefix(opened, architecture.embedding);
+  const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;
   const device = options.device ?? await defaultDevice();
   return Model.create({
     name: specifier,
@@ -51,12 +59,40 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
   });
 }
 
-async function openSpecifier(
-  specifier: string,
-): Promise<{ checkpoint: Checkpoint; tokenizerDirectory: string }> {
+interface Opened {
+  readonly checkpoint: Checkpoint;
+  readonly tokenizer: Tokenizer | ((vocabularySize: number) => Tokenizer);
+}
+
+/** The tokenizer of a directory; where there is none, one that says so when it is used. */
+async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
+  return await loadTokenizer(directory).catch((error) => {
+    if (!(error instanceof TokenizerError) || error.code !== "missing") throw error;
+    return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function openSpecifier(specifier: string, options: HubOptions): Promise<Opened> {
+  if (specifier.endsWith(".gguf")) {
+    const file = await openGguf(specifier);
+    const tokenizer = await Promise.try(ggufTokenizer, file).catch((error) => {
+      // Token ids do without a tokenizer of another kind.
+      if (!(error instanceof TokenizerError) || error.code === "format") throw error;
+      return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
+    });
+    return { checkpoint: await ggufCheckpoint(file), tokenizer };
+  }
+  if (isHubName(specifier) && !await exists(specifier)) {
+    const checkpoint = await openCheckpoint(await hubDirectory(specifier, options));
+    return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
+  }
   if (!specifier.startsWith("fixture:")) {
     const checkpoint = await openCheckpoint(specifier);
-    return { checkpoint, tokenizerDirectory: checkpoint.directory };
+    return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
   }
   const name = specifier.slice("fixture:".length);
   if (!fixtureModels.some((one) => one === name)) {
@@ -68,7 +104,8 @@ async function openSpecifier(
   const root = new URL("../fixtures/models/", import.meta.url).pathname;
   const directory = root + name.replace("-outlier", "");
   const checkpoint = await openCheckpoint(directory);
-  if (!name.endsWith("-outlier")) return { checkpoint, tokenizerDirectory: directory };
+  const tokenizer = await loadTokenizer(directory);
+  if (!name.endsWith("-outlier")) return { checkpoint, tokenizer };
   const moves = await readOutliers(`${root}${name}/outliers.json`);
-  return { checkpoint: withOutliers(checkpoint, moves), tokenizerDirectory: directory };
+  return { checkpoint: withOutliers(checkpoint, moves), tokenizer };
 }

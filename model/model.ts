@@ -2,8 +2,8 @@
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import {
   type Architecture,
+  layerRoles,
   type LinearRole,
-  linearRoles,
   linearShape,
   type NormNames,
   tensorName,
@@ -13,10 +13,13 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type LoadedLayer, type LoadedNorm, normalize, type PassContext, runLayer } from "./decoder.ts";
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./intervention.ts";
+import { linearBias } from "./layout.ts";
 import { ModelError } from "./model_error.ts";
-import { denseLinear, type Linear, Parameter, vectorParameter } from "./parameter.ts";
-import { rotaryTable } from "./rotary.ts";
+import type { Linear, Parameter } from "./parameter.ts";
+import { fixedNames, linearKey, loadExperts, type Parts, partsOf } from "./parts.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+
+export { linearKey } from "./parts.ts";
 
 /** Makes an empty key-value cache for one sequence of at most `capacity` tokens. */
 export type CacheFactory = (capacity: number) => KeyValueCache;
@@ -37,18 +40,9 @@ export interface Changes {
   readonly change: unknown;
 }
 
-/** The key of a linear layer: `"3.down"`. */
-export function linearKey(layer: number, role: LinearRole): string {
-  return `${layer}.${role}`;
-}
-
 /** A loaded model. Made by `loadModel`; `quantize` makes new ones that share unchanged parameters. */
 export class Model implements Disposable {
-  readonly #linears: ReadonlyMap<string, Parameter<Linear>>;
-  readonly #vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
-  readonly #biases: ReadonlyMap<string, Float32Array>;
-  readonly #head: Parameter<Linear>;
-  readonly #rotary: Parameter<DeviceBuffer> | null;
+  readonly #parts: Parts;
   #embedding: Promise<Float32Array> | null = null;
   #positionTable: Promise<Float32Array> | null = null;
   #disposed = false;
@@ -59,16 +53,11 @@ export class Model implements Disposable {
     readonly architecture: Architecture,
     readonly device: Device,
     readonly tokenizer: Tokenizer,
-    private readonly checkpoint: Checkpoint,
+    /** The checkpoint that the model was made from; what was changed since is not in it. */
+    readonly checkpoint: Checkpoint,
     /** Whether the parameters of one layer at a time are kept on the device. */
     readonly streaming: boolean,
-    parts: {
-      linears: ReadonlyMap<string, Parameter<Linear>>;
-      vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
-      biases: ReadonlyMap<string, Float32Array>;
-      head: Parameter<Linear>;
-      rotary: Parameter<DeviceBuffer> | null;
-    },
+    parts: Parts,
     /** Quantizers of activations and attention operands. */
     readonly interventions: readonly Intervention[],
     /** The cache that attention goes through, when it is not the plain one. */
@@ -76,11 +65,7 @@ export class Model implements Disposable {
     /** What was done to the checkpoint, in order, as JSON values. */
     readonly changes: readonly unknown[],
   ) {
-    this.#linears = parts.linears;
-    this.#vectors = parts.vectors;
-    this.#biases = parts.biases;
-    this.#head = parts.head;
-    this.#rotary = parts.rotary;
+    this.#parts = parts;
   }
 
   /** Makes a model of a checkpoint; nothing but shapes is read before it runs. */
@@ -94,50 +79,7 @@ export class Model implements Disposable {
       streaming?: boolean;
     },
   ): Model {
-    const linears = new Map<string, Parameter<Linear>>();
-    const vectors = new Map<string, Parameter<DeviceBuffer>>();
-    const read = (tensor: string, shape: readonly number[]) => {
-      checkpoint.requireShape(tensor, shape);
-      return () => checkpoint.tensor(tensor);
-    };
-    const vector = (tensor: string, length: number) =>
-      vectors.set(tensor, vectorParameter(device, tensor, read(tensor, [length]), [length]));
-    const norm = (names: NormNames, layer: number) => {
-      vector(tensorName(names.weight, layer), architecture.hiddenSize);
-      if (names.bias !== undefined) vector(tensorName(names.bias, layer), architecture.hiddenSize);
-    };
-    for (let layer = 0; layer < architecture.layers; layer++) {
-      norm(architecture.attentionNorm, layer);
-      norm(architecture.mlpNorm, layer);
-      for (const role of linearRoles(architecture)) {
-        const names = architecture.linears[role];
-        if (names === undefined) continue;
-        const shape = linearShape(architecture, role);
-        const weight = tensorName(names.weight, layer);
-        const bias = names.bias === undefined ? null : read(tensorName(names.bias, layer), [shape[0]]);
-        linears.set(linearKey(layer, role), denseLinear(device, weight, shape, read(weight, shape), bias));
-      }
-    }
-    norm(architecture.finalNorm, 0);
-    const { vocabularySize, hiddenSize, positions, maxPositions } = architecture;
-    read(architecture.embedding, [vocabularySize, hiddenSize]);
-    const head = denseLinear(
-      device,
-      architecture.head,
-      [vocabularySize, hiddenSize],
-      read(architecture.head, [vocabularySize, hiddenSize]),
-      null,
-    );
-    if (positions.kind === "learned") read(positions.tensor, [maxPositions + positions.offset, hiddenSize]);
-    const rotary = positions.kind === "rotary"
-      ? vectorParameter(
-        device,
-        "rotary",
-        () => Promise.resolve(rotaryTable(positions, maxPositions)),
-        [maxPositions, positions.rotaryDim],
-      )
-      : null;
-    const parts = { linears, vectors, biases: new Map<string, Float32Array>(), head, rotary };
+    const parts = partsOf(architecture, checkpoint, device);
     return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parts, [], null, []);
   }
 
@@ -156,11 +98,11 @@ export class Model implements Disposable {
       this.checkpoint,
       this.streaming,
       {
-        linears: merge(this.#linears, changes.linears),
-        vectors: merge(this.#vectors, changes.vectors),
-        biases: new Map([...this.#biases, ...changes.biases ?? []]),
-        head: this.#head.retain(),
-        rotary: this.#rotary?.retain() ?? null,
+        linears: merge(this.#parts.linears, changes.linears),
+        vectors: merge(this.#parts.vectors, changes.vectors),
+        biases: new Map([...this.#parts.biases, ...changes.biases ?? []]),
+        fixed: merge(this.#parts.fixed),
+        tables: merge(this.#parts.tables),
       },
       [...this.interventions, ...changes.interventions ?? []],
       changes.cache ?? this.cacheFactory,
@@ -172,8 +114,10 @@ export class Model implements Disposable {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const one of [...this.#linears.values(), ...this.#vectors.values(), this.#head]) one.release();
-    this.#rotary?.release();
+    const { linears, vectors, fixed, tables } = this.#parts;
+    for (const parameters of [linears, vectors, fixed, tables]) {
+      for (const one of parameters.values()) one.release();
+    }
   }
 
   /** SHA-256 of the checkpoint and of what was done to it: equal hashes mean equal models. */
@@ -185,7 +129,7 @@ export class Model implements Disposable {
 
   /** The parameter of a linear layer. */
   linear(layer: number, role: LinearRole): Parameter<Linear> {
-    const found = this.#linears.get(linearKey(layer, role));
+    const found = this.#parts.linears.get(linearKey(layer, role));
     if (found === undefined) {
       throw new ModelError("option", `Model ${this.name} has no linear layer ${linearKey(layer, role)}`);
     }
@@ -194,48 +138,90 @@ export class Model implements Disposable {
 
   /** The output projection. */
   get head(): Parameter<Linear> {
-    return this.#head;
+    const head = this.#parts.fixed.get(fixedNames.head);
+    if (head === undefined) throw new ModelError("option", `Model ${this.name} has no output projection`);
+    return head;
   }
 
   /** The bias values of a linear layer, or null. */
   bias(layer: number, role: LinearRole): (() => Promise<Float32Array>) | null {
-    const replaced = this.#biases.get(linearKey(layer, role));
+    const replaced = this.#parts.biases.get(linearKey(layer, role));
     if (replaced !== undefined) return () => Promise.resolve(replaced);
-    const name = this.architecture.linears[role]?.bias;
-    return name === undefined ? null : () => this.checkpoint.tensor(tensorName(name, layer));
+    const names = this.architecture.linears[role], out = linearShape(this.architecture, role)[0];
+    return names === undefined ? null : linearBias(this.checkpoint, names, layer, out);
   }
 
   /** A norm's weight or bias, by checkpoint name. */
   vector(name: string): Parameter<DeviceBuffer> {
-    const found = this.#vectors.get(name);
+    const found = this.#parts.vectors.get(name);
     if (found === undefined) throw new ModelError("option", `Model ${this.name} has no vector ${name}`);
     return found;
   }
 
-  /** What a forward pass runs with; `observers` act before the model's own interventions. */
+  /**
+   * What a forward pass runs with; `observers` act before the model's own interventions. `length` is the length of the
+   * sequence with the new tokens: some models rotate long sequences differently.
+   */
   async context(
     observers: readonly Intervention[] = [],
     cache: KeyValueCache | null = null,
+    length = 0,
   ): Promise<PassContext> {
     if (this.#disposed) throw new ModelError("disposed", `Model ${this.name} was disposed`);
     const { device, architecture } = this;
-    const rotary = await this.#rotary?.load() ?? null;
-    return { device, architecture, rotary, interventions: [...observers, ...this.interventions], cache };
+    const { positions } = architecture;
+    const scaling = positions.kind === "rotary" ? positions.scaling : undefined;
+    const long = scaling?.kind === "longrope" && length > scaling.originalPositions;
+    return {
+      device,
+      architecture,
+      rotary: await this.#table(long ? fixedNames.longRotary : fixedNames.rotary) ?? null,
+      windowRotary: await this.#table(fixedNames.windowRotary),
+      slopes: await this.#table(fixedNames.slopes),
+      interventions: [...observers, ...this.interventions],
+      cache,
+    };
+  }
+
+  #table(name: string): Promise<DeviceBuffer> | undefined {
+    return this.#parts.tables.get(name)?.load();
   }
 
   /** The parameters of a layer, on the device. */
   async loadLayer(index: number): Promise<LoadedLayer> {
+    const { attentionNorm, mlpNorm, outputNorms, headNorms } = this.architecture;
     const linears: Partial<Record<LinearRole, Linear>> = {};
-    for (const role of linearRoles(this.architecture)) linears[role] = await this.linear(index, role).load();
-    const attentionNorm = await this.#loadNorm(this.architecture.attentionNorm, index);
-    const mlpNorm = await this.#loadNorm(this.architecture.mlpNorm, index);
-    return { index, attentionNorm, mlpNorm, linears };
+    for (const role of layerRoles(this.architecture, index)) {
+      linears[role] = await this.linear(index, role).load();
+    }
+    const vector = (name: string) => this.vector(tensorName(name, index)).load();
+    return {
+      index,
+      attentionNorm: await this.#loadNorm(attentionNorm, index),
+      mlpNorm: await this.#loadNorm(mlpNorm, index),
+      linears,
+      ...(outputNorms && {
+        outputNorms: {
+          attention: await this.#loadNorm(outputNorms.attention, index),
+          mlp: await this.#loadNorm(outputNorms.mlp, index),
+        },
+      }),
+      ...(headNorms && {
+        headNorms: {
+          query: await vector(headNorms.query.weight),
+          key: await vector(headNorms.key.weight),
+          ones: await this.#table(fixedNames.ones) ?? null,
+        },
+      }),
+      experts: await loadExperts(this.#parts.fixed, index),
+    };
   }
 
   /** Lets a layer go, when the model streams its layers. */
   leaveLayer(index: number): void {
     if (!this.streaming) return;
-    for (const role of linearRoles(this.architecture)) this.linear(index, role).evict();
+    for (const role of layerRoles(this.architecture, index)) this.linear(index, role).evict();
+    for (const [name, one] of this.#parts.fixed) if (name.startsWith(`${index}.`)) one.evict();
   }
 
   async #loadNorm(names: NormNames, layer: number): Promise<LoadedNorm> {
@@ -246,7 +232,8 @@ export class Model implements Disposable {
 
   /** Hidden states `[tokens, hidden]` before the first layer. The caller releases them. */
   async embed(ids: Int32Array, position = 0): Promise<DeviceBuffer> {
-    const { vocabularySize, hiddenSize, positions, maxPositions } = this.architecture;
+    const { vocabularySize, hiddenSize, positions, maxPositions, embeddingProjection } = this.architecture;
+    const { embeddingScale, embeddingNorm } = this.architecture;
     if (ids.length === 0) throw new ModelError("empty", "ids is empty: expected at least one token");
     if (position + ids.length > maxPositions) {
       throw new ModelError(
@@ -255,29 +242,63 @@ export class Model implements Disposable {
       );
     }
     const table = await (this.#embedding ??= this.checkpoint.tensor(this.architecture.embedding));
-    const rows = new Float32Array(ids.length * hiddenSize);
+    const width = embeddingProjection?.size ?? hiddenSize;
+    let rows = new Float32Array(ids.length * width);
     for (const [t, id] of ids.entries()) {
       if (!(id >= 0 && id < vocabularySize)) {
         throw new ModelError("token", `ids[${t}] is ${id}: expected 0 to ${vocabularySize - 1}`);
       }
-      rows.set(table.subarray(id * hiddenSize, (id + 1) * hiddenSize), t * hiddenSize);
+      rows.set(table.subarray(id * width, (id + 1) * width), t * width);
+    }
+    if (embeddingScale !== undefined) rows = rows.map((value) => value * embeddingScale);
+    const into = this.#parts.fixed.get(fixedNames.into);
+    if (into !== undefined) {
+      using narrow = this.device.upload(rows), wide = this.device.allocate(ids.length * hiddenSize);
+      await (await into.load()).run(narrow, wide, ids.length);
+      rows = Float32Array.from(await this.device.read(wide));
     }
     if (positions.kind === "learned") {
       const learned = await (this.#positionTable ??= this.checkpoint.tensor(positions.tensor));
       const first = (position + positions.offset) * hiddenSize;
       for (let i = 0; i < rows.length; i++) rows[i] += learned[first + i];
     }
-    return this.device.upload(rows);
+    if (embeddingNorm === undefined) return this.device.upload(rows);
+    using plain = this.device.upload(rows);
+    const normed = this.device.allocate(rows.length);
+    normalize(await this.context(), await this.#loadNorm(embeddingNorm, 0), plain, normed, ids.length);
+    return normed;
+  }
+
+  /** What the output projection reads, `[rows, hidden]`, of hidden states after the last layer. The caller releases it. */
+  async final(hidden: DeviceBuffer, rows: number): Promise<DeviceBuffer> {
+    const { hiddenSize, finalNorm, embeddingProjection } = this.architecture;
+    const context = await this.context();
+    let states = this.device.allocate(rows * hiddenSize);
+    if (finalNorm === null) this.device.copy(hidden, 0, states, 0, rows * hiddenSize);
+    else normalize(context, await this.#loadNorm(finalNorm, 0), hidden, states, rows);
+    const out = this.#parts.fixed.get(fixedNames.out);
+    if (out !== undefined && embeddingProjection !== undefined) {
+      using wide = states;
+      states = this.device.allocate(rows * embeddingProjection.size);
+      await (await out.load()).run(wide, states, rows);
+    }
+    return states;
   }
 
   /** Logits `[rows, vocabulary]` of hidden states `[rows, hidden]`. The caller releases them. */
   async project(hidden: DeviceBuffer, rows: number): Promise<DeviceBuffer> {
-    const { hiddenSize, vocabularySize } = this.architecture;
-    const context = await this.context();
-    using normed = this.device.allocate(rows * hiddenSize);
-    normalize(context, await this.#loadNorm(this.architecture.finalNorm, 0), hidden, normed, rows);
+    const { vocabularySize, logitScale, logitSoftcap } = this.architecture;
+    using states = await this.final(hidden, rows);
     const logits = this.device.allocate(rows * vocabularySize);
-    await (await this.#head.load()).run(normed, logits, rows);
+    await (await this.head.load()).run(states, logits, rows);
+    if (logitScale !== undefined) {
+      using factor = this.device.upload(Float32Array.of(logitScale));
+      this.device.multiply(logits, factor);
+    }
+    if (logitSoftcap !== undefined) {
+      const values = await this.device.read(logits);
+      this.device.write(logits, values.map((value) => logitSoftcap * Math.tanh(value / logitSoftcap)));
+    }
     return logits;
   }
 
@@ -324,7 +345,7 @@ export class Model implements Disposable {
     for (let index = 0; index < this.architecture.layers; index++) {
       const layer = await this.loadLayer(index);
       for (const [i, ids] of windows.entries()) {
-        await runLayer(await this.context(observers, caches[i]), layer, hidden[i], ids.length);
+        await runLayer(await this.context(observers, caches[i], ids.length), layer, hidden[i], ids.length);
       }
       this.leaveLayer(index);
     }
@@ -336,7 +357,7 @@ export class Model implements Disposable {
   async step(ids: Int32Array, cache: KeyValueCache, last = true): Promise<Float32Array> {
     const { hiddenSize, vocabularySize } = this.architecture;
     using hidden = await this.embed(ids, cache.length);
-    const context = await this.context([], cache);
+    const context = await this.context([], cache, cache.length + ids.length);
     for (let index = 0; index < this.architecture.layers; index++) {
       await runLayer(context, await this.loadLayer(index), hidden, ids.length);
       this.leaveLayer(index);

@@ -13,7 +13,11 @@ export interface Tokenizer {
   readonly bos?: number;
   /** Id of the end-of-text token, if any. */
   readonly eos?: number;
-  /** The chat template (Jinja), if any. */
+  /** Text of the beginning-of-text token, if any. */
+  readonly bosToken?: string;
+  /** Text of the end-of-text token, if any. */
+  readonly eosToken?: string;
+  /** The chat template (Jinja), if any: see `renderChat`. */
   readonly chatTemplate?: string;
   /** Token ids of a text; with the special tokens of the template (usually `bos`) unless `addSpecialTokens` is false. */
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): Int32Array<ArrayBuffer>;
@@ -42,9 +46,31 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const folder = file.slice(0, file.lastIndexOf("/") + 1);
   const json = await readJson(file);
   if (json === undefined) throw new TokenizerError("missing", `${file}: no such file`);
-  checkTokenizer(json, file);
   const config = await readJson(`${folder}tokenizer_config.json`) ?? {};
-  return new JsonTokenizer(file, json, config, await chatTemplate(folder, config));
+  return tokenizerOf(file, json, config, await chatTemplate(folder, config));
+}
+
+/**
+ * A tokenizer from the parsed contents of `tokenizer.json` and `tokenizer_config.json`.
+ *
+ * @throws {TokenizerError} `format` (naming the field) or `unsupported` (naming the component); `file` is named in messages
+ */
+export function tokenizerOf(
+  file: string,
+  json: JsonObject,
+  config: JsonObject,
+  template?: string,
+): Tokenizer {
+  checkTokenizer(json, file);
+  return new JsonTokenizer(file, json, config, template);
+}
+
+/** Stands for the tokenizer of a model that has none: whoever encodes or decodes gets `error`. */
+export function absentTokenizer(error: TokenizerError, vocabularySize: number): Tokenizer {
+  const refuse = (): never => {
+    throw error;
+  };
+  return { vocabularySize, encode: refuse, decode: refuse };
 }
 
 async function readJson(file: string): Promise<JsonObject | undefined> {
@@ -71,19 +97,26 @@ class JsonTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bos?: number;
   readonly eos?: number;
+  readonly bosToken?: string;
+  readonly eosToken?: string;
   readonly chatTemplate?: string;
   readonly #inner: HubTokenizer;
 
   constructor(private readonly file: string, json: JsonObject, config: JsonObject, template?: string) {
     try {
-      this.#inner = new HubTokenizer(json, config);
+      this.#inner = new HubTokenizer(
+        { ...json, pre_tokenizer: wholeDigits(own(json, "pre_tokenizer")) },
+        config,
+      );
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new TokenizerError("unsupported", `${file}: ${reason}`, { cause: error });
     }
     this.vocabularySize = 1 + largestId(json);
-    this.bos = this.#special(config, "bos_token");
-    this.eos = this.#special(config, "eos_token");
+    this.bosToken = content(config, "bos_token");
+    this.eosToken = content(config, "eos_token");
+    this.bos = this.#id(this.bosToken);
+    this.eos = this.#id(this.eosToken);
     this.chatTemplate = template;
   }
 
@@ -108,10 +141,8 @@ class JsonTokenizer implements Tokenizer {
     return this.#run("decode", () => this.#inner.decode(list, { skip_special_tokens: skipSpecialTokens }));
   }
 
-  #special(config: JsonObject, key: string): number | undefined {
-    const value = own(config, key);
-    const content = isJsonObject(value) ? own(value, "content") : value;
-    return typeof content === "string" ? this.#inner.token_to_id(content) : undefined;
+  #id(token: string | undefined): number | undefined {
+    return token === undefined ? undefined : this.#inner.token_to_id(token);
   }
 
   #run<T>(what: string, run: () => T): T {
@@ -123,6 +154,22 @@ class JsonTokenizer implements Tokenizer {
       throw new TokenizerError("unsupported", `${this.file}: cannot ${what}: ${reason}`, { cause: error });
     }
   }
+}
+
+/** The library's digits are 0 to 9; those of the format are all that Unicode calls a number. */
+function wholeDigits(part: unknown): unknown {
+  if (!isJsonObject(part)) return part;
+  const children = own(part, "pretokenizers");
+  if (Array.isArray(children)) return { ...part, pretokenizers: children.map(wholeDigits) };
+  if (own(part, "type") !== "Digits") return part;
+  const pattern = own(part, "individual_digits") === true ? "\\p{N}" : "\\p{N}+";
+  return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
+}
+
+function content(config: JsonObject, key: string): string | undefined {
+  const value = own(config, key);
+  const text = isJsonObject(value) ? own(value, "content") : value;
+  return typeof text === "string" ? text : undefined;
 }
 
 function largestId(json: JsonObject): number {

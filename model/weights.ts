@@ -127,18 +127,22 @@ class FileWeights implements Weights {
     if (!isFloat(dtype)) {
       throw new CheckpointError("dtype", `${where} is stored as ${dtype}: expected F16, BF16, F32 or F64`);
     }
-    const values = toFloat32(data);
-    for (let i = 0; i < values.length; i++) {
-      // Only NaN and the infinities differ from zero when subtracted from themselves.
-      if (values[i] - values[i] !== 0) {
-        throw new CheckpointError(
-          "nan",
-          `${where} is ${values[i]} at element ${first + i}: expected finite numbers`,
-        );
-      }
-    }
-    return values;
+    return requireFinite(toFloat32(data), where, first);
   }
+}
+
+/** The values; throws a `CheckpointError`, code `nan`, unless all are finite. `first` is the index of the first one. */
+export function requireFinite<Values extends Float32Array>(values: Values, where: string, first = 0): Values {
+  for (let i = 0; i < values.length; i++) {
+    // Only NaN and the infinities differ from zero when subtracted from themselves.
+    if (values[i] - values[i] !== 0) {
+      throw new CheckpointError(
+        "nan",
+        `${where} is ${values[i]} at element ${first + i}: expected finite numbers`,
+      );
+    }
+  }
+  return values;
 }
 
 /** Reads an index and opens all its shards; each tensor must be in the shard that the index names, and in no other. */

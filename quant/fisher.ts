@@ -89,6 +89,13 @@ export async function lossGradient(
   const { device, architecture } = model;
   const { hiddenSize, vocabularySize, finalNorm } = architecture;
   const rows = ids.length;
+  const { headBias, logitScale, logitSoftcap, embeddingProjection } = architecture;
+  if (finalNorm === null || (headBias ?? logitScale ?? logitSoftcap ?? embeddingProjection) !== undefined) {
+    throw new SchemeError(
+      "combination",
+      `${model.name}: no gradient is known of the logits of ${architecture.family}: expected a norm and a linear layer alone`,
+    );
+  }
   const norm: HostNorm = {
     ...architecture.norm,
     weight: await model.vector(tensorName(finalNorm.weight, 0)).values(),

@@ -8,6 +8,7 @@ import {
   type Architecture,
   type InputSite,
   type LinearRole,
+  normReaders,
   rolesOfSite,
   tensorName,
 } from "../model/architecture.ts";
@@ -15,11 +16,13 @@ import { linearKey, type Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/parameter.ts";
 
 /**
- * Whether a division of a site's input can be folded. Values must reach the output projection one to one, not shared by
+ * Whether a division of a site's input can be folded. A norm must feed nothing but linear layers. Values must reach the output projection one to one, not shared by
  * several query heads; an activation between up and down projection must be homogeneous (`relu(x / s) = relu(x) / s`).
  */
-export function isFoldable({ heads, kvHeads, linears, activation }: Architecture, site: InputSite): boolean {
-  if (site === "output") return heads === kvHeads;
+export function isFoldable(architecture: Architecture, site: InputSite): boolean {
+  const { heads, kvHeads, linears, activation, clip } = architecture;
+  if (site === "attention" || site === "mlp") return normReaders(architecture, site).length > 0;
+  if (site === "output") return heads === kvHeads && clip === undefined;
   return site !== "down" || linears.gate !== undefined || activation === "relu";
 }
 
@@ -44,7 +47,8 @@ export class Folding {
   /** Divides the input of a site by `scales` and multiplies the columns of all that read it. */
   async scale(layer: number, site: InputSite, scales: Float32Array): Promise<void> {
     const { architecture } = this.model;
-    for (const role of rolesOfSite[site]) {
+    const normed = site === "attention" || site === "mlp";
+    for (const role of normed ? normReaders(architecture, site) : rolesOfSite[site]) {
       if (architecture.linears[role] === undefined) continue;
       const weight = await this.weight(layer, role);
       this.setWeight(layer, role, weight.map((value, i) => value * scales[i % scales.length]));

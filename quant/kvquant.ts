@@ -11,7 +11,7 @@ import { fitLayer } from "./kvquant_calibration.ts";
 import { layerSamples } from "./kvquant_samples.ts";
 import type { Method, ModelMethod } from "./method.ts";
 import type { Storage } from "./quantized_rows.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf } from "./scheme_error.ts";
+import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
 
 /** KVQuant as data. */
 export interface KvQuant {
@@ -106,6 +106,14 @@ export async function withKvQuant(
   scheme: KvQuant,
   quantizers: readonly LayerQuantizers[],
 ): Promise<Model> {
+  const { windowPositions, unrotatedLayers, positions, family } = model.architecture;
+  const stretched = positions.kind === "rotary" && positions.scaling?.kind === "longrope";
+  if (scheme.keys === "beforeRotary" && (windowPositions || unrotatedLayers || stretched)) {
+    throw new SchemeError(
+      "combination",
+      `kvquant: keys is "beforeRotary", but the layers of ${family} rotate differently: expected "afterRotary"`,
+    );
+  }
   const { rotary } = await model.context();
   const cache = (capacity: number) => new KvQuantCache(model, scheme, quantizers, rotary, capacity);
   return model.with({ cache, change: scheme });

@@ -60,7 +60,7 @@ export async function quantizeLayerwise(
       }
       // Nobody looks at what the last layer produces.
       if (index + 1 < architecture.layers) {
-        const context = await model.context();
+        const context = await model.context([], null, windows[0]?.length);
         for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
       }
       if (model.streaming) {
@@ -93,7 +93,7 @@ async function inputStatistics(
       gram.add(x, rows);
     },
   };
-  const context = await model.context([observer]);
+  const context = await model.context([observer], null, windows[0]?.length);
   // Products that no observed input depends on are left out.
   const last = Math.max(...sitesInOrder.map((site, i) => sites.has(site) ? i : 0));
   const kept = sitesInOrder.slice(0, last);

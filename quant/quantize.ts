@@ -148,6 +148,12 @@ function requireFinite(name: string, values: Float32Array): void {
 /** Refuses group sizes that divide no layer's features, before anything is computed. */
 function checkShapes(model: Model, scheme: Scheme): void {
   const { architecture } = model;
+  if (architecture.experts && (scheme.weights ?? scheme.linears ?? scheme.transforms) !== undefined) {
+    throw new SchemeError(
+      "combination",
+      `weights of a mixture of experts (${architecture.family}) cannot be quantized: expected activations, attention operands or kv`,
+    );
+  }
   const check = (site: string, part: Tagged | undefined, columns: number, what: string) => {
     if (
       part === undefined || !("groupSize" in part) || typeof part.groupSize !== "number" ||

@@ -5,7 +5,7 @@
  */
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type InputSite, type LinearRole, rolesOfSite } from "../model/architecture.ts";
-import { attend, normalize, type PassContext } from "../model/decoder.ts";
+import { attend, blockInput, joinBlock, type LoadedNorm, type PassContext } from "../model/decoder.ts";
 import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear } from "../model/parameter.ts";
 import type { Matrix } from "./method.ts";
@@ -47,7 +47,7 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
   const { heads, kvHeads, headDim, hiddenSize, intermediateSize, activation } = architecture;
   const states = await Promise.all(windows.map((ids) => model.embed(ids)));
   const release = (buffers: readonly DeviceBuffer[]) => buffers.forEach((one) => one[Symbol.dispose]());
-  const context = await model.context();
+  const context = await model.context([], null, windows[0]?.length);
   for (let index = 0; index < architecture.layers; index++) {
     const layer = await model.loadLayer(index);
     const stop = async (
@@ -82,9 +82,9 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
     };
     const first = (outputs: DeviceBuffer[]) => Promise.resolve(outputs[0]);
     const normed = (which: "attentionNorm" | "mlpNorm") =>
-      states.map((x) => normalized(context, layer[which], x));
-    const residual = (added: readonly DeviceBuffer[]) => {
-      states.forEach((x, i) => device.add(x, added[i]));
+      states.map((x) => inputOf(context, layer[which], x));
+    const residual = (block: "attention" | "mlp", added: readonly DeviceBuffer[]) => {
+      states.forEach((x, i) => joinBlock(context, layer, block, x, added[i], x.length / hiddenSize));
       release(added);
     };
     const attended = await stop(
@@ -93,13 +93,14 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
       normed("attentionNorm"),
       async ([q, k, v], tokens) => {
         const result = device.allocate(q.length);
-        await attend(context, index, q, k, v, result, tokens);
+        await attend(context, layer, q, k, v, result, tokens);
         return result;
       },
       [heads * headDim, kvHeads * headDim, kvHeads * headDim],
       layer.linears.o ?? null,
     );
-    residual(await stop("output", heads * headDim, attended, first, [hiddenSize], null));
+    const added = await stop("output", heads * headDim, attended, first, [hiddenSize], null);
+    if (!architecture.parallel) residual("attention", added);
     const product = await stop(
       "mlp",
       hiddenSize,
@@ -113,7 +114,9 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
       [intermediateSize, intermediateSize],
       layer.linears.down ?? null,
     );
-    residual(await stop("down", intermediateSize, product, first, [hiddenSize], null));
+    const fed = await stop("down", intermediateSize, product, first, [hiddenSize], null);
+    if (architecture.parallel) residual("attention", added);
+    residual("mlp", fed);
     model.leaveLayer(index);
   }
   release(states);
@@ -124,12 +127,12 @@ async function weightOf(model: Model, layer: number, role: LinearRole): Promise<
   return { rows, columns, data: await values() };
 }
 
-function normalized(
+function inputOf(
   context: PassContext,
-  norm: Parameters<typeof normalize>[1],
+  norm: LoadedNorm,
   x: DeviceBuffer,
 ): DeviceBuffer {
   const y = context.device.allocate(x.length);
-  normalize(context, norm, x, y, x.length / context.architecture.hiddenSize);
+  blockInput(context, norm, x, y, x.length / context.architecture.hiddenSize);
   return y;
 }

@@ -8,7 +8,7 @@
  * same. `alpha` is the migration strength: 0 leaves activations alone, 1 flattens them completely.
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
-import { type InputSite, type LinearRole, rolesOfSite, tensorName } from "../model/architecture.ts";
+import { type InputSite, type LinearRole, normReaders, tensorName } from "../model/architecture.ts";
 import type { Intervention } from "../model/intervention.ts";
 import { linearKey, type Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/parameter.ts";
@@ -125,15 +125,10 @@ export async function rescale(
   }
 }
 
-function readers(model: Model, site: InputSite): LinearRole[] {
-  const found = rolesOfSite[site].filter((role) => model.architecture.linears[role] !== undefined);
-  if (found.length === 0) {
-    throw new SchemeError(
-      "pair",
-      `smoothQuant: model ${model.name} has no linear layer behind its ${site} norm`,
-    );
-  }
-  return found;
+/** The linear layers behind the norm of a site; none where the norm feeds other things too, or was smoothed already. */
+function readers({ architecture }: Model, site: "attention" | "mlp"): LinearRole[] {
+  const shared = architecture.attentionNorm.weight === architecture.mlpNorm.weight;
+  return site === "mlp" && shared ? [] : normReaders(architecture, site);
 }
 
 /** Calibration scans by model and windows: a sweep over `alpha` needs one. */
@@ -153,8 +148,12 @@ const transform: ModelMethod<SmoothQuant> = {
     const maxima = await scanOnce(model, context.calibration("smoothQuant"));
     const linears = new Map<string, Parameter<Linear>>();
     const vectors = new Map<string, Parameter<DeviceBuffer>>();
+    const sites = smoothedSites.filter((site) => readers(model, site).length > 0);
+    if (sites.length === 0) {
+      throw new SchemeError("pair", `smoothQuant: no norm of ${model.name} feeds linear layers alone`);
+    }
     for (let layer = 0; layer < model.architecture.layers; layer++) {
-      for (const site of smoothedSites) {
+      for (const site of sites) {
         const weights = await Promise.all(
           readers(model, site).map((role) => model.linear(layer, role).values()),
         );

@@ -25,12 +25,17 @@ export function assert(condition: unknown, message = "Expected a truthy value"):
 
 /** Asserts deep equality of values. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.deepStrictEqual(actual, expected, message);
+  // Newer types of Node refuse an explicit undefined.
+  message === undefined
+    ? nodeAssert.deepStrictEqual(actual, expected)
+    : nodeAssert.deepStrictEqual(actual, expected, message);
 }
 
 /** Asserts that values are not deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.notDeepStrictEqual(actual, expected, message);
+  message === undefined
+    ? nodeAssert.notDeepStrictEqual(actual, expected)
+    : nodeAssert.notDeepStrictEqual(actual, expected, message);
 }
 
 /** Asserts `Object.is(actual, expected)`. */

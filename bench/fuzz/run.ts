@@ -1,0 +1,61 @@
+/** Feeds a reader with seeded inputs and says what it did that a reader must not do. */
+import { QuantbookError } from "../../kernels/error.ts";
+import { mutate, randomOf } from "./mutate.ts";
+import { type Target, targets } from "./targets.ts";
+
+/** What a run found. */
+export interface FuzzResult {
+  /** Inputs read. */
+  readonly inputs: number;
+  /** Inputs accepted. */
+  readonly accepted: number;
+  /** Errors that are not typed, by input. */
+  readonly crashes: readonly { readonly seed: number; readonly error: string }[];
+  /** Inputs that took over a second. */
+  readonly hangs: readonly { readonly seed: number; readonly seconds: number }[];
+  /** The longest time of one input. */
+  readonly slowestSeconds: number;
+}
+
+/** Files above this are no seeds: edits would be lost in them. */
+const seedBytes = 1 << 15;
+
+/** The seeds of a reader, in the order of their names. */
+export async function seedsOf({ seeds }: Target): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = [];
+  for (const folder of seeds) {
+    const url = new URL(`../../fixtures/${folder}/`, import.meta.url);
+    const names = Array.fromAsync(Deno.readDir(url), ({ name, isFile }) => isFile ? name : "");
+    for (const name of (await names).sort()) {
+      const bytes = name === "" ? new Uint8Array(0) : await Deno.readFile(new URL(name, url));
+      if (bytes.length > 0 && bytes.length <= seedBytes) found.push(bytes);
+    }
+  }
+  return found;
+}
+
+/** The input of a seed: what a crash or a hang is repeated with. */
+export function inputOf(seeds: readonly Uint8Array[], seed: number): Uint8Array<ArrayBuffer> {
+  return mutate(seeds, randomOf(seed));
+}
+
+/** Runs `count` inputs from `first` on. */
+export async function fuzz(name: string, first: number, count: number): Promise<FuzzResult> {
+  const target = targets[name], seeds = await seedsOf(target);
+  const crashes: { seed: number; error: string }[] = [], hangs: { seed: number; seconds: number }[] = [];
+  let accepted = 0, slowestSeconds = 0;
+  for (let seed = first; seed < first + count; seed++) {
+    const input = inputOf(seeds, seed), start = performance.now();
+    try {
+      await target.read(input);
+      accepted++;
+    } catch (error) {
+      if (!(error instanceof QuantbookError)) crashes.push({ seed, error: String(error).slice(0, 200) });
+    }
+    const seconds = (performance.now() - start) / 1000;
+    slowestSeconds = Math.max(slowestSeconds, seconds);
+    if (seconds > 1) hangs.push({ seed, seconds });
+  }
+  if ("polluted" in {}) crashes.push({ seed: first, error: "Object.prototype was changed" });
+  return { inputs: count, accepted, crashes, hangs, slowestSeconds };
+}

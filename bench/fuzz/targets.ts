@@ -1,0 +1,76 @@
+/** The readers of files from outside, each as a function of bytes, with the seeds that inputs are made of. */
+import { parseClaims } from "../../eval/claim_files.ts";
+import { parseConfig } from "../../model/config.ts";
+import { architectureOf } from "../../model/families.ts";
+import type { GgufFile } from "../../model/gguf.ts";
+import { parseGgufHeader } from "../../model/gguf_header.ts";
+import { ggufCheckpoint } from "../../model/gguf_model.ts";
+import { ggufTokenizer } from "../../model/gguf_tokenizer.ts";
+import { decodeGguf } from "../../model/gguf_type.ts";
+import { decodeUtf8, isJsonObject, parseJson } from "../../model/json.ts";
+import { headerLength, parseHeader } from "../../model/safetensors_header.ts";
+import { tokenizerOf } from "../../model/tokenizer.ts";
+import { TokenizerError } from "../../model/tokenizer_error.ts";
+import { parseNotebook } from "../../notebooks/lib/notebook.ts";
+
+/** A reader. */
+export interface Target {
+  /** Folders of seeds under `fixtures/`. */
+  readonly seeds: readonly string[];
+  /** Reads an input: returns, or throws a typed error. */
+  readonly read: (bytes: Uint8Array<ArrayBuffer>) => unknown;
+}
+
+/** No input makes a tensor larger than this worth decoding again. */
+const decodedBytes = 1 << 16;
+
+async function gguf(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const header = parseGgufHeader(bytes, bytes.length, "input");
+  const file: GgufFile = {
+    path: "input",
+    byteLength: bytes.length,
+    ...header,
+    read(name) {
+      const entry = header.tensors.get(name);
+      if (entry === undefined) throw new RangeError("unreachable: only known tensors are read");
+      return Promise.resolve(
+        decodeGguf(entry.type, bytes.slice(entry.offset, entry.offset + entry.byteLength)),
+      );
+    },
+  };
+  for (const [name, { byteLength }] of header.tensors) if (byteLength <= decodedBytes) await file.read(name);
+  if (header.metadata.has("tokenizer.ggml.tokens")) ggufTokenizer(file).encode("Hello, 1862");
+  if (header.metadata.has("general.architecture")) architectureOf((await ggufCheckpoint(file)).config);
+}
+
+function tokenizer(bytes: Uint8Array<ArrayBuffer>): void {
+  let json: unknown;
+  try {
+    json = parseJson(decodeUtf8(bytes));
+  } catch (error) {
+    // As when a file is read.
+    throw error instanceof SyntaxError ? new TokenizerError("json", error.message) : error;
+  }
+  if (!isJsonObject(json)) throw new TokenizerError("json", "input: expected an object");
+  const made = tokenizerOf("input", json, {});
+  made.decode(made.encode("hello hello 123"));
+}
+
+/** All readers by name. */
+export const targets: Readonly<Record<string, Target>> = {
+  safetensors: {
+    seeds: ["hostile/safetensors"],
+    read(bytes) {
+      const length = headerLength(bytes.subarray(0, 64), bytes.length, "input");
+      return parseHeader(bytes.subarray(8, 8 + length), bytes.length - 8 - length, "input");
+    },
+  },
+  gguf: { seeds: ["hostile/gguf", "gguf"], read: gguf },
+  config: {
+    seeds: ["hostile/config"],
+    read: (bytes) => architectureOf(parseConfig(new TextDecoder().decode(bytes), "input")),
+  },
+  tokenizer: { seeds: ["hostile/tokenizer"], read: tokenizer },
+  notebook: { seeds: ["hostile/ipynb"], read: (bytes) => parseNotebook(bytes, "input") },
+  claims: { seeds: ["claims"], read: (bytes) => parseClaims("input", bytes) },
+};

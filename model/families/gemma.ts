@@ -1,0 +1,24 @@
+/** Gemma (Gemma Team, 2024): Llama with norms around one, a scaled embedding and a gated GELU. */
+import type { Architecture, NormNames } from "../architecture.ts";
+import type { ModelConfig } from "../config.ts";
+import { head } from "../family.ts";
+import { llama } from "./llama.ts";
+
+/** A norm's weight, which all Gemmas store minus one. */
+export function gemmaNorm(name: string): NormNames {
+  return { weight: `${name}.weight`, stored: "minusOne" };
+}
+
+/** Reads the configuration of a `gemma` checkpoint. */
+export function gemma(config: ModelConfig): Architecture {
+  return {
+    // The first checkpoints say `gelu` and mean its tanh form, as those say that came after.
+    ...llama(config),
+    activation: "geluTanh",
+    ...head(config, "model.embed_tokens.weight", { tied: true }),
+    embeddingScale: Math.fround(Math.sqrt(config.integer("hidden_size"))),
+    attentionNorm: gemmaNorm("model.layers.{layer}.input_layernorm"),
+    mlpNorm: gemmaNorm("model.layers.{layer}.post_attention_layernorm"),
+    finalNorm: gemmaNorm("model.norm"),
+  };
+}

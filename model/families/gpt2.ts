@@ -1,0 +1,33 @@
+/** GPT-2 (Radford et al., 2019): learned positions, fused projections, weights stored `[in, out]`. */
+import type { Architecture } from "../architecture.ts";
+import type { ModelConfig } from "../config.ts";
+import { activation, fusedQkv, head, linears, named, sizes } from "../family.ts";
+
+/** Reads the configuration of a `gpt2` checkpoint. */
+export function gpt2(config: ModelConfig): Architecture {
+  const keys = { hidden: "n_embd", layers: "n_layer", heads: "n_head", positions: "n_positions" };
+  const size = sizes(config, keys);
+  for (const key of ["scale_attn_by_inverse_layer_idx", "add_cross_attention"]) {
+    if (config.boolean(key, false)) config.fail(key, "false");
+  }
+  const scaled = config.boolean("scale_attn_weights", true);
+  const transposed = (names: Architecture["linears"]) =>
+    Object.fromEntries(Object.entries(names).map(([role, one]) => [role, { ...one, transposed: true }]));
+  const prefix = "transformer.h.{layer}";
+  return {
+    ...size,
+    intermediateSize: config.integer("n_inner", { fallback: 4 * size.hiddenSize }),
+    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { fallback: 1e-5, min: 0 }) },
+    positions: { kind: "learned", tensor: "transformer.wpe.weight", offset: 0 },
+    ...(scaled ? {} : { attentionScale: 1 }),
+    activation: activation(config, "gelu_new", "activation_function"),
+    ...head(config, "transformer.wte.weight", { tied: true }),
+    attentionNorm: named(`${prefix}.ln_1`),
+    mlpNorm: named(`${prefix}.ln_2`),
+    finalNorm: named("transformer.ln_f"),
+    linears: transposed({
+      ...fusedQkv(named(`${prefix}.attn.c_attn`), size),
+      ...linears(prefix, { o: "attn.c_proj", up: "mlp.c_fc", down: "mlp.c_proj" }, true),
+    }),
+  };
+}
