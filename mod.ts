@@ -179,3 +179,15 @@ export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
 export type { TokenWindows } from "./eval/score.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
+export { TaskError } from "./eval/tasks/error.ts";
+export { evaluateTask, type TaskData, type TaskOptions } from "./eval/tasks/evaluate.ts";
+export { choiceTasks, taskNames } from "./eval/tasks/registry.ts";
+export type {
+  ChoiceRecord,
+  CommonExample,
+  GenerationRecord,
+  RollingRecord,
+  ScoredChoice,
+  TaskExample,
+  TaskResult,
+} from "./eval/tasks/result.ts";
