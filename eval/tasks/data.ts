@@ -1,11 +1,13 @@
-/** Task data from outside: rows of JSONL, JSON, CSV and Parquet files, each with the line that it stands on. */
+/** Task data from outside: rows of JSONL, JSON, CSV and Parquet files and the raw WikiText, each with the line that it stands on. */
+// @ts-types="./csv_parse.d.ts"
 import { parse } from "csv-parse/sync";
 import { isJsonObject, type JsonObject, own, parseJson } from "../../model/json.ts";
 import { TaskError } from "./error.ts";
 import { Row } from "./row.ts";
+import { wikitextPages } from "./wikitext.ts";
 
 /** The formats, in the order in which a directory is searched. */
-export const extensions = ["jsonl", "json", "csv", "parquet"] as const;
+export const extensions = ["jsonl", "json", "csv", "parquet", "raw"] as const;
 
 const fixtures = new URL("../../fixtures/tasks", import.meta.url).pathname;
 
@@ -25,6 +27,7 @@ export async function readRows(path: string): Promise<Row[]> {
   else if (extension === "csv") rows = csvRows(path, decode(path, bytes));
   else if (extension === "json") rows = jsonRows(path, decode(path, bytes));
   else if (extension === "jsonl") rows = lineRows(path, decode(path, bytes));
+  else if (extension === "raw") rows = pageRows(path, decode(path, bytes));
   else throw new TaskError("option", `${path}: expected a file of ${extensions.join(", ")}`);
   if (rows.length === 0) throw new TaskError("empty", `${path}:1: no examples`);
   return rows;
@@ -129,8 +132,7 @@ function elementLines(text: string, wanted: number): number[] {
 function csvRows(path: string, text: string): Row[] {
   try {
     const records = parse(text, { columns: true, bom: true, info: true, skip_empty_lines: true });
-    return (records as unknown as { record: JsonObject; info: { lines: number } }[])
-      .map(({ record, info }) => new Row(record, `${path}:${info.lines}`));
+    return records.map(({ record, info }) => new Row(record, `${path}:${info.lines}`));
   } catch (cause) {
     const line = isJsonObject(cause) && typeof cause.lines === "number" ? cause.lines : 1;
     throw new TaskError("csv", `${path}:${line}: ${cause instanceof Error ? cause.message : cause}`, {
@@ -151,6 +153,10 @@ async function parquetRows(path: string, bytes: Uint8Array<ArrayBuffer>): Promis
     if (cause instanceof TaskError) throw cause;
     throw new TaskError("parquet", `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
+}
+
+function pageRows(path: string, text: string): Row[] {
+  return wikitextPages(text).map(({ page, line }) => new Row({ page }, `${path}:${line}`));
 }
 
 /** Parquet has 64-bit integers; no label needs more than a number holds. */

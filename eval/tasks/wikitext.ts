@@ -47,3 +47,17 @@ const rules: readonly (readonly [string | RegExp, string])[] = [
 export function detokenize(page: string): string {
   return rules.reduce((text, [from, to]) => text.replaceAll(from, to), page);
 }
+
+/** The pages of the raw file, without their last line feed: each begins with a level-1 heading, such as ` = Title = `. */
+export function wikitextPages(raw: string): { page: string; line: number }[] {
+  const pages: { lines: string[]; line: number }[] = [];
+  for (const [i, line] of raw.split("\n").entries()) {
+    const heading = line.replaceAll("= = =", "===").replaceAll("= =", "==").trim();
+    const starts = pages.length === 0 || (heading.startsWith("= ") && heading.endsWith(" ="));
+    if (starts) pages.push({ lines: [line], line: i + 1 });
+    else pages[pages.length - 1].lines.push(line);
+  }
+  return pages.map(({ lines, line }) => ({ page: lines.join("\n"), line })).filter(({ page }) =>
+    page.trim() !== ""
+  );
+}
