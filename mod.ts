@@ -179,6 +179,16 @@ export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
 export type { TokenWindows } from "./eval/score.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
+export {
+  adjustPValues,
+  type BootstrapDifference,
+  compareTasks,
+  pairedBootstrap,
+  type PairedTest,
+  pairedTest,
+  pooledStandardError,
+  StatisticsError,
+} from "./eval/statistics.ts";
 export { TaskError } from "./eval/tasks/error.ts";
 export { evaluateTask, type TaskData, type TaskOptions } from "./eval/tasks/evaluate.ts";
 export { choiceTasks, taskNames } from "./eval/tasks/registry.ts";
