@@ -134,18 +134,24 @@ export {
 } from "./quant/zeroquant.ts";
 
 export {
+  type Annotation,
   type Claim,
   type ClaimColumn,
   ClaimError,
   type ClaimTable,
   errata,
   type Erratum,
+  type ErratumKind,
   loadClaims,
   type PublishedRow,
   type PublishedTable,
   publishedTable,
+  recomputedClaims,
   type Setting,
 } from "./eval/claims.ts";
+export { commandOfClaim, schemeOfClaim } from "./eval/claim_scheme.ts";
+export { taskOfClaim } from "./eval/claim_task.ts";
+export { type Finding, findings } from "./eval/errata/findings.ts";
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
 export { type DistillRun, distillRuns, distillScheme } from "./eval/distill_reference.ts";
