@@ -134,6 +134,26 @@ export {
 } from "./quant/zeroquant.ts";
 
 export {
+  analyzeLayers,
+  channelProfiles,
+  type Distortion,
+  distortionOf,
+  type Distribution,
+  distributionOf,
+  type InputDistance,
+  inputDistances,
+  type LayerAnalysis,
+} from "./eval/analysis.ts";
+export {
+  chat,
+  ChatError,
+  type ChatMessage,
+  type ChatOptions,
+  chatPrompt,
+  type ChatReply,
+  questionTemplate,
+} from "./eval/chat.ts";
+export {
   type Annotation,
   type Claim,
   type ClaimColumn,

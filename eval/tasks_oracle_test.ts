@@ -7,11 +7,11 @@ import { loadModel } from "../model/load.ts";
 import type { JsonObject } from "../model/json.ts";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.ts";
 import { evaluateTask, type TaskOptions, type TaskResult } from "../mod.ts";
+import { cutAt } from "./generate_until.ts";
 import { bbh, workedChains } from "./tasks/bbh.ts";
 import { readRows } from "./tasks/data.ts";
 import { gsm8k } from "./tasks/gsm8k.ts";
 import { Row } from "./tasks/row.ts";
-import { cutAt } from "./tasks/run.ts";
 import type { GenerationTask } from "./tasks/task.ts";
 import { truthfulqaGen } from "./tasks/truthfulqa.ts";
 

@@ -1,5 +1,6 @@
 /** Runs single examples of a task on a model. */
 import type { Model } from "../../model/model.ts";
+import { generateUntil } from "../generate_until.ts";
 import { TaskError } from "./error.ts";
 import type { LikelihoodScorer } from "./likelihood.ts";
 import { encodePair, rollingWindows, type TokenPair, tokenRequest } from "./requests.ts";
@@ -114,16 +115,7 @@ export async function runGeneration(
   refuseTruncation(bench, row, contextIds.length + maxNewTokens);
   const end = tokenizer.eos === undefined ? [] : [tokenizer.decode([tokenizer.eos])];
   const stop = [...new Set([...task.stop, ...end])];
-  const seen: number[] = [];
-  const lookBack = stop.map((one) => tokenizer.encode(one, { addSpecialTokens: false }).length + 2);
-  await model.generate(contextIds.slice(truncated), {
-    maxNewTokens,
-    onToken: (token) => {
-      seen.push(token);
-      return !stop.some((one, i) => tokenizer.decode(seen.slice(-lookBack[i])).includes(one));
-    },
-  });
-  const response = cutAt(tokenizer.decode(seen, { skipSpecialTokens: true }), stop);
+  const { ids, text } = await generateUntil(model, contextIds.slice(truncated), { stop, maxNewTokens });
   return {
     kind: "generation",
     id,
@@ -131,16 +123,11 @@ export async function runGeneration(
     context,
     contextIds: [...contextIds],
     truncated,
-    generatedIds: seen,
-    response,
-    filtered: example.extract?.(response) ?? {},
-    metrics: example.score(response),
+    generatedIds: ids,
+    response: text,
+    filtered: example.extract?.(text) ?? {},
+    metrics: example.score(text),
   };
-}
-
-/** The text before the first of each stop string, one after the other. */
-export function cutAt(text: string, stop: readonly string[]): string {
-  return stop.reduce((rest, one) => one === "" ? rest : rest.split(one)[0], text);
 }
 
 /** Predicts every token of a page. */

@@ -1,5 +1,6 @@
 /** Vectors recorded from lm-evaluation-harness 0.4.8, sacrebleu 2.6.0 and rouge-score 0.1.2 that need no model. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { cutAt } from "../generate_until.ts";
 import { meanOf } from "../score.ts";
 import { pooledStandardError } from "../statistics.ts";
 import { resultOf } from "./aggregate.ts";
@@ -12,7 +13,7 @@ import { rollingWindows } from "./requests.ts";
 import type { RollingRecord } from "./result.ts";
 import { rouge } from "./rouge.ts";
 import { Row } from "./row.ts";
-import { choiceMetrics, cutAt } from "./run.ts";
+import { choiceMetrics } from "./run.ts";
 import { truthfulqaGen } from "./truthfulqa.ts";
 import { detokenize, wikitext } from "./wikitext.ts";
 import { winogrande } from "./winogrande.ts";
