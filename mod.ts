@@ -148,18 +148,44 @@ export {
 } from "./quant/zeroquant.ts";
 
 export {
+  analyzeLayers,
+  channelProfiles,
+  type Distortion,
+  distortionOf,
+  type Distribution,
+  distributionOf,
+  type InputDistance,
+  inputDistances,
+  type LayerAnalysis,
+} from "./eval/analysis.ts";
+export {
+  chat,
+  ChatError,
+  type ChatMessage,
+  type ChatOptions,
+  chatPrompt,
+  type ChatReply,
+  questionTemplate,
+} from "./eval/chat.ts";
+export {
+  type Annotation,
   type Claim,
   type ClaimColumn,
   ClaimError,
   type ClaimTable,
   errata,
   type Erratum,
+  type ErratumKind,
   loadClaims,
   type PublishedRow,
   type PublishedTable,
   publishedTable,
+  recomputedClaims,
   type Setting,
 } from "./eval/claims.ts";
+export { commandOfClaim, schemeOfClaim } from "./eval/claim_scheme.ts";
+export { taskOfClaim } from "./eval/claim_task.ts";
+export { type Finding, findings } from "./eval/errata/findings.ts";
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError } from "./eval/corpus_error.ts";
 export { type DistillRun, distillRuns, distillScheme } from "./eval/distill_reference.ts";
@@ -193,3 +219,25 @@ export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
 export type { TokenWindows } from "./eval/score.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
+export {
+  adjustPValues,
+  type BootstrapDifference,
+  compareTasks,
+  pairedBootstrap,
+  type PairedTest,
+  pairedTest,
+  pooledStandardError,
+  StatisticsError,
+} from "./eval/statistics.ts";
+export { TaskError } from "./eval/tasks/error.ts";
+export { evaluateTask, type TaskData, type TaskOptions } from "./eval/tasks/evaluate.ts";
+export { choiceTasks, taskNames } from "./eval/tasks/registry.ts";
+export type {
+  ChoiceRecord,
+  CommonExample,
+  GenerationRecord,
+  RollingRecord,
+  ScoredChoice,
+  TaskExample,
+  TaskResult,
+} from "./eval/tasks/result.ts";

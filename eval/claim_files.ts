@@ -74,6 +74,18 @@ export interface ClaimTable {
   readonly columns: readonly ClaimColumn[];
   /** Row by row. */
   readonly claims: readonly Claim[];
+  /** Numbers that stand beside printed answers, in tables that hold text. */
+  readonly annotations: readonly Annotation[];
+}
+
+/** A number beside a sample of generated text. */
+export interface Annotation {
+  /** Method and precision as printed, such as `"W4A16 GPTQ"`. */
+  readonly label: string;
+  /** What the number is, such as `"Wiki2 ppl"`. */
+  readonly measure: string;
+  /** As printed. */
+  readonly value: number;
 }
 
 const folder = new URL("../fixtures/claims/", import.meta.url);
@@ -146,7 +158,18 @@ export function parseClaims(file: string, bytes: Uint8Array): ClaimTable[] {
         const place = `${where}.records[${j}]`;
         return parseClaim(object(record, place), paper, id, place);
       }),
+      annotations: parseAnnotations(own(table, "rows")),
     };
+  });
+}
+
+/** Rows of other tables have no annotation. */
+function parseAnnotations(rows: unknown): Annotation[] {
+  return (Array.isArray(rows) ? rows : []).flatMap((row) => {
+    if (!isJsonObject(row)) return [];
+    const [label, measure, value] = ["label", "annotation", "value"].map((key) => own(row, key));
+    const whole = typeof label === "string" && typeof measure === "string" && typeof value === "number";
+    return whole ? [{ label, measure, value }] : [];
   });
 }
 

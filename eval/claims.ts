@@ -1,5 +1,6 @@
 /** What the papers claim: all published cells, the tables as printed, and where they contradict themselves. */
 import {
+  type Annotation,
   type Claim,
   type ClaimColumn,
   ClaimError,
@@ -7,21 +8,21 @@ import {
   loadClaimTables,
   type Setting,
 } from "./claim_files.ts";
-import { type Erratum, findErrata } from "./errata.ts";
+import { findErrata, recomputed } from "./errata/engine.ts";
+import type { Erratum, ErratumKind } from "./errata/erratum.ts";
+import { type PublishedRow, rowsOf } from "./published_rows.ts";
 
-export { type Claim, type ClaimColumn, ClaimError, type ClaimTable, type Erratum, type Setting };
-
-/** One printed row: the cells of one method at one setting. */
-export interface PublishedRow {
-  /** Null in tables whose columns are models. */
-  readonly model: string | null;
-  /** As the table names it. */
-  readonly method: string | null;
-  /** Such as `{ bits: 4 }`. */
-  readonly settings: Readonly<Record<string, Setting>>;
-  /** By column key; a cell that is blank in print is absent. */
-  readonly cells: ReadonlyMap<string, Claim>;
-}
+export {
+  type Annotation,
+  type Claim,
+  type ClaimColumn,
+  ClaimError,
+  type ClaimTable,
+  type Erratum,
+  type ErratumKind,
+  type Setting,
+};
+export { type PublishedRow, rowsOf };
 
 /** A table as printed. */
 export interface PublishedTable extends Omit<ClaimTable, "claims"> {
@@ -87,29 +88,13 @@ export async function publishedTable(id: string): Promise<PublishedTable> {
   return { ...description, rows: rowsOf(claims) };
 }
 
-/** Groups the cells of a table by method and setting; by model too, unless each column is a model of its own. */
-export function rowsOf(claims: readonly Claim[]): PublishedRow[] {
-  const modelsOfColumn = new Map<string, Set<string | null>>();
-  for (const { key, model } of claims) {
-    modelsOfColumn.set(key, (modelsOfColumn.get(key) ?? new Set()).add(model));
-  }
-  const columnsAreModels = new Set(claims.map(({ model }) => model)).size > 1 &&
-    modelsOfColumn.values().every((models) => models.size === 1);
-  const rows = new Map<string, PublishedRow & { cells: Map<string, Claim> }>();
-  for (const claim of claims) {
-    const { method, settings } = claim;
-    const model = columnsAreModels ? null : claim.model;
-    const key = JSON.stringify([model, method, settings]);
-    const row = rows.get(key) ?? { model, method, settings, cells: new Map<string, Claim>() };
-    row.cells.set(claim.key, claim);
-    rows.set(key, row);
-  }
-  return [...rows.values()];
-}
-
 /**
- * Published numbers that contradict others of the same table: averages that are not the mean of their row, effective bits
- * that are not what the method's formula gives.
+ * Published numbers that contradict others: averages that are not the mean of their row, effective bits that are not what
+ * the method's formula gives, speed-ups that are no ratio of the row's times, percentages that no count of examples
+ * gives, columns copied from another model, and (kind `crossTable`) one quantity with different values in different
+ * tables.
+ *
+ * @param from claim tables to check (default: the suite's own)
  *
  * @example
  * ```ts
@@ -119,6 +104,19 @@ export function rowsOf(claims: readonly Claim[]): PublishedRow[] {
  * assertEquals(averages[0].recomputed.toFixed(2), "59.01");
  * ```
  */
-export async function errata(): Promise<Erratum[]> {
-  return (await tables()).flatMap(({ claims }) => findErrata(rowsOf(claims).map(({ cells }) => cells)));
+export async function errata(from?: readonly ClaimTable[]): Promise<Erratum[]> {
+  return findErrata(from ?? await tables());
+}
+
+/**
+ * Ids of the published numbers that follow from others of their table, and do so as printed.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * assert((await recomputedClaims()).has("spqr_config/-/-/target=3-bit,outlier_relative_threshold_from_script=0.5,avg_bits_recomputed=3.0671/avg_bits"));
+ * ```
+ */
+export async function recomputedClaims(): Promise<ReadonlySet<string>> {
+  return recomputed(await tables());
 }

@@ -1,22 +1,13 @@
 /** Paired comparison of two models on the same windows: is one really better, or is it the text? */
 import type { Perplexity } from "./perplexity.ts";
-import { meanOf } from "./score.ts";
+import { type PairedTest, pairedTest } from "./statistics.ts";
 
-/** Difference of two models' mean negative log-likelihoods, in nats per token. */
-export interface PairedDifference {
-  /** Mean over windows of `a - b`: negative when `a` predicts better. */
-  readonly value: number;
-  /** Standard error of the mean of the differences; much smaller than that of either model. */
-  readonly standardError: number;
-  /** `value / standardError`: Student's t with `windows - 1` degrees of freedom. */
-  readonly t: number;
-}
+/** Difference of two models' mean negative log-likelihoods, in nats per token: negative when the first predicts better. */
+export type PairedDifference = PairedTest;
 
 /** Compares two perplexities measured on the same windows. */
 export function pairedDifference(a: Perplexity, b: Perplexity): PairedDifference {
-  const differences = a.windowNll.map((nll, i) => nll - b.windowNll[i]);
-  const { mean, standardError } = meanOf(differences);
-  return { value: mean, standardError, t: mean === 0 ? 0 : mean / standardError };
+  return pairedTest(a.windowNll, b.windowNll);
 }
 
 /** What became of a claimed ordering. */

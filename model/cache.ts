@@ -1,6 +1,7 @@
 /** The key-value cache of a decoder: what attention reads and what decoding keeps between tokens. */
 import type { AttentionShape, Device, DeviceBuffer } from "../kernels/device.ts";
 import type { Operand } from "./intervention.ts";
+import { ModelError } from "./model_error.ts";
 
 /** Queries, keys and values of new tokens of one layer, rotated, token-major. */
 export interface AttentionCall {
@@ -80,6 +81,14 @@ export class DenseCache implements KeyValueCache {
 
   advance(tokens: number): void {
     this.#length += tokens;
+  }
+
+  /** Forgets all tokens from the `length`th on, so that another continuation can follow the first ones. */
+  rewind(length: number): void {
+    if (!(Number.isInteger(length) && length >= 0 && length <= this.#length)) {
+      throw new ModelError("option", `length is ${length}: expected an integer from 0 to ${this.#length}`);
+    }
+    this.#length = length;
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,12 @@
 /** The data of the report's pages: published numbers with the evidence of notebooks, contradictions, methods. */
-import { type Claim, errata as findErrata, loadClaims, publishedTables } from "../../../eval/claims.ts";
+import {
+  type Claim,
+  errata as findErrata,
+  loadClaims,
+  publishedTables,
+  recomputedClaims,
+} from "../../../eval/claims.ts";
+import { commandOfClaim } from "../../../eval/claim_scheme.ts";
 import type { Erratum as Contradiction } from "../../../eval/claims.ts";
 import { methods } from "../../methods.ts";
 import type { ClaimRow } from "./claims_page.ts";
@@ -29,11 +36,25 @@ const PAPERS: Readonly<Record<string, string>> = {
   spqr: "SpQR",
   zeroquant: "ZeroQuant",
 };
-const ACCURACIES = new Set(["boolq", "arc_challenge", "arc_easy", "hellaswag", "piqa", "winogrande"]);
+
+/** What makes a number wrong in itself; where two tables disagree, either may be right. */
+const MISPRINTS: ReadonlySet<string> = new Set([
+  "average",
+  "effectiveBits",
+  "ratio",
+  "count",
+  "column",
+  "recount",
+]);
 
 /** Reads the claims and joins them with what the notebooks found. */
 export async function readData(notebooks: readonly Executed[]): Promise<ReportData> {
-  const [claims, contradictions, tables] = await Promise.all([loadClaims(), findErrata(), publishedTables()]);
+  const [claims, contradictions, tables, derived] = await Promise.all([
+    loadClaims(),
+    findErrata(),
+    publishedTables(),
+    recomputedClaims(),
+  ]);
   const titles = new Map(tables.map(({ id, title }) => [id, title]));
   const claimsOfTable = Map.groupBy(claims, (claim) => claim.table);
   const idsOfTable = new Map([...claimsOfTable].map(([id, rows]) => [id, rows.map((claim) => claim.id)]));
@@ -41,7 +62,9 @@ export async function readData(notebooks: readonly Executed[]): Promise<ReportDa
     describe(one, `erratum-${i + 1}`, claimsOfTable.get(one.table) ?? [], titles)
   );
   const erratumOf = new Map(
-    contradictions.flatMap((one, i) => one.claims.map((id) => [id, errata[i].id] as const)),
+    contradictions.flatMap((one, i) =>
+      MISPRINTS.has(one.kind) ? one.claims.map((id) => [id, errata[i].id] as const) : []
+    ),
   );
   const evidence = collectEvidence(notebooks, idsOfTable, new Set(claims.map((claim) => claim.id)));
   const rows = claims.map((claim): ClaimRow => {
@@ -61,12 +84,20 @@ export async function readData(notebooks: readonly Executed[]): Promise<ReportDa
       dataset: claim.dataset ?? "",
       metric: claim.metric ?? claim.key,
       claimed: claim.value,
-      status: "unrun",
+      status: derived.has(claim.id) ? "recomputed" : "unrun",
+      command: commandOfClaim(claim) ?? missing(claim),
       ...found,
       ...(erratum === undefined ? {} : contradicted),
     };
   });
   return { claims: rows, errata, methods };
+}
+
+/** What would be needed where no command can do it. */
+function missing({ metric, method }: Claim): string {
+  return metric === "latency" || metric === "speedup" || metric === "runtime"
+    ? "needs the GPU kernels that were timed"
+    : `no implementation to run: ${method ?? metric}`;
 }
 
 function settingsText(settings: Claim["settings"]): string {
@@ -79,36 +110,16 @@ function describe(
   table: readonly Claim[],
   titles: ReadonlyMap<string, string>,
 ): Erratum {
-  const row = table.filter((claim) =>
-    claim.method === one.method && JSON.stringify(claim.settings) === JSON.stringify(one.settings)
-  );
   const paper = PAPERS[table[0]?.paper] ?? "";
-  const finding = one.kind === "average"
-    ? "The printed average is not the mean of the accuracies in its row."
-    : "The printed bits per weight are not what the method's formula gives for the row's settings.";
   const settings = settingsText(one.settings);
+  const conclusion = `= ${Number(one.recomputed.toFixed(4))} \\neq ${one.printed}`;
   return {
     id,
     paper: `${paper}: ${titles.get(one.table) ?? one.table}`,
     where: `${one.method ?? "Row"}${settings === "" ? "" : ` (${settings})`}`,
-    finding: one.explanation ? `${finding} What was printed: ${one.explanation}.` : finding,
+    finding: one.explanation ? `${one.finding} What was printed: ${one.explanation}.` : one.finding,
     printed: String(one.printed),
     recomputed: String(Number(one.recomputed.toFixed(4))),
-    arithmetic: arithmetic(one, row),
+    ...(one.arithmetic === undefined ? {} : { arithmetic: `${one.arithmetic} ${conclusion}` }),
   };
-}
-
-/** The computation that the printed number fails, with the numbers of its row. */
-function arithmetic(one: Contradiction, row: readonly Claim[]): string | undefined {
-  const conclusion = `= ${Number(one.recomputed.toFixed(4))} \\neq ${one.printed}`;
-  if (one.kind === "average") {
-    const values = row.filter((claim) => ACCURACIES.has(claim.key)).map((claim) => claim.value);
-    return values.length === 0 ? undefined : `\\frac{${values.join(" + ")}}{${values.length}} ${conclusion}`;
-  }
-  const { group } = one.settings;
-  if (typeof group === "number") return `4 + \\frac{3}{${group}} ${conclusion}`;
-  const value = (key: string) => row.find((claim) => claim.key === key)?.value;
-  const keys = ["b_w", "b_s", "b_z", "beta1", "beta2", "r_o_percent"];
-  const [weight, scale, zero, beta1, beta2, outliers] = keys.map(value);
-  return `${weight} + \\frac{${scale} + ${zero}}{${beta1}} + \\frac{64}{${beta1} \\cdot ${beta2}} + 32 \\cdot ${outliers}\\% ${conclusion}`;
 }

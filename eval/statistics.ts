@@ -1,0 +1,204 @@
+/** Standard errors and tests of differences: what separates a finding from the luck of the draw. */
+// @ts-types="./jstat.d.ts"
+import jstat from "jstat";
+import { QuantbookError } from "../kernels/error.ts";
+import { PythonRandom } from "./random.ts";
+import { meanOf } from "./score.ts";
+import type { TaskResult } from "./tasks/result.ts";
+
+/** Samples cannot be compared: `"pairs"` (not the same examples), `"option"`. */
+export class StatisticsError extends QuantbookError {}
+
+/** Student's t test of paired differences. */
+export interface PairedTest {
+  /** Mean of `a - b`. */
+  readonly value: number;
+  /** Standard error of that mean; much smaller than that of either sample where both have the same ups and downs. */
+  readonly standardError: number;
+  /** `value / standardError`. */
+  readonly t: number;
+  /** One less than the number of pairs. */
+  readonly degreesOfFreedom: number;
+  /** Probability of a `t` at least as far from 0 if there were no difference. */
+  readonly pValue: number;
+}
+
+/**
+ * Whether two samples of the same examples differ in their mean.
+ *
+ * Source: "Student" (W. S. Gosset), "The probable error of a mean", Biometrika 6 (1908).
+ *
+ * @throws {StatisticsError} `pairs` when the samples are not of one length, or shorter than 2
+ *
+ * @example
+ * ```ts
+ * import { pairedTest } from "quantbook";
+ * import { assertAlmostEquals } from "@std/assert";
+ *
+ * // Gosset's own data: hours of sleep gained with two drugs.
+ * const first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2];
+ * const second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
+ * const { t, pValue } = pairedTest(first, second);
+ * assertAlmostEquals(t, -4.0621, 1e-4);
+ * assertAlmostEquals(pValue, 0.002833, 1e-6);
+ * ```
+ */
+export function pairedTest(a: readonly number[], b: readonly number[]): PairedTest {
+  requirePairs(a, b);
+  const { mean, standardError } = meanOf(a.map((value, i) => value - b[i]));
+  const t = mean === 0 ? 0 : mean / standardError;
+  const degreesOfFreedom = a.length - 1;
+  // The lower tail keeps its digits where the upper one would be 1 minus nothing.
+  const pValue = Number.isFinite(t)
+    ? Math.min(1, 2 * jstat.jStat.studentt.cdf(-Math.abs(t), degreesOfFreedom))
+    : 0;
+  return { value: mean, standardError, t, degreesOfFreedom, pValue };
+}
+
+/** A difference with an interval from resampled examples. */
+export interface BootstrapDifference {
+  /** Mean of `a - b`. */
+  readonly value: number;
+  /** Ends of the interval that holds the middle share `level` of resampled means. */
+  readonly interval: readonly [low: number, high: number];
+  /** Share of resampled means on the other side of 0, twice; at least 2 / replicates. */
+  readonly pValue: number;
+}
+
+/**
+ * Paired bootstrap: draws examples with replacement and looks how the mean difference moves. Assumes no distribution.
+ *
+ * Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+ *
+ * @throws {StatisticsError} `pairs` or `option`
+ *
+ * @example
+ * ```ts
+ * import { pairedBootstrap } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * const better = Array.from({ length: 100 }, (_, i) => Number(i % 10 < 8));
+ * const worse = Array.from({ length: 100 }, (_, i) => Number(i % 10 < 5));
+ * const { value, interval } = pairedBootstrap(better, worse);
+ * assert(value > 0.29 && interval[0] > 0.2 && interval[1] < 0.4);
+ * ```
+ */
+export function pairedBootstrap(
+  a: readonly number[],
+  b: readonly number[],
+  { replicates = 10_000, level = 0.95, seed = 0 }: {
+    readonly replicates?: number;
+    readonly level?: number;
+    readonly seed?: number;
+  } = {},
+): BootstrapDifference {
+  requirePairs(a, b);
+  if (!(Number.isInteger(replicates) && replicates > 0)) fail("replicates", replicates, "an integer from 1");
+  if (!(level > 0 && level < 1)) fail("level", level, "a number between 0 and 1");
+  const differences = Float64Array.from(a, (value, i) => value - b[i]);
+  const n = differences.length;
+  const random = new PythonRandom(seed);
+  const means = new Float64Array(replicates);
+  for (let r = 0; r < replicates; r++) {
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += differences[Math.floor(random.random() * n)];
+    means[r] = sum / n;
+  }
+  means.sort();
+  const value = meanOf(differences).mean;
+  const across = means.filter((mean) => value >= 0 ? mean <= 0 : mean >= 0).length;
+  const at = (share: number) =>
+    means[Math.min(replicates - 1, Math.max(0, Math.round(share * (replicates - 1))))];
+  return {
+    value,
+    interval: [at((1 - level) / 2), at((1 + level) / 2)],
+    pValue: Math.min(1, Math.max(2 / replicates, 2 * across / replicates)),
+  };
+}
+
+/**
+ * P-values of many tests, adjusted so that those below a level have at most that share of false alarms among them.
+ *
+ * Source: Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57 (1995).
+ *
+ * @throws {StatisticsError} `option` when a p-value is none
+ *
+ * @example
+ * ```ts
+ * import { adjustPValues } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(adjustPValues([0.01, 0.04, 0.03]), [0.03, 0.04, 0.04]);
+ * ```
+ */
+export function adjustPValues(pValues: readonly number[]): number[] {
+  const bad = pValues.findIndex((p) => !(p >= 0 && p <= 1));
+  if (bad >= 0) fail(`pValues[${bad}]`, pValues[bad], "a number from 0 to 1");
+  const n = pValues.length;
+  const order = [...pValues.keys()].sort((i, j) => pValues[j] - pValues[i]);
+  const adjusted = new Array<number>(n);
+  let least = 1;
+  for (const [rank, i] of order.entries()) {
+    least = Math.min(least, pValues[i] * n / (n - rank));
+    adjusted[i] = least;
+  }
+  return adjusted;
+}
+
+/**
+ * Whether two evaluations of one task differ, example by example.
+ *
+ * @param metric default: the first of the task
+ * @throws {StatisticsError} `pairs` when they are not of the same examples
+ *
+ * @example
+ * ```ts
+ * import { compareTasks, evaluateTask, loadModel, quantize, rtn } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama");
+ * using coarse = await quantize(model, { weights: rtn({ bits: 2 }) });
+ * const [a, b] = [await evaluateTask(coarse, "piqa", { limit: 30 }), await evaluateTask(model, "piqa", { limit: 30 })];
+ * const { value, pValue } = compareTasks(a, b);
+ * assert(value < 0 && pValue < 0.05);
+ * ```
+ */
+export function compareTasks(a: TaskResult, b: TaskResult, metric?: string): PairedTest {
+  const name = metric ?? Object.keys(a.metrics)[0];
+  const same = a.task === b.task && a.examples.length === b.examples.length &&
+    a.examples.every(({ id, where }, i) => id === b.examples[i].id && where === b.examples[i].where);
+  if (!same) throw new StatisticsError("pairs", `${a.task} and ${b.task} were not run on the same examples`);
+  const values = ({ examples }: TaskResult) => examples.map(({ metrics }) => metrics[name]);
+  if (values(a).some((value) => value === undefined)) fail("metric", name, Object.keys(a.metrics).join(", "));
+  return pairedTest(values(a), values(b));
+}
+
+/**
+ * Standard error of a mean over several tasks, from their own (lm-evaluation-harness: pooled sample variance).
+ *
+ * @param errors standard error of each task
+ * @param sizes examples of each task
+ *
+ * @example
+ * ```ts
+ * import { pooledStandardError } from "quantbook";
+ * import { assertAlmostEquals } from "@std/assert";
+ * assertAlmostEquals(pooledStandardError([0.1, 0.1], [10, 10]), 0.1 / Math.SQRT2, 1e-12);
+ * ```
+ */
+export function pooledStandardError(errors: readonly number[], sizes: readonly number[]): number {
+  const all = sizes.reduce((sum, n) => sum + n, 0);
+  const squares = errors.reduce((sum, error, i) => sum + (sizes[i] - 1) * sizes[i] * error ** 2, 0);
+  return Math.sqrt(squares / (all - sizes.length) / all);
+}
+
+function requirePairs(a: readonly number[], b: readonly number[]): void {
+  if (a.length === b.length && a.length > 1) return;
+  throw new StatisticsError(
+    "pairs",
+    `a has ${a.length} values and b ${b.length}: expected the same number, at least 2`,
+  );
+}
+
+function fail(name: string, value: unknown, accepted: string): never {
+  throw new StatisticsError("option", `${name} is ${value}: expected ${accepted}`);
+}

@@ -1,0 +1,245 @@
+/** Evaluates a model on a task: reads the data, builds the prompts, runs each example, and takes the means. */
+import type { JsonObject } from "../../model/json.ts";
+import type { Model } from "../../model/model.ts";
+import { hashOf } from "../results.ts";
+import { groupOf, resultOf } from "./aggregate.ts";
+import { findFile, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
+import { TaskError } from "./error.ts";
+import { LikelihoodScorer } from "./likelihood.ts";
+import { openLog, type TaskLog } from "./log.ts";
+import { drawShots, promptOf } from "./prompts.ts";
+import { groups, taskOf } from "./registry.ts";
+import type { TaskExample, TaskResult } from "./result.ts";
+import type { Row } from "./row.ts";
+import { type Bench, type Placed, runChoice, runGeneration, runRolling } from "./run.ts";
+import type { ChoiceExample, GenerationExample, RollingExample, Task } from "./task.ts";
+
+/** Data that a caller has: files or rows. */
+export interface TaskData {
+  /** The questions: a file, or rows with the fields of the public set. */
+  readonly examples: string | readonly JsonObject[];
+  /** What worked examples are drawn from (default: the questions); for `bbh` the file of worked chains. */
+  readonly shots?: string | readonly JsonObject[];
+}
+
+/** How to evaluate. */
+export interface TaskOptions {
+  /** A directory with files `task.ext` or `task.split.ext`, one file, or data (default: the suite's own sets). */
+  readonly data?: string | TaskData;
+  /** Only so many first examples; of each member of a group. */
+  readonly limit?: number;
+  /** Worked examples before each question (default: as the task is usually reported). */
+  readonly fewShot?: number;
+  /** Seed of their choice (default 1234). */
+  readonly seed?: number;
+  /** Most tokens that the model is fed (default: its positions). */
+  readonly maxLength?: number;
+  /** Most tokens of an answer (default: the task's). */
+  readonly maxNewTokens?: number;
+  /** Cut longer contexts from the left, as lm-evaluation-harness does silently, where the default is an error. */
+  readonly truncate?: boolean;
+  /** File for one line of JSON per example; a run that finds its own log goes on where that ends. A group adds its members' names. */
+  readonly log?: string;
+  /** Called after each example. */
+  readonly onExample?: (example: TaskExample, done: number, total: number) => void;
+}
+
+/**
+ * Evaluates a model on a task, or on all members of a group (`mmlu`, `bbh`). Prompts, token splits, draws of worked
+ * examples, metrics and standard errors are those of lm-evaluation-harness 0.4.8.
+ *
+ * @throws {TaskError} naming the file and line of what is wrong
+ *
+ * @example
+ * ```ts
+ * import { evaluateTask, loadModel } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama");
+ * const { metrics, examples } = await evaluateTask(model, "arc_easy", { limit: 20 });
+ * assert(metrics.acc > 0.8 && examples.length === 20);
+ * ```
+ */
+export async function evaluateTask(
+  model: Model,
+  name: string,
+  options: TaskOptions = {},
+): Promise<TaskResult> {
+  checkOptions(model, options);
+  if (!Object.hasOwn(groups, name)) return await evaluateOne(model, taskOf(name), options);
+  const members = await membersOf(name, options.data ?? ownTasks);
+  const subtasks: TaskResult[] = [];
+  for (const part of members) {
+    const log = options.log?.replace(/(\.[^./]*)?$/, (extension) => `.${part}${extension}`);
+    subtasks.push(await evaluateOne(model, groups[name].member(part), { ...options, log }));
+  }
+  return groupOf(name, subtasks);
+}
+
+/** The members of a group whose data lies in a directory, in the order of the alphabet. */
+async function membersOf(name: string, data: string | TaskData): Promise<string[]> {
+  if (typeof data !== "string" || await isFile(data)) {
+    throw new TaskError(
+      "option",
+      `data must be a directory for the group ${name}, with files such as ${name}.part.test.jsonl`,
+    );
+  }
+  const parts = new Set<string>();
+  const pattern = new RegExp(`^${name}\\.(\\w+)(\\.${groups[name].split})?\\.(jsonl|json|csv|parquet)$`);
+  for await (const entry of Deno.readDir(data)) {
+    const found = pattern.exec(entry.name);
+    if (found !== null) parts.add(found[1]);
+  }
+  if (parts.size === 0) throw new TaskError("missing", `${data}: no files ${name}.<part>.jsonl`);
+  return [...parts].sort();
+}
+
+async function evaluateOne(model: Model, task: Task, options: TaskOptions): Promise<TaskResult> {
+  const { limit = Infinity, maxLength = model.architecture.maxPositions, truncate = false } = options;
+  const { questions, pool, prefix } = await readData(task, options);
+  const placed = place(task, questions.slice(0, limit), pool ?? questions, prefix, {
+    ...options,
+    ownPool: pool === null,
+  });
+  const key = {
+    task: task.name,
+    model: await model.hash(),
+    examples: await hashOf(placed.map(({ row, prompts }) => [row.values, prompts])),
+    maxLength,
+    truncate,
+    maxNewTokens: newTokens(task, options),
+  };
+  using log = options.log === undefined ? null : openLog(options.log, key);
+  using scorer = new LikelihoodScorer(model);
+  const examples = await runAll({ model, scorer, maxLength, truncate }, task, placed, log, options);
+  return resultOf(task.name, examples);
+}
+
+type AnyExample = ChoiceExample | GenerationExample | RollingExample;
+
+async function runAll(
+  bench: Bench,
+  task: Task,
+  placed: readonly Placed<AnyExample>[],
+  log: TaskLog | null,
+  options: TaskOptions,
+): Promise<TaskExample[]> {
+  const examples: TaskExample[] = [];
+  for (const one of placed) {
+    const known = log?.done.get(one.id);
+    const example = known ?? await runOne(bench, task, one, options);
+    if (known === undefined) log?.add(example);
+    examples.push(example);
+    options.onExample?.(example, examples.length, placed.length);
+  }
+  return examples;
+}
+
+function runOne(
+  bench: Bench,
+  task: Task,
+  one: Placed<AnyExample>,
+  options: TaskOptions,
+): Promise<TaskExample> {
+  if (task.kind === "choice") return runChoice(bench, one as Placed<ChoiceExample>, task.metrics);
+  if (task.kind === "rolling") return runRolling(bench, one as Placed<RollingExample>);
+  return runGeneration(bench, task, one as Placed<GenerationExample>, newTokens(task, options) ?? 0);
+}
+
+function newTokens(task: Task, { maxNewTokens }: TaskOptions): number | undefined {
+  return task.kind === "generation" ? maxNewTokens ?? task.maxNewTokens : undefined;
+}
+
+interface Data {
+  readonly questions: readonly Row[];
+  readonly pool: readonly Row[] | null;
+  readonly prefix: string | null;
+}
+
+async function readData(task: Task, { data = ownTasks }: TaskOptions): Promise<Data> {
+  const prefixOf = task.kind === "generation" ? task.prefix : undefined;
+  if (typeof data === "string" && !(await isFile(data))) {
+    const file = await findFile(data, task.base, "test") ?? await findFile(data, task.base, "");
+    if (file === undefined) {
+      throw new TaskError(
+        "missing",
+        `${data}: no file ${task.base}.test.jsonl or ${task.base}.jsonl (or .json, .csv, .parquet)`,
+      );
+    }
+    const chains = `${data}/${task.base}.${task.shots.split}.txt`;
+    const shots = task.shots.split === "" ? undefined : await findFile(data, task.base, task.shots.split);
+    return {
+      questions: await readRows(file),
+      pool: shots === undefined ? null : await readRows(shots),
+      prefix: prefixOf !== undefined && await isFile(chains) ? prefixOf(await readText(chains)) : null,
+    };
+  }
+  const { examples, shots } = typeof data === "string" ? { examples: data, shots: undefined } : data;
+  const rows = (source: string | readonly JsonObject[], name: string) =>
+    typeof source === "string" ? readRows(source) : rowsOfObjects(name, source);
+  const questions = await rows(examples, "data.examples");
+  if (shots === undefined) return { questions, pool: null, prefix: null };
+  if (prefixOf !== undefined && typeof shots === "string") {
+    return { questions, pool: null, prefix: prefixOf(await readText(shots)) };
+  }
+  return { questions, pool: await rows(shots, "data.shots"), prefix: null };
+}
+
+/** Reads all rows and draws all worked examples before anything runs: mistakes in the data show at once. */
+function place(
+  task: Task,
+  questions: readonly Row[],
+  pool: readonly Row[],
+  prefix: string | null,
+  { fewShot, seed = 1234, ownPool }: TaskOptions & { readonly ownPool: boolean },
+): Placed<AnyExample>[] {
+  const { description = "", shots } = task;
+  const asked = shots.draw === "never" ? 0 : fewShot ?? shots.count;
+  const count = prefix !== null ? 0 : asked;
+  // A question must not be shown with its own answer.
+  const spare = ownPool || shots.spare === true;
+  if (count > 0 && count + Number(ownPool) > pool.length) {
+    throw new TaskError("option", `fewShot is ${count}: there are only ${pool.length} examples to show`);
+  }
+  const draw = shots.draw === "first" && !ownPool ? "first" : "random";
+  const drawn = drawShots(questions, { pool, count, draw, spare, seed });
+  const worked = new Map<number, string>();
+  const shot = (i: number) => {
+    const text = worked.get(i) ?? workedExample(task.example(pool[i]));
+    worked.set(i, text);
+    return text;
+  };
+  return questions.map((row, id) => {
+    const example = task.example(row);
+    const before = drawn[id].map(shot);
+    const prompts = questionsOf(example).map((one) => promptOf(description + (prefix ?? ""), before, one));
+    return { id, row, example, prompts };
+  });
+}
+
+function questionsOf(example: AnyExample): readonly string[] {
+  if ("question" in example) return [example.question];
+  if ("text" in example) return [];
+  return typeof example.context === "string" ? [example.context] : example.context;
+}
+
+/** The question with its answer after a blank. */
+function workedExample(example: AnyExample): string {
+  if ("question" in example) return `${example.question} ${example.answer}`;
+  if ("text" in example) return example.text;
+  const { context, continuations, gold } = example;
+  return `${typeof context === "string" ? context : context[gold]} ${continuations[gold]}`;
+}
+
+function checkOptions(model: Model, { limit, fewShot, maxLength, maxNewTokens }: TaskOptions): void {
+  const { maxPositions } = model.architecture;
+  const check = (name: string, value: number | undefined, least: number, most = Number.MAX_SAFE_INTEGER) => {
+    if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
+    const accepted = most === Number.MAX_SAFE_INTEGER ? `an integer from ${least}` : `${least} to ${most}`;
+    throw new TaskError("option", `${name} is ${value}: expected ${accepted}`);
+  };
+  check("limit", limit, 1);
+  check("fewShot", fewShot, 0);
+  check("maxLength", maxLength, 2, maxPositions);
+  check("maxNewTokens", maxNewTokens, 1);
+}

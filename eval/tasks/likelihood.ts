@@ -1,0 +1,156 @@
+/**
+ * Log-probabilities of continuations. Choices of one question share their context, and questions with worked examples
+ * share these: what the last sequence has in common with the next stays in the key-value cache, so that each context is
+ * computed once. Rows of a pass do not depend on each other, hence the numbers are the same bits as without sharing.
+ */
+import { DenseCache } from "../../model/cache.ts";
+import { isJsonObject } from "../../model/json.ts";
+import type { Model } from "../../model/model.ts";
+import { builtIn } from "../../quant/registry.ts";
+import type { TokenRequest } from "./requests.ts";
+
+/** How likely a continuation is. */
+export interface Likelihood {
+  /** Natural log-probability of all its tokens. */
+  readonly logProbability: number;
+  /** Whether each token is the likeliest one. */
+  readonly isGreedy: boolean;
+}
+
+/** Scores continuations with one model. */
+export class LikelihoodScorer implements Disposable {
+  readonly #shares: boolean;
+  #cache: DenseCache | null = null;
+  #held: Int32Array = new Int32Array(0);
+  #computed = 0;
+
+  /** Makes a scorer; dispose of it to free its cache. */
+  constructor(private readonly model: Model) {
+    this.#shares = sharesPrefixes(model);
+  }
+
+  /** Tokens that the model has read so far; without sharing it would be the sum of all lengths. */
+  get tokensComputed(): number {
+    return this.#computed;
+  }
+
+  /** Scores requests; those with a common beginning should stand together. */
+  async score(requests: readonly TokenRequest[]): Promise<Likelihood[]> {
+    const unique = new Map<string, TokenRequest[]>();
+    for (const request of requests) {
+      const key = request.fed.join();
+      unique.set(key, [...unique.get(key) ?? [], request]);
+    }
+    const found = new Map<TokenRequest, Likelihood>();
+    const groups = [...unique.values()];
+    const prefix = this.#shares ? await this.#prefix(groups.map(([first]) => first)) : null;
+    for (const group of groups) {
+      const { fed } = group[0];
+      const most = Math.max(...group.map(({ targets }) => targets.length));
+      const rows = prefix === null
+        ? await this.#whole(fed)
+        : await this.#rest(prefix, fed, fed.length - most);
+      for (const request of group) found.set(request, likelihoodOf(rows, request));
+    }
+    return requests.map((request) => found.get(request) ?? { logProbability: NaN, isGreedy: false });
+  }
+
+  [Symbol.dispose](): void {
+    this.#cache?.[Symbol.dispose]();
+    this.#cache = null;
+  }
+
+  /** Runs what all sequences begin with, up to the first position that predicts a target. */
+  async #prefix(
+    requests: readonly TokenRequest[],
+  ): Promise<{ length: number; last: Float32Array; cache: DenseCache }> {
+    const [{ fed }] = requests;
+    let length = Math.min(...requests.map(({ fed, targets }) => fed.length - targets.length + 1));
+    for (const other of requests) length = Math.min(length, commonLength(fed, other.fed));
+    const cache = this.#cacheFor(Math.max(...requests.map(({ fed }) => fed.length)));
+    // The last token runs again even if it is held: its logits are what the first target is scored with.
+    const kept = Math.min(commonLength(this.#held, fed), length - 1, cache.length);
+    cache.rewind(Math.max(0, kept));
+    if (length === 0) return { length, last: new Float32Array(0), cache };
+    const last = await this.model.step(fed.subarray(kept, length), cache);
+    this.#computed += length - kept;
+    this.#held = fed.slice(0, length);
+    return { length, last, cache };
+  }
+
+  /** Logits from position `from` to the last of a sequence whose beginning is held. */
+  async #rest(
+    { length, last, cache }: { length: number; last: Float32Array; cache: DenseCache },
+    fed: Int32Array,
+    from: number,
+  ): Promise<Logits> {
+    const width = this.model.architecture.vocabularySize;
+    if (fed.length === length) return { values: last, first: length - 1, width };
+    const rows = await this.model.step(fed.subarray(length), cache, false);
+    this.#computed += fed.length - length;
+    cache.rewind(length);
+    if (from >= length) return { values: rows, first: length, width };
+    const values = new Float32Array(last.length + rows.length);
+    values.set(last);
+    values.set(rows, last.length);
+    return { values, first: length - 1, width };
+  }
+
+  async #whole(fed: Int32Array): Promise<Logits> {
+    this.#computed += fed.length;
+    return { values: await this.model.logits(fed), first: 0, width: this.model.architecture.vocabularySize };
+  }
+
+  /** A cache that holds `tokens`; it grows by doubling. */
+  #cacheFor(tokens: number): DenseCache {
+    if (this.#cache !== null && this.#cache.capacity >= tokens) return this.#cache;
+    this[Symbol.dispose]();
+    const { device, architecture: { layers, kvHeads, headDim } } = this.model;
+    this.#held = new Int32Array(0);
+    return this.#cache = new DenseCache(
+      device,
+      layers,
+      kvHeads * headDim,
+      2 ** Math.ceil(Math.log2(Math.max(64, tokens))),
+    );
+  }
+}
+
+interface Logits {
+  readonly values: Float32Array;
+  /** Position of the first row. */
+  readonly first: number;
+  readonly width: number;
+}
+
+/**
+ * Whether a token's hidden states depend on nothing but the tokens before it, however these were fed. Quantized caches
+ * treat a prompt unlike single tokens; activations may share ranges over all rows, and so do methods that own the product.
+ */
+function sharesPrefixes({ interventions, cacheFactory, changes }: Model): boolean {
+  // Methods that others registered may own it as well.
+  const ownsProduct = (change: unknown) =>
+    isJsonObject(change) && typeof change.method === "string" &&
+    "linears" in (builtIn[change.method as keyof typeof builtIn] ?? { linears: true });
+  return interventions.length === 0 && cacheFactory === null && !changes.some(ownsProduct);
+}
+
+function likelihoodOf({ values, first, width }: Logits, { fed, targets }: TokenRequest): Likelihood {
+  let logProbability = 0, isGreedy = true;
+  for (const [i, target] of targets.entries()) {
+    const start = (fed.length - targets.length + i - first) * width;
+    const row = values.subarray(start, start + width);
+    let best = 0, sum = 0;
+    for (let j = 1; j < width; j++) if (row[j] > row[best]) best = j;
+    for (let j = 0; j < width; j++) sum += Math.exp(row[j] - row[best]);
+    logProbability += row[target] - row[best] - Math.log(sum);
+    isGreedy &&= best === target;
+  }
+  return { logProbability, isGreedy };
+}
+
+function commonLength(a: Int32Array, b: Int32Array): number {
+  const most = Math.min(a.length, b.length);
+  for (let i = 0; i < most; i++) if (a[i] !== b[i]) return i;
+  return most;
+}

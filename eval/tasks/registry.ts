@@ -1,0 +1,55 @@
+/** The tasks by name. */
+import { arcChallenge, arcEasy } from "./arc.ts";
+import { bbh } from "./bbh.ts";
+import { boolq } from "./boolq.ts";
+import { TaskError } from "./error.ts";
+import { gsm8k } from "./gsm8k.ts";
+import { hellaswag } from "./hellaswag.ts";
+import { mmlu } from "./mmlu.ts";
+import { openbookqa } from "./openbookqa.ts";
+import { piqa } from "./piqa.ts";
+import type { Task } from "./task.ts";
+import { truthfulqaGen, truthfulqaMc1, truthfulqaMc2 } from "./truthfulqa.ts";
+import { wikitext } from "./wikitext.ts";
+import { winogrande } from "./winogrande.ts";
+
+const single: readonly Task[] = [
+  boolq,
+  arcEasy,
+  arcChallenge,
+  hellaswag,
+  piqa,
+  winogrande,
+  openbookqa,
+  gsm8k,
+  truthfulqaMc1,
+  truthfulqaMc2,
+  truthfulqaGen,
+  wikitext,
+];
+
+/** The six sets that papers on quantization average over. */
+export const choiceTasks = ["boolq", "arc_easy", "arc_challenge", "hellaswag", "piqa", "winogrande"] as const;
+
+/** Names of the tasks; `mmlu` and `bbh` are groups, of which `mmlu_<subject>` and `bbh_<subtask>` are the members. */
+export const taskNames: readonly string[] = [...single.map(({ name }) => name), "mmlu", "bbh"];
+
+/** Groups: what the files of their members are called, and the member of each. */
+export const groups: Readonly<
+  Record<string, { readonly split: string; readonly member: (part: string) => Task }>
+> = {
+  mmlu: { split: "test", member: mmlu },
+  bbh: { split: "test", member: bbh },
+};
+
+/** The task of that name; a group is none. */
+export function taskOf(name: string): Task {
+  const found = single.find((task) => task.name === name);
+  if (found !== undefined) return found;
+  const member = /^(mmlu|bbh_cot_fewshot|bbh)_(\w+)$/.exec(name);
+  if (member === null) {
+    const names = [...taskNames, "mmlu_<subject>", "bbh_<subtask>"].join(", ");
+    throw new TaskError("task", `There is no task "${name}": expected ${names}`);
+  }
+  return member[1] === "mmlu" ? mmlu(member[2]) : bbh(member[2]);
+}

@@ -1,0 +1,183 @@
+/** Runs single examples of a task on a model. */
+import type { Model } from "../../model/model.ts";
+import { generateUntil } from "../generate_until.ts";
+import { TaskError } from "./error.ts";
+import type { LikelihoodScorer } from "./likelihood.ts";
+import { encodePair, rollingWindows, type TokenPair, tokenRequest } from "./requests.ts";
+import type { ChoiceRecord, GenerationRecord, RollingRecord } from "./result.ts";
+import type { Row } from "./row.ts";
+import type {
+  ChoiceExample,
+  ChoiceMetric,
+  GenerationExample,
+  GenerationTask,
+  RollingExample,
+} from "./task.ts";
+import { codePoints } from "./text.ts";
+
+/** What examples are run with. */
+export interface Bench {
+  /** The model. */
+  readonly model: Model;
+  /** Scores its continuations. */
+  readonly scorer: LikelihoodScorer;
+  /** Most tokens that the model is fed. */
+  readonly maxLength: number;
+  /** Whether a longer context is cut from the left, or an error. */
+  readonly truncate: boolean;
+}
+
+/** An example in its place. */
+export interface Placed<E> {
+  /** Position in the data. */
+  readonly id: number;
+  /** The row that it was read from. */
+  readonly row: Row;
+  /** What the task made of the row. */
+  readonly example: E;
+  /** Prompts with worked examples: one, or one for each choice. */
+  readonly prompts: readonly string[];
+}
+
+/** Scores the answers of a question. */
+export async function runChoice(
+  bench: Bench,
+  { id, row, example, prompts }: Placed<ChoiceExample>,
+  metrics: readonly ChoiceMetric[],
+): Promise<ChoiceRecord> {
+  const { model: { tokenizer }, scorer, maxLength } = bench;
+  const texts = example.continuations.map((one) => ` ${one}`);
+  const contexts = texts.map((_, i) => prompts[prompts.length === 1 ? 0 : i]);
+  const pairs = texts.map((text, i) => encodePair(tokenizer, contexts[i], text));
+  const requests = pairs.map((pair) => atRow(row, () => tokenRequest(pair, maxLength)));
+  const truncated = pairs.map((pair, i) => lengthOf(pair) - 1 - requests[i].fed.length);
+  refuseTruncation(bench, row, Math.max(...truncated) + maxLength);
+  const likelihoods = await scorer.score(requests);
+  const choices = pairs.map((pair, i) => ({
+    context: contexts[i],
+    contextIds: [...pair.context],
+    continuation: texts[i],
+    continuationIds: [...pair.continuation],
+    truncated: truncated[i],
+    ...likelihoods[i],
+  }));
+  const logs = likelihoods.map(({ logProbability }) => logProbability);
+  const prediction = largest(logs);
+  return {
+    kind: "choice",
+    id,
+    where: row.where,
+    choices,
+    prediction,
+    gold: example.gold,
+    metrics: choiceMetrics(metrics, logs, example),
+  };
+}
+
+/** The metrics of one question from the log-probabilities of its answers. */
+export function choiceMetrics(
+  metrics: readonly ChoiceMetric[],
+  logs: readonly number[],
+  { continuations, gold, truths = 1 }: Pick<ChoiceExample, "continuations" | "gold" | "truths">,
+): Record<string, number> {
+  const compute: Record<ChoiceMetric, () => number> = {
+    acc: () => Number(largest(logs) === gold),
+    acc_norm: () => Number(largest(logs.map((one, i) => one / codePoints(continuations[i]))) === gold),
+    mc2: () => {
+      // No shift by the largest, as in the harness: tiny probabilities vanish there too, and give NaN.
+      const masses = logs.map(Math.exp);
+      const sum = (values: readonly number[]) => values.reduce((total, one) => total + one, 0);
+      return sum(masses.slice(0, truths)) / sum(masses);
+    },
+  };
+  // The harness calls mc2's share an accuracy.
+  return Object.fromEntries(metrics.map((name) => [name === "mc2" ? "acc" : name, compute[name]()]));
+}
+
+/** Lets the model answer. */
+export async function runGeneration(
+  bench: Bench,
+  task: GenerationTask,
+  { id, row, example, prompts: [context] }: Placed<GenerationExample>,
+  maxNewTokens: number,
+): Promise<GenerationRecord> {
+  const { model, maxLength } = bench;
+  const { tokenizer } = model;
+  const contextIds = tokenizer.encode(context, { addSpecialTokens: false });
+  const room = maxLength - maxNewTokens;
+  if (room < 1) {
+    throw new TaskError(
+      "length",
+      `maxNewTokens is ${maxNewTokens}: the model has only ${maxLength} positions`,
+    );
+  }
+  const truncated = Math.max(0, contextIds.length - room);
+  refuseTruncation(bench, row, contextIds.length + maxNewTokens);
+  const end = tokenizer.eos === undefined ? [] : [tokenizer.decode([tokenizer.eos])];
+  const stop = [...new Set([...task.stop, ...end])];
+  const { ids, text } = await generateUntil(model, contextIds.slice(truncated), { stop, maxNewTokens });
+  return {
+    kind: "generation",
+    id,
+    where: row.where,
+    context,
+    contextIds: [...contextIds],
+    truncated,
+    generatedIds: ids,
+    response: text,
+    filtered: example.extract?.(text) ?? {},
+    metrics: example.score(text),
+  };
+}
+
+/** Predicts every token of a page. */
+export async function runRolling(
+  { model: { tokenizer }, scorer, maxLength }: Bench,
+  { id, row, example: { text, words, bytes } }: Placed<RollingExample>,
+): Promise<RollingRecord> {
+  const ids = tokenizer.encode(text, { addSpecialTokens: false });
+  const start = tokenizer.bos ?? tokenizer.eos;
+  if (start === undefined) throw new TaskError("option", "A page needs a tokenizer with a first token");
+  let logProbability = 0;
+  for (const window of rollingWindows(ids, start, maxLength)) {
+    const [found] = await scorer.score([atRow(row, () => tokenRequest(window, maxLength))]);
+    logProbability += found.logProbability;
+  }
+  return {
+    kind: "rolling",
+    id,
+    where: row.where,
+    tokens: ids.length,
+    logProbability,
+    words,
+    bytes,
+    metrics: {},
+  };
+}
+
+/** The index of the largest value, the first of equals. */
+function largest(values: readonly number[]): number {
+  return values.indexOf(Math.max(...values));
+}
+
+function lengthOf({ context, continuation }: TokenPair): number {
+  return context.length + continuation.length;
+}
+
+function refuseTruncation({ truncate, maxLength }: Bench, row: Row, needed: number): void {
+  if (truncate || needed <= maxLength) return;
+  row.fail(
+    "length",
+    `the example takes ${needed} tokens, the model has ${maxLength}: pass truncate: true to cut its beginning off`,
+  );
+}
+
+/** Errors of the tokens get the place of the row. */
+function atRow<T>(row: Row, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof TaskError)) throw error;
+    throw new TaskError(error.code, `${row.where}: ${error.message}`, { cause: error });
+  }
+}

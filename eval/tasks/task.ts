@@ -1,0 +1,97 @@
+/** What a task is: how a row of data becomes a prompt, and which numbers come out of an answer. */
+import type { Row } from "./row.ts";
+
+/** How a task shows worked examples before the question. */
+export interface Shots {
+  /** Worked examples when the caller asks for no number. */
+  readonly count: number;
+  /** Drawn at random for every question, the first ones of the pool, or never any, whatever the caller asks for. */
+  readonly draw: "random" | "first" | "never";
+  /** The split that they come from, when there is such a file; else the questions themselves. */
+  readonly split: string;
+  /** Whether one more is drawn in case the question itself is among them, as the harness does for these tasks. */
+  readonly spare?: boolean;
+}
+
+interface Common {
+  /** Name as lm-evaluation-harness has it. */
+  readonly name: string;
+  /** Data files are called `base.split.ext` or `base.ext`. */
+  readonly base: string;
+  /** The worked examples. */
+  readonly shots: Shots;
+  /** Stands before everything else. */
+  readonly description?: string;
+}
+
+/** A question whose possible answers are scored by their log-probability. */
+export interface ChoiceExample {
+  /** What stands before the answer; one text for each choice where they differ. */
+  readonly context: string | readonly string[];
+  /** The possible answers, without the blank that precedes them. */
+  readonly continuations: readonly string[];
+  /** Index of the right answer. */
+  readonly gold: number;
+  /** For `mc2`: so many of the continuations, the first ones, are true. */
+  readonly truths?: number;
+}
+
+/** `acc`: the likeliest answer; `acc_norm`: per character; `mc2`: the probability that true answers take of all. */
+export type ChoiceMetric = "acc" | "acc_norm" | "mc2";
+
+/** A task that chooses among given answers. */
+export interface ChoiceTask extends Common {
+  /** The tag of the union. */
+  readonly kind: "choice";
+  /** What is reported. */
+  readonly metrics: readonly ChoiceMetric[];
+  /** Reads a row. */
+  example(row: Row): ChoiceExample;
+}
+
+/** A question that the model answers in its own words. */
+export interface GenerationExample {
+  /** The question, up to where the answer begins. */
+  readonly question: string;
+  /** The answer as a worked example shows it. */
+  readonly answer: string;
+  /** The scores of a response, by metric. */
+  score(response: string): Readonly<Record<string, number>>;
+  /** What the filters take out of a response, by filter; for the log. */
+  extract?(response: string): Readonly<Record<string, string>>;
+}
+
+/** A task that generates text. */
+export interface GenerationTask extends Common {
+  /** The tag of the union. */
+  readonly kind: "generation";
+  /** Strings that end an answer; the end token does too. */
+  readonly stop: readonly string[];
+  /** Most tokens of an answer. */
+  readonly maxNewTokens: number;
+  /** The worked examples of a text file of the data, in place of rows. */
+  readonly prefix?: (text: string) => string;
+  /** Reads a row. */
+  example(row: Row): GenerationExample;
+}
+
+/** A page of text whose every token is predicted. */
+export interface RollingExample {
+  /** What the model reads. */
+  readonly text: string;
+  /** Words of the original page. */
+  readonly words: number;
+  /** UTF-8 bytes of the original page. */
+  readonly bytes: number;
+}
+
+/** A task that measures perplexity per word and per byte. */
+export interface RollingTask extends Common {
+  /** The tag of the union. */
+  readonly kind: "rolling";
+  /** Reads a row. */
+  example(row: Row): RollingExample;
+}
+
+/** Any task. */
+export type Task = ChoiceTask | GenerationTask | RollingTask;
