@@ -161,7 +161,6 @@ export {
 export {
   chat,
   ChatError,
-  type ChatMessage,
   type ChatOptions,
   chatPrompt,
   type ChatReply,

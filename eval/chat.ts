@@ -1,20 +1,12 @@
 /** Conversations: a chat template around what was said, and what several models answer, side by side. */
-import { Template } from "@huggingface/jinja";
 import { QuantbookError } from "../kernels/error.ts";
+import { type ChatMessage, renderChat } from "../model/chat.ts";
 import type { Model } from "../model/model.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { generateUntil } from "./generate_until.ts";
 
 /** A conversation cannot be written down: `"template"` (none there, or it fails), `"option"`, `"length"`. */
 export class ChatError extends QuantbookError {}
-
-/** One turn of a conversation. */
-export interface ChatMessage {
-  /** Who speaks. */
-  readonly role: "system" | "user" | "assistant";
-  /** What is said. */
-  readonly content: string;
-}
 
 /** How the models are asked. */
 export interface ChatOptions {
@@ -58,14 +50,14 @@ export const questionTemplate: string = "{% for message in messages %}" +
  *
  * const tokenizer = await loadTokenizer("fixtures/models/llama");
  * const messages = [{ role: "user", content: "Where does the salmon live?" }] as const;
- * assertEquals(chatPrompt(tokenizer, messages, questionTemplate), "Question: Where does the salmon live?\nAnswer:");
+ * assertEquals(await chatPrompt(tokenizer, messages, questionTemplate), "Question: Where does the salmon live?\nAnswer:");
  * ```
  */
-export function chatPrompt(
+export async function chatPrompt(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
   template?: string,
-): string {
+): Promise<string> {
   const text = template ?? tokenizer.chatTemplate;
   if (text === undefined) {
     throw new ChatError("template", "The tokenizer has no chat template: pass one, such as questionTemplate");
@@ -77,12 +69,11 @@ export function chatPrompt(
   }
   const token = (id: number | undefined) => id === undefined ? "" : tokenizer.decode([id]);
   try {
-    return new Template(text).render({
-      messages: messages.map(({ role, content }) => ({ role, content })),
-      add_generation_prompt: true,
-      bos_token: token(tokenizer.bos),
-      eos_token: token(tokenizer.eos),
-    });
+    return await renderChat({
+      chatTemplate: text,
+      bosToken: tokenizer.bosToken ?? token(tokenizer.bos),
+      eosToken: tokenizer.eosToken ?? token(tokenizer.eos),
+    }, messages);
   } catch (cause) {
     throw new ChatError("template", `The template fails: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
@@ -114,7 +105,7 @@ export async function chat(
 ): Promise<ChatReply[]> {
   const replies: ChatReply[] = [];
   for (const [name, model] of Object.entries(models)) {
-    const prompt = chatPrompt(model.tokenizer, messages, template);
+    const prompt = await chatPrompt(model.tokenizer, messages, template);
     const ids = model.tokenizer.encode(prompt, { addSpecialTokens: repeatSpecialTokens });
     const { maxPositions } = model.architecture;
     if (ids.length >= maxPositions) {
