@@ -180,7 +180,8 @@ testCases(
           const d = rowSum(n) * row.reduce((sum, v) => sum + Math.abs(v), 0) / n / deviation;
           const normal = Math.abs((x[i] - mean) / deviation), gain = Math.abs(w[i % n]);
           const shift = special ? 0 : Math.abs(b[i % n]);
-          const scaled = gain * (d + normal * (d * d / 2 + rowSum(n) / 2 + gamma(7)));
+          const scaled = gain *
+            (d + normal * (d * d / 2 + rowSum(n) / 2 + gamma(4 + division + inverseRoot)));
           return scaled + u * (Math.abs(expected) + shift) + underflow;
         },
       };

@@ -25,11 +25,13 @@ fn main(
   let slope = slopes[select(0u, head, params.has_slopes == 1u)];
   let start = params.first_weight + row * params.kv_tokens;
   let first = first_key(position);
+  let column = kv_head_of(head) * dims;
+  let width = params.kv_heads * dims;
   var highest = -3.40282347e+38;
   for (var j = lane; j < params.kv_tokens; j += 64u) {
     var score = 0.0;
     if (j >= first && j <= position) {
-      let from_key = (j * params.kv_heads + kv_head_of(head)) * dims;
+      let from_key = j * width + column;
       for (var d = 0u; d < dims; d++) {
         score = fma(q[from_query + d], k[from_key + d], score);
       }

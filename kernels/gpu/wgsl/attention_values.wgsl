@@ -22,9 +22,11 @@ fn main(
   let token = index / dims / params.some_heads;
   let position = position_of(token);
   let start = params.first_weight + (some_head * params.tokens + token) * params.kv_tokens;
+  let column = kv_head_of(head) * dims + d;
+  let width = params.kv_heads * dims;
   var sum = 0.0;
   for (var j = first_key(position); j <= position; j++) {
-    sum = fma(p[start + j], v[(j * params.kv_heads + kv_head_of(head)) * dims + d], sum);
+    sum = fma(p[start + j], v[j * width + column], sum);
   }
   y[(token * params.heads + head) * dims + d] = sum;
 }
