@@ -62,7 +62,7 @@ class GpuDevice implements Device {
   readonly #memory: Memory;
   readonly #views: Views;
 
-  constructor(private readonly gpu: GPUDevice, adapter: string, bindingBytes?: number) {
+  constructor(gpu: GPUDevice, adapter: string, bindingBytes?: number) {
     this.description = `WebGPU, ${adapter}`;
     this.#recorder = new Recorder(gpu);
     this.#memory = new Memory(this.#recorder);
@@ -76,7 +76,7 @@ class GpuDevice implements Device {
   }
 
   [Symbol.dispose](): void {
-    this.gpu.destroy();
+    this.#recorder.close();
   }
 
   // ---- memory -------------------------------------------------------------------------------------------

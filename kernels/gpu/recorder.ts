@@ -27,6 +27,7 @@ export class Recorder {
   #dispatches = 0;
   #temporaries: GPUBuffer[] = [];
   #failure: DeviceError | null = null;
+  #closed: DeviceError | null = null;
 
   constructor(readonly device: GPUDevice) {
     this.#parameters = device.createBuffer({
@@ -39,14 +40,18 @@ export class Recorder {
       const message = event instanceof GPUUncapturedErrorEvent ? event.error.message : String(event);
       this.#failure ??= new DeviceError("gpu", `the GPU refused a command: ${message}`);
     });
-    device.lost.then(({ reason, message }) => {
-      this.#failure = reason === "destroyed"
-        ? new DeviceError("released", "the GPU device has been released")
-        : new DeviceError(
-          "lost",
-          `the GPU was lost (${message}): open a new device, or use QUANTBOOK_DEVICE=cpu`,
-        );
+    device.lost.then(({ message }) => {
+      this.#failure = this.#closed ?? new DeviceError(
+        "lost",
+        `the GPU was lost (${message}): open a new device, or use QUANTBOOK_DEVICE=cpu`,
+      );
     });
+  }
+
+  /** Gives the GPU back; every call that follows throws. */
+  close(): void {
+    this.#failure = this.#closed = new DeviceError("released", "the GPU device has been released");
+    this.device.destroy();
   }
 
   /** Throws what went wrong since the last call: the GPU was lost, ran out of memory or refused a command. */
@@ -166,6 +171,8 @@ export class Recorder {
     try {
       await stage.mapAsync(GPUMapMode.READ);
     } catch (cause) {
+      // Why it was lost is known a moment later.
+      await new Promise((resolve) => setTimeout(resolve, 0));
       this.check();
       throw new DeviceError("gpu", `the GPU gave no result: ${cause}`, { cause });
     }
