@@ -12,7 +12,7 @@
 @group(0) @binding(4) var<storage, read> slopes: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-const lowest = -3.40282347e+38;
+const lowest = -3.4028234e+38;
 // At most 256 dimensions of a head: four per invocation.
 var<workgroup> query: array<f32, 256>;
 var<workgroup> weights: array<f32, 64>;

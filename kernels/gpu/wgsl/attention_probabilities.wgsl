@@ -27,7 +27,7 @@ fn main(
   let first = first_key(position);
   let column = kv_head_of(head) * dims;
   let width = params.kv_heads * dims;
-  var highest = -3.40282347e+38;
+  var highest = -3.4028234e+38;
   for (var j = lane; j < params.kv_tokens; j += 64u) {
     var score = 0.0;
     if (j >= first && j <= position) {

@@ -1,4 +1,4 @@
-// The right operand of product.wgsl as float32, with any strides.
+// The right operand of product.wgsl as float32, with any strides: the layout of a weight, or either side of a gemm.
 
 @group(0) @binding(4) var<storage, read> b: array<f32>;
 

@@ -1,4 +1,5 @@
-// The right operand of product.wgsl as packed integers; b_row is the stride of the layout.
+// The right operand of product.wgsl as packed integers; b_row is the stride of the layout (packed.wgsl).
+// Each code is decoded once per tile that reads it, 64 rows of the left operand at a time.
 
 // Code number l (of the whole row) of output j.
 fn code_at(l: u32, j: u32) -> u32 {
