@@ -115,8 +115,12 @@ export interface Case {
   readonly bound: "exact" | ((i: number, expected: number, accuracy: Accuracy) => number);
 }
 
+/** The cases of every operation, by the name of their test: what `device_matrix.ts` prints a table of. */
+export const suites = new Map<string, Case[]>();
+
 /** Declares a test per device that runs all cases. */
 export function testCases(name: string, cases: Case[]): void {
+  suites.set(name, cases);
   const references = new Map<Case, Float32Array | Float64Array>();
   const firsts = new Map<string, { device: string; output: Float32Array | Float64Array }>();
   for (const tested of testedDevices) {
@@ -142,14 +146,18 @@ export function testCases(name: string, cases: Case[]): void {
   }
 }
 
-function compare(
+/** Throws unless an output is within the bound; the largest error as a share of the bound. */
+export function compare(
   { name, bound }: Case,
   output: Float32Array | Float64Array,
   expected: Float32Array | Float64Array,
   accuracy: Accuracy,
-): void {
+): number {
   assertEquals(output.length, expected.length, name);
-  if (bound === "exact") return assertSameBits(output, expected, name);
+  if (bound === "exact") {
+    assertSameBits(output, expected, name);
+    return 0;
+  }
   let worst = 0;
   for (let i = 0; i < expected.length; i++) {
     const got = output[i], want = expected[i];
@@ -159,7 +167,7 @@ function compare(
     assert(error <= limit, `${name}: output ${i} is ${got}, expected ${want}: error ${error} over ${limit}`);
     worst = Math.max(worst, error / limit);
   }
-  if (Deno.env.get("QUANTBOOK_SHOW_ERRORS")) console.log(`${name}: ${worst.toFixed(3)} of the bound`);
+  return worst;
 }
 
 /** Throws unless both hold the same numbers, signs of zero included (any NaN is as good as another). */
