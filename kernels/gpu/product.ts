@@ -175,9 +175,10 @@ export function runLinear(
             y_row: outFeatures,
             y_first: part.first,
             has_bias: Number(bias !== null),
+            rows: count,
           },
           Math.ceil(part.count / (packed ? 32 : 128)),
-          { rows: count, ...bits },
+          { several: Number(count > 1), ...bits },
         );
       } else {
         recorder.dispatch(

@@ -12,13 +12,16 @@ struct Params {
   y_row: u32,
   y_first: u32,
   has_bias: u32,
+  // Rows of x: up to four.
+  rows: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-override rows: u32 = 1u;
+// Whether there is more than one row: sums of four are kept, and those of missing rows repeat the last one.
+override several: bool = false;
 const segment = 128u;
 const segments = 8u;
 var<workgroup> parts: array<vec4<f32>, 256>;
@@ -28,7 +31,9 @@ fn segment_sums(begin: u32, end: u32, j: u32) -> vec4<f32> {
   var range = 0xffffffffu;
   var scale = 0.0;
   var zero = 0.0;
-  let k = params.k;
+  let second = min(1u, params.rows - 1u) * params.k;
+  let third = min(2u, params.rows - 1u) * params.k;
+  let fourth = (params.rows - 1u) * params.k;
   for (var first = begin; first < end; first += 8u) {
     let at = first / 32u * bits * params.stride + j;
     let quarter = first / 8u % 4u;
@@ -72,14 +77,10 @@ fn segment_sums(begin: u32, end: u32, j: u32) -> vec4<f32> {
       }
       let weight = scale * (f32(code) - zero);
       sums.x = fma(x[l], weight, sums.x);
-      if (rows > 1u) {
-        sums.y = fma(x[k + l], weight, sums.y);
-      }
-      if (rows > 2u) {
-        sums.z = fma(x[2u * k + l], weight, sums.z);
-      }
-      if (rows > 3u) {
-        sums.w = fma(x[3u * k + l], weight, sums.w);
+      if (several) {
+        sums.y = fma(x[second + l], weight, sums.y);
+        sums.z = fma(x[third + l], weight, sums.z);
+        sums.w = fma(x[fourth + l], weight, sums.w);
       }
     }
   }
@@ -114,7 +115,7 @@ fn main(
   if (part > 0u || j >= params.n) {
     return;
   }
-  for (var row = 0u; row < rows; row++) {
+  for (var row = 0u; row < params.rows; row++) {
     var value = total[row];
     if (params.has_bias == 1u) {
       value = value + bias[params.y_first + j];

@@ -12,6 +12,8 @@ struct Params {
   y_row: u32,
   y_first: u32,
   has_bias: u32,
+  // Rows of x: up to four.
+  rows: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -19,7 +21,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
 
-override rows: u32 = 1u;
+// Whether there is more than one row: sums of four are kept, and those of missing rows repeat the last one.
+override several: bool = false;
 const segment = 128u;
 const segments = 8u;
 var<workgroup> parts: array<vec4<f32>, 1024>;
@@ -34,6 +37,9 @@ fn main(
   let part = index / 32u;
   let quad = flat(group, groups) * 32u + lane;
   let k = params.k;
+  let second = min(1u, params.rows - 1u) * k;
+  let third = min(2u, params.rows - 1u) * k;
+  let fourth = (params.rows - 1u) * k;
   var t0 = vec4<f32>();
   var t1 = vec4<f32>();
   var t2 = vec4<f32>();
@@ -48,14 +54,10 @@ fn main(
       for (var l = begin; l < min(begin + segment, k); l++) {
         let w = weight[l * params.quads + quad];
         s0 = fma(vec4<f32>(x[l]), w, s0);
-        if (rows > 1u) {
-          s1 = fma(vec4<f32>(x[k + l]), w, s1);
-        }
-        if (rows > 2u) {
-          s2 = fma(vec4<f32>(x[2u * k + l]), w, s2);
-        }
-        if (rows > 3u) {
-          s3 = fma(vec4<f32>(x[3u * k + l]), w, s3);
+        if (several) {
+          s1 = fma(vec4<f32>(x[second + l]), w, s1);
+          s2 = fma(vec4<f32>(x[third + l]), w, s2);
+          s3 = fma(vec4<f32>(x[fourth + l]), w, s3);
         }
       }
     }
@@ -83,7 +85,7 @@ fn main(
       return;
     }
     let at = params.y_first + j;
-    for (var row = 0u; row < rows; row++) {
+    for (var row = 0u; row < params.rows; row++) {
       var value = select(select(select(t3[e], t2[e], row == 2u), t1[e], row == 1u), t0[e], row == 0u);
       if (params.has_bias == 1u) {
         value = value + bias[at];
