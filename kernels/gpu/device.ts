@@ -42,7 +42,7 @@ import { Views } from "./views.ts";
  * }
  * ```
  */
-export async function gpuDevice(options: { bindingBytes?: number } = {}): Promise<Device> {
+export async function gpuDevice(options: { bindingBytes?: number } = {}): Promise<GpuDevice> {
   const adapter = await findAdapter();
   if (typeof adapter === "string") {
     throw new DeviceError(
@@ -55,67 +55,71 @@ export async function gpuDevice(options: { bindingBytes?: number } = {}): Promis
 
 const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
 
-class GpuDevice implements Device {
+/** The GPU as a device, with what kernels beyond the interface are run with. */
+export class GpuDevice implements Device {
   readonly name = "gpu";
   readonly threads = 1;
-  readonly #recorder: Recorder;
-  readonly #memory: Memory;
-  readonly #views: Views;
+  /** The stream of commands. */
+  readonly recorder: Recorder;
+  /** Where buffers come from. */
+  readonly store: Memory;
+  /** How buffers are bound. */
+  readonly views: Views;
 
   constructor(gpu: GPUDevice, adapter: string, bindingBytes?: number) {
     this.description = `WebGPU, ${adapter}`;
-    this.#recorder = new Recorder(gpu);
-    this.#memory = new Memory(this.#recorder);
-    this.#views = new Views(this.#memory, bindingBytes ?? gpu.limits.maxStorageBufferBindingSize);
+    this.recorder = new Recorder(gpu);
+    this.store = new Memory(this.recorder);
+    this.views = new Views(this.store, bindingBytes ?? gpu.limits.maxStorageBufferBindingSize);
   }
 
   readonly description: string;
 
   get memory(): { readonly used: number; readonly peak: number } {
-    return { ...this.#memory.usage };
+    return { ...this.store.usage };
   }
 
   [Symbol.dispose](): void {
-    this.#recorder.close();
+    this.recorder.close();
   }
 
   // ---- memory -------------------------------------------------------------------------------------------
 
   allocate(length: number): DeviceBuffer {
     check.checkInteger("allocate", "length", length);
-    return new GpuBuffer(this.#memory, "allocate", length, true);
+    return new GpuBuffer(this.store, "allocate", length, true);
   }
 
   upload(data: Float32Array): DeviceBuffer {
-    const buffer = new GpuBuffer(this.#memory, "upload", data.length);
-    this.#recorder.write(this.#views.buffer("upload", "buffer", buffer), 0, ownBytes(data));
+    const buffer = new GpuBuffer(this.store, "upload", data.length);
+    this.recorder.write(this.views.buffer("upload", "buffer", buffer), 0, ownBytes(data));
     return buffer;
   }
 
   write(buffer: DeviceBuffer, data: Float32Array, offset = 0): void {
     check.checkRange("write", "buffer", buffer, offset, data.length);
-    this.#recorder.write(this.#views.buffer("write", "buffer", buffer), offset * 4, ownBytes(data));
+    this.recorder.write(this.views.buffer("write", "buffer", buffer), offset * 4, ownBytes(data));
   }
 
   async read(buffer: DeviceBuffer, offset = 0, length = buffer.length - offset): Promise<Float32Array> {
     check.checkRange("read", "buffer", buffer, offset, length);
-    const source = this.#views.buffer("read", "buffer", buffer);
-    return new Float32Array(await this.#recorder.read(source, offset * 4, length * 4));
+    const source = this.views.buffer("read", "buffer", buffer);
+    return new Float32Array(await this.recorder.read(source, offset * 4, length * 4));
   }
 
   copy(from: DeviceBuffer, fromOffset: number, to: DeviceBuffer, toOffset: number, length: number): void {
     check.checkRange("copy", "from", from, fromOffset, length);
     check.checkRange("copy", "to", to, toOffset, length);
-    const source = this.#views.buffer("copy", "from", from), target = this.#views.buffer("copy", "to", to);
-    this.#recorder.copy(source, fromOffset * 4, target, toOffset * 4, length * 4);
+    const source = this.views.buffer("copy", "from", from), target = this.views.buffer("copy", "to", to);
+    this.recorder.copy(source, fromOffset * 4, target, toOffset * 4, length * 4);
   }
 
   // ---- linear algebra -----------------------------------------------------------------------------------
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
     check.checkWeight(data, outFeatures, inFeatures);
-    const weight = new GpuWeight(this.#memory, this.#views.bindingBytes, outFeatures, inFeatures);
-    layWeight(this.#memory, this.#recorder, weight, data);
+    const weight = new GpuWeight(this.store, this.views.bindingBytes, outFeatures, inFeatures);
+    layWeight(this.store, this.recorder, weight, data);
     return weight;
   }
 
@@ -125,8 +129,8 @@ class GpuDevice implements Device {
     if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) {
       return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
     }
-    const weight = new GpuPackedWeight(this.#memory, this.#views.bindingBytes, packed);
-    layPacked(this.#memory, this.#recorder, weight, packed);
+    const weight = new GpuPackedWeight(this.store, this.views.bindingBytes, packed);
+    layPacked(this.store, this.recorder, weight, packed);
     return weight;
   }
 
@@ -141,13 +145,13 @@ class GpuDevice implements Device {
     if (!(weight instanceof GpuWeight || weight instanceof GpuPackedWeight)) {
       throw new DeviceError("foreign", "linear: weight belongs to another device");
     }
-    runLinear(this.#recorder, this.#views, this.#memory, { x, weight, bias, y }, rows);
+    runLinear(this.recorder, this.views, this.store, { x, weight, bias, y }, rows);
   }
 
   gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: types.GemmShape): void {
     check.checkGemm(a, b, c, shape);
-    const open = (argument: string, buffer: DeviceBuffer) => this.#views.whole("gemm", argument, buffer);
-    runGemm(this.#recorder, open("a", a), open("b", b), open("c", c), shape);
+    const open = (argument: string, buffer: DeviceBuffer) => this.views.whole("gemm", argument, buffer);
+    runGemm(this.recorder, open("a", a), open("b", b), open("c", c), shape);
   }
 
   // ---- the decoder's operations -------------------------------------------------------------------------
@@ -175,14 +179,14 @@ class GpuDevice implements Device {
   ): void {
     check.checkNorm(op, x, weight, bias, y, rows);
     const columns = weight.length;
-    const gain = this.#views.whole(op, "weight", weight);
-    const shift = bias ? this.#views.whole(op, "bias", bias) : gain;
-    for (const { first, count } of this.#views.windows(rows, columns)) {
-      this.#recorder.dispatch(
+    const gain = this.views.whole(op, "weight", weight);
+    const shift = bias ? this.views.whole(op, "bias", bias) : gain;
+    for (const { first, count } of this.views.windows(rows, columns)) {
+      this.recorder.dispatch(
         kernels.norm,
         {
-          x: this.#views.part(op, "x", x, first * columns, count * columns),
-          y: this.#views.part(op, "y", y, first * columns, count * columns),
+          x: this.views.part(op, "x", x, first * columns, count * columns),
+          y: this.views.part(op, "y", y, first * columns, count * columns),
           weight: gain,
           bias: shift,
         },
@@ -195,12 +199,12 @@ class GpuDevice implements Device {
   rotary(x: DeviceBuffer, table: DeviceBuffer, shape: types.RotaryShape): void {
     check.checkRotary(x, table, shape);
     const { tokens, heads, headDim, rotaryDim, position, layout } = shape;
-    const angles = this.#views.whole("rotary", "table", table), width = heads * headDim;
-    for (const { first, count } of this.#views.windows(tokens, width)) {
+    const angles = this.views.whole("rotary", "table", table), width = heads * headDim;
+    for (const { first, count } of this.views.windows(tokens, width)) {
       const pairs = count * heads * rotaryDim / 2;
-      this.#recorder.dispatch(
+      this.recorder.dispatch(
         kernels.rotary,
-        { x: this.#views.part("rotary", "x", x, first * width, count * width), table: angles },
+        { x: this.views.part("rotary", "x", x, first * width, count * width), table: angles },
         {
           pairs,
           heads,
@@ -216,24 +220,24 @@ class GpuDevice implements Device {
 
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
     check.checkAttention("attention", { q, k, v, y }, shape);
-    runAttention(this.#recorder, this.#views, this.#memory, { q, k, v, y }, shape);
+    runAttention(this.recorder, this.views, this.store, { q, k, v, y }, shape);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
     check.checkAttention("attentionProbabilities", { q, k, p }, shape);
-    runProbabilities(this.#recorder, this.#views, { q, k, p }, shape);
+    runProbabilities(this.recorder, this.views, { q, k, p }, shape);
   }
 
   attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
     check.checkAttention("attentionValues", { p, v, y }, shape);
-    runValues(this.#recorder, this.#views, { p, v, y }, shape);
+    runValues(this.recorder, this.views, { p, v, y }, shape);
   }
 
   activate(kind: types.Activation, x: DeviceBuffer): void {
-    for (const { first, count } of this.#views.windows(x.length, 1)) {
-      this.#recorder.dispatch(
+    for (const { first, count } of this.views.windows(x.length, 1)) {
+      this.recorder.dispatch(
         kernels.activate,
-        { x: this.#views.part("activate", "x", x, first, count) },
+        { x: this.views.part("activate", "x", x, first, count) },
         { count, kind: activations[kind] },
         Math.ceil(count / 256),
       );
@@ -251,12 +255,12 @@ class GpuDevice implements Device {
   #combine(op: "add" | "multiply", x: DeviceBuffer, y: DeviceBuffer): void {
     check.checkRepeat(op, x, y);
     const same = x.length === y.length;
-    for (const { first, count } of this.#views.windows(x.length, 1)) {
-      this.#recorder.dispatch(
+    for (const { first, count } of this.views.windows(x.length, 1)) {
+      this.recorder.dispatch(
         kernels.combine,
         {
-          x: this.#views.part(op, "x", x, first, count),
-          y: same ? this.#views.part(op, "y", y, first, count) : this.#views.whole(op, "y", y),
+          x: this.views.part(op, "x", x, first, count),
+          y: same ? this.views.part(op, "y", y, first, count) : this.views.whole(op, "y", y),
         },
         {
           count,
@@ -272,16 +276,16 @@ class GpuDevice implements Device {
   logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
     check.checkLogSoftmax(x, y, rows, columns);
     this.#into("logSoftmax", x, y, rows * columns);
-    for (const { first, count } of this.#views.windows(rows, columns)) {
-      const row = this.#views.part("logSoftmax", "y", y, first * columns, count * columns);
-      this.#recorder.dispatch(kernels.logSoftmax, { x: row }, { rows: count, columns }, count);
+    for (const { first, count } of this.views.windows(rows, columns)) {
+      const row = this.views.part("logSoftmax", "y", y, first * columns, count * columns);
+      this.recorder.dispatch(kernels.logSoftmax, { x: row }, { rows: count, columns }, count);
     }
   }
 
   /** Copies `x` to `y`, where an operation goes on in place. */
   #into(op: string, x: DeviceBuffer, y: DeviceBuffer, length: number): void {
-    const from = this.#views.buffer(op, "x", x), to = this.#views.buffer(op, "y", y);
-    if (from !== to) this.#recorder.copy(from, 0, to, 0, length * 4);
+    const from = this.views.buffer(op, "x", x), to = this.views.buffer(op, "y", y);
+    if (from !== to) this.recorder.copy(from, 0, to, 0, length * 4);
   }
 
   // ---- quantization -------------------------------------------------------------------------------------
@@ -294,17 +298,17 @@ class GpuDevice implements Device {
   ): void {
     check.checkFakeQuantize(x, y, rule, layout);
     this.#into("fakeQuantize", x, y, layout.rows * layout.columns);
-    runFakeQuantize(this.#recorder, this.#memory, this.#views, y, rule, layout);
+    runFakeQuantize(this.recorder, this.store, this.views, y, rule, layout);
   }
 
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
     const op = "columnAbsMax", columns = acc.length;
     check.checkColumns(op, x, columns, rows);
-    const maxima = this.#views.whole(op, "acc", acc);
-    for (const { first, count } of this.#views.windows(rows, columns)) {
-      this.#recorder.dispatch(
+    const maxima = this.views.whole(op, "acc", acc);
+    for (const { first, count } of this.views.windows(rows, columns)) {
+      this.recorder.dispatch(
         kernels.columnAbsMax,
-        { x: this.#views.part(op, "x", x, first * columns, count * columns), acc: maxima },
+        { x: this.views.part(op, "x", x, first * columns, count * columns), acc: maxima },
         { rows: count, columns },
         [Math.ceil(columns / 32), 1],
       );
@@ -313,7 +317,7 @@ class GpuDevice implements Device {
 
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
-    return new GpuGram(this.#recorder, this.#memory, this.#views, columns);
+    return new GpuGram(this.recorder, this.store, this.views, columns);
   }
 }
 

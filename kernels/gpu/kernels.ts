@@ -11,8 +11,10 @@ import derive from "./wgsl/derive.wgsl" with { type: "text" };
 import exact from "./wgsl/exact.wgsl" with { type: "text" };
 import fakeQuantize from "./wgsl/fake_quantize.wgsl" with { type: "text" };
 import grid from "./wgsl/grid.wgsl" with { type: "text" };
+import int8Product from "./wgsl/int8_product.wgsl" with { type: "text" };
 import limits from "./wgsl/limits.wgsl" with { type: "text" };
 import logSoftmax from "./wgsl/log_softmax.wgsl" with { type: "text" };
+import lutProduct from "./wgsl/lut_product.wgsl" with { type: "text" };
 import math from "./wgsl/math.wgsl" with { type: "text" };
 import norm from "./wgsl/norm.wgsl" with { type: "text" };
 import packed from "./wgsl/packed.wgsl" with { type: "text" };
@@ -47,7 +49,9 @@ export const kernels = {
   combine: new Kernel("combine", grid, combine),
   derive: new Kernel("derive", grid, exact, derive),
   fakeQuantize: new Kernel("fakeQuantize", grid, exact, fakeQuantize),
+  int8Product: new Kernel("int8Product", int8Product),
   logSoftmax: new Kernel("logSoftmax", grid, math, reduce, logSoftmax),
+  lutProduct: new Kernel("lutProduct", lutProduct),
   norm: new Kernel("norm", grid, reduce, norm),
   packedProduct: new Kernel("packedProduct", packed, rightPacked, product),
   packedVectorProduct: new Kernel("packedVectorProduct", grid, packed, packedVectorProduct),
