@@ -42,7 +42,12 @@ import { Views } from "./views.ts";
  * }
  * ```
  */
-export async function gpuDevice(options: { bindingBytes?: number } = {}): Promise<GpuDevice> {
+export function gpuDevice(options: { bindingBytes?: number } = {}): Promise<Device> {
+  return openGpu(options);
+}
+
+/** The same device, with what kernels beyond the interface need. */
+export async function openGpu(options: { bindingBytes?: number } = {}): Promise<GpuDevice> {
   const adapter = await findAdapter();
   if (typeof adapter === "string") {
     throw new DeviceError(

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { gamma, Random } from "../device_suite.ts";
 import { DeviceError } from "../error.ts";
 import { findAdapter } from "./adapter.ts";
-import { gpuDevice } from "./device.ts";
+import { openGpu } from "./device.ts";
 import { Int8Weight } from "./int8.ts";
 import { LutWeight } from "./lut.ts";
 
@@ -17,7 +17,7 @@ Deno.test({
   name: "Int8Weight: sums of products of int8 codes, exact",
   ignore,
   async fn() {
-    using device = await gpuDevice();
+    using device = await openGpu();
     for (const [rows, out, inner] of [[1, 1, 1], [3, 5, 7], [65, 67, 129], [2, 100, 1030]]) {
       const int8 = (length: number) =>
         Int8Array.from({ length }, () => Math.floor(256 * random.next()) - 128);
@@ -43,7 +43,7 @@ Deno.test({
   name: "LutWeight: look-ups give the product in float64, within the rounding of tables and sums",
   ignore,
   async fn() {
-    using device = await gpuDevice();
+    using device = await openGpu();
     for (
       const [out, inner, bits, groupSize, shifted] of [
         [1, 32, 1, 32, 0],
