@@ -86,8 +86,8 @@ const schemes: Record<string, Scheme> = {
   kivi: { kv: kivi({ bits: 2 }) },
   kvquant: { kv: kvquant({ bits: 4 }) },
 };
-/** What the ordinary run checks: each operation of the device at least once. */
-const few = ["no quantization", "rtn", "rtn of attention", "smoothQuant", "kivi"];
+/** What the ordinary run checks. */
+const few = ["no quantization", "rtn", "kivi"];
 
 /**
  * GPTQ and SpQR decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
