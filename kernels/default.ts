@@ -4,6 +4,7 @@ import { cpuDevice } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
 import { environmentVariable } from "./environment.ts";
 import { DeviceError } from "./error.ts";
+import { gpuDevice } from "./gpu/device.ts";
 
 let chosen: Promise<Device> | undefined;
 
@@ -22,6 +23,7 @@ export async function openDevice(name: string): Promise<Device> {
     case "cpu":
       return await cpuDevice();
     case "gpu":
+      return await gpuDevice();
     case "native":
       throw new DeviceError("unavailable", `device "${name}" is not available: use QUANTBOOK_DEVICE=cpu`);
     default:

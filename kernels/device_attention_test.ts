@@ -8,7 +8,6 @@ import {
   Random,
   testCases,
   testedDevices,
-  tiny,
   u,
 } from "./device_suite.ts";
 import type { AttentionShape, Device, DeviceBuffer } from "./device.ts";
@@ -25,6 +24,7 @@ class Sample {
   readonly #p: Float64Array;
   /** Row errors, computed once per row and accuracy. */
   readonly #errors = new Map<Accuracy, Float64Array>();
+  readonly #fusedErrors = new Map<Accuracy, Float64Array>();
 
   constructor(readonly shape: AttentionShape, sloped: boolean) {
     const { tokens, kvTokens, heads, kvHeads, headDim } = shape;
@@ -47,14 +47,16 @@ class Sample {
    * a product); of the bias (two roundings of it); and of the additions. Subtracting the maximum doubles it and rounds
    * once more; exp adds its own error; the sum and the division do all of that again, and round.
    */
-  #rowError(head: number, token: number, accuracy: Accuracy): number {
+  #rowError(head: number, token: number, accuracy: Accuracy, fused: boolean): number {
     const { heads, tokens } = this.shape;
-    const errors = this.#errors.get(accuracy) ?? new Float64Array(heads * tokens);
-    this.#errors.set(accuracy, errors);
-    return errors[head * tokens + token] ||= this.#computeRowError(head, token, accuracy);
+    const known = fused ? this.#fusedErrors : this.#errors;
+    const errors = known.get(accuracy) ?? new Float64Array(heads * tokens);
+    known.set(accuracy, errors);
+    return errors[head * tokens + token] ||= this.#computeRowError(head, token, accuracy, fused);
   }
 
-  #computeRowError(head: number, token: number, { exp, rowSum }: Accuracy): number {
+  #computeRowError(head: number, token: number, accuracy: Accuracy, fused: boolean): number {
+    const { exp, division, rowSum, attentionSum } = accuracy;
     const { tokens, kvTokens, heads, kvHeads, headDim, scale, softcap } = this.shape;
     const kvHead = Math.floor(head * kvHeads / heads);
     const [first, end] = visibleKeys(token, this.shape);
@@ -72,18 +74,22 @@ class Sample {
         );
       }
       size *= Math.abs(scale);
-      const cap = softcap === undefined ? 0 : Math.min(size, softcap) * gamma(Math.max(8, exp + 4) + 3);
+      const cap = softcap === undefined
+        ? 0
+        : Math.min(size, softcap) * gamma(Math.max(8, exp + 3 + division) + 2 + division);
       const bias = this.slopes ? Math.abs(this.slopes[head] * (j - end + 1)) : 0;
       worst = Math.max(worst, gamma(headDim + 2) * size + cap + u * (size + 3 * bias));
     }
-    return Math.expm1(2 * (2 * worst + (exp + 1 + spread) * u) + rowSum(end - first) + 3 * u);
+    const sum = fused ? attentionSum(end - first, spread) : rowSum(end - first);
+    return Math.expm1(2 * (2 * worst + (exp + 1 + spread) * u) + sum + (2 + division) * u);
   }
 
   /** Bound of a probability. */
   probabilityBound(i: number, expected: number, accuracy: Accuracy): number {
     const { tokens, kvTokens } = this.shape;
     const row = Math.floor(i / kvTokens);
-    return expected * (this.#rowError(Math.floor(row / tokens), row % tokens, accuracy) + u) + tiny;
+    return expected * (this.#rowError(Math.floor(row / tokens), row % tokens, accuracy, false) + u) +
+      accuracy.underflow;
   }
 
   /** Bound of an output: probabilities with their error, and a dot product over the visible keys. */
@@ -97,8 +103,9 @@ class Sample {
       const p = this.#p[(head * tokens + token) * kvTokens + j];
       size += p * Math.abs(this.v[(j * kvHeads + kvHead) * headDim + d]);
     }
-    const error = materialised ? 2 * u : this.#rowError(head, token, accuracy) + u;
-    return size * (error + gamma(end - first + 1)) + u * Math.abs(expected) + tiny * (end - first);
+    const error = materialised ? 2 * u : this.#rowError(head, token, accuracy, true) + u;
+    return size * (error + gamma(end - first + 1)) + u * Math.abs(expected) +
+      accuracy.underflow * (end - first);
   }
 
   /** Uploads the operands and calls `run`. */

@@ -7,6 +7,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { cpuDevice } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
+import { describe, findAdapter } from "./gpu/adapter.ts";
+import { gpuDevice } from "./gpu/device.ts";
 import { referenceDevice } from "./reference.ts";
 
 /** Unit roundoff of float32. */
@@ -19,13 +21,52 @@ export function gamma(n: number): number {
   return n * u / (1 - n * u);
 }
 
-/** What a device promises about its arithmetic. */
+/** What a device promises about its arithmetic: relative errors, in u where nothing else is said. */
 export interface Accuracy {
-  /** Relative error of `exp`, in u. */
+  /** Of `exp`. */
   readonly exp: number;
-  /** Relative error of the sum of `n` positive numbers in a norm or a softmax. */
+  /** Of a division. */
+  readonly division: number;
+  /** Of one over a square root. */
+  readonly inverseRoot: number;
+  /** Absolute error of a logarithm of 1 or more, on top of two roundings of it. */
+  readonly log: number;
+  /** Below this magnitude a result may be off by as much, or be flushed to 0. */
+  readonly underflow: number;
+  /** Relative error of the sum of `n` positive numbers in a norm (where it becomes a mean) or a softmax. */
   readonly rowSum: (n: number) => number;
+  /** As `rowSum`, of the weighted sum over `n` keys in fused attention, whose scores spread over `spread`. */
+  readonly attentionSum: (n: number, spread: number) => number;
 }
+
+/** The CPU device: IEEE arithmetic, sums of rows in float64. */
+const cpuAccuracy: Accuracy = {
+  exp: 4,
+  division: 1,
+  inverseRoot: 2,
+  log: 0,
+  underflow: tiny,
+  rowSum: (n) => n * 2 ** -53,
+  attentionSum: (n) => n * 2 ** -53,
+};
+
+/**
+ * Any GPU: divisions are off by 2.5 units in the last place (5 u) and inverse square roots by 2 (4 u), subnormal
+ * results may be flushed (WGSL, section 15.7). A row is summed by 64 invocations, then by eights: 14 additions, and divided. A
+ * logarithm takes a Newton step: the error of exp, of a product and of an addition, and what WGSL's own logarithm
+ * (2^-21 in [0.5, 2], 3 units in the last place elsewhere) leaves, squared: nothing. Fused attention sums up blocks of
+ * 64 keys: 14 additions, then for each block a product with exp(top - next) and an addition; its arguments add up to the
+ * spread, with one rounding each.
+ */
+const gpuAccuracy: Accuracy = {
+  exp: 4,
+  division: 5,
+  inverseRoot: 4,
+  log: 4 + 3,
+  underflow: 2 ** -126,
+  rowSum: (n) => gamma(Math.ceil(n / 64) + 14 + 5),
+  attentionSum: (n, spread) => gamma(14 + Math.ceil(n / 64) * (4 + 2) + spread),
+};
 
 /** A device under test. Devices of one `family` must agree bit for bit. */
 export interface TestedDevice {
@@ -36,16 +77,34 @@ export interface TestedDevice {
   open(): Promise<Device>;
 }
 
-/** The devices that all operation tests run on. */
-export const testedDevices: TestedDevice[] = [1, 2, 4].map((threads) => {
+const cpuDevices: TestedDevice[] = [1, 2, 4].map((threads) => {
   let device: Promise<Device> | undefined;
   return {
     name: `cpu, ${threads} thread${threads === 1 ? "" : "s"}`,
     family: "cpu",
-    accuracy: { exp: 4, rowSum: (n) => n * 2 ** -53 },
+    accuracy: cpuAccuracy,
     open: () => device ??= cpuDevice({ threads }),
   };
 });
+
+/** The GPU with its own limits, and with bindings so small that every larger buffer is split. */
+async function gpuDevices(): Promise<TestedDevice[]> {
+  const adapter = await findAdapter();
+  if (typeof adapter === "string") {
+    console.log(`the GPU device is not tested: ${adapter}`);
+    return [];
+  }
+  let device: Promise<Device> | undefined;
+  return [{
+    name: `gpu, ${describe(adapter)}`,
+    family: "gpu",
+    accuracy: gpuAccuracy,
+    open: () => device ??= gpuDevice(),
+  }];
+}
+
+/** The devices that all operation tests run on. */
+export const testedDevices: TestedDevice[] = [...cpuDevices, ...await gpuDevices()];
 
 /** One operation on one set of inputs. */
 export interface Case {
@@ -56,15 +115,21 @@ export interface Case {
   readonly bound: "exact" | ((i: number, expected: number, accuracy: Accuracy) => number);
 }
 
+/** The cases of every operation, by the name of their test: what `device_matrix.ts` prints a table of. */
+export const suites = new Map<string, Case[]>();
+
 /** Declares a test per device that runs all cases. */
 export function testCases(name: string, cases: Case[]): void {
+  suites.set(name, cases);
   const references = new Map<Case, Float32Array | Float64Array>();
   const firsts = new Map<string, { device: string; output: Float32Array | Float64Array }>();
   for (const tested of testedDevices) {
     Deno.test(`${name} (${tested.name})`, async () => {
       const device = await tested.open();
-      for (const one of cases) {
-        const output = await one.run(device);
+      // All at once: a GPU takes as long to answer one question as to answer many.
+      const outputs = await Promise.all(cases.map((one) => one.run(device)));
+      for (const [i, one] of cases.entries()) {
+        const output = outputs[i];
         const first = firsts.get(`${tested.family} ${one.name}`);
         // A device with the bits of its relative is as accurate as that one was found to be.
         if (first) {
@@ -81,14 +146,18 @@ export function testCases(name: string, cases: Case[]): void {
   }
 }
 
-function compare(
+/** Throws unless an output is within the bound; the largest error as a share of the bound. */
+export function compare(
   { name, bound }: Case,
   output: Float32Array | Float64Array,
   expected: Float32Array | Float64Array,
   accuracy: Accuracy,
-): void {
+): number {
   assertEquals(output.length, expected.length, name);
-  if (bound === "exact") return assertSameBits(output, expected, name);
+  if (bound === "exact") {
+    assertSameBits(output, expected, name);
+    return 0;
+  }
   let worst = 0;
   for (let i = 0; i < expected.length; i++) {
     const got = output[i], want = expected[i];
@@ -98,7 +167,7 @@ function compare(
     assert(error <= limit, `${name}: output ${i} is ${got}, expected ${want}: error ${error} over ${limit}`);
     worst = Math.max(worst, error / limit);
   }
-  if (Deno.env.get("QUANTBOOK_SHOW_ERRORS")) console.log(`${name}: ${worst.toFixed(3)} of the bound`);
+  return worst;
 }
 
 /** Throws unless both hold the same numbers, signs of zero included (any NaN is as good as another). */

@@ -8,7 +8,6 @@ import {
   Random,
   testCases,
   testedDevices,
-  tiny,
   u,
 } from "./device_suite.ts";
 import type { Activation, Device, GemmShape, RotaryShape } from "./device.ts";
@@ -29,11 +28,11 @@ function linearCase([rows, out, inner]: number[], withBias: boolean, poison?: [n
       return await device.read(y);
     },
     // k products and k - 1 additions in any order, the bias, and the rounding of the reference.
-    bound(i, expected) {
+    bound(i, expected, { underflow }) {
       const row = Math.floor(i / out) * inner, column = (i % out) * inner;
       const size = absoluteDot(inner, (k) => x[row + k], (k) => w[column + k]);
       return gamma(inner + 2) * (size + Math.abs(withBias ? b[i % out] : 0)) + u * Math.abs(expected) +
-        tiny * inner;
+        underflow * inner;
     },
   };
 }
@@ -88,12 +87,12 @@ function gemmCase(shape: GemmShape): Case {
       return await device.read(y);
     },
     // As for `linear`; then two products and an addition, and the rounding of the reference.
-    bound(index, expected) {
+    bound(index, expected, { underflow }) {
       const i = Math.floor(index / n), j = index % n;
       const left = (l: number) => a[transposeA ? l * m + i : i * k + l];
       const size = Math.abs(alpha) * absoluteDot(k, left, (l) => b[transposeB ? j * k + l : l * n + j]);
       const old = beta === 0 ? 0 : Math.abs(beta * c[index]);
-      return gamma(k + 3) * (size + old) + u * Math.abs(expected) + tiny * (k + 2);
+      return gamma(k + 3) * (size + old) + u * Math.abs(expected) + underflow * (k + 2);
     },
   };
 }
@@ -150,9 +149,10 @@ testCases(
           device.rmsNorm(input, weight, y, rows, 1e-5);
           return await device.read(y);
         },
-        // The root halves the error of the sum of squares, of its product and of its addition; then the root itself, the
-        // division, two products, and the rounding of the reference.
-        bound: (_, expected, { rowSum }) => Math.abs(expected) * (rowSum(n) / 2 + gamma(7)) + tiny,
+        // The root halves the error of the sum of squares, of its division and of an addition; then the inverse root, two
+        // products, and the rounding of the reference.
+        bound: (_, expected, { rowSum, division, inverseRoot, underflow }) =>
+          Math.abs(expected) * (rowSum(n) / 2 + gamma(4 + division + inverseRoot)) + underflow,
       };
     })
   ),
@@ -173,15 +173,16 @@ testCases(
           return await device.read(y);
         },
         // An error d of the mean moves x - mean by d and the variance by d^2; the rest is as for rmsNorm.
-        bound(i, expected, { rowSum }) {
+        bound(i, expected, { rowSum, division, inverseRoot, underflow }) {
           const row = x.subarray(i - i % n, i - i % n + n);
           const mean = row.reduce((sum, v) => sum + v, 0) / n;
           const deviation = Math.sqrt(row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / n + 1e-5);
           const d = rowSum(n) * row.reduce((sum, v) => sum + Math.abs(v), 0) / n / deviation;
           const normal = Math.abs((x[i] - mean) / deviation), gain = Math.abs(w[i % n]);
           const shift = special ? 0 : Math.abs(b[i % n]);
-          const scaled = gain * (d + normal * (d * d / 2 + rowSum(n) / 2 + gamma(7)));
-          return scaled + u * (Math.abs(expected) + shift) + tiny;
+          const scaled = gain *
+            (d + normal * (d * d / 2 + rowSum(n) / 2 + gamma(4 + division + inverseRoot)));
+          return scaled + u * (Math.abs(expected) + shift) + underflow;
         },
       };
     })
@@ -203,11 +204,11 @@ function rotaryCase(shape: RotaryShape): Case {
       return await device.read(data);
     },
     // Two products and an addition, and the rounding of the reference.
-    bound(i) {
+    bound(i, _, { underflow }) {
       const d = i % headDim;
       if (d >= rotaryDim) return 0;
       const partner = layout === "half" ? (d + half) % rotaryDim : d ^ 1;
-      return gamma(3) * (Math.abs(x[i]) + Math.abs(x[i - d + partner])) + tiny;
+      return gamma(3) * (Math.abs(x[i]) + Math.abs(x[i - d + partner])) + underflow;
     },
   };
 }
@@ -230,12 +231,13 @@ const sweep = Float32Array.from([
   ...random.normal(2000, 1e-3),
 ]);
 
-// E is the error of exp; see `cpu/assembly/math.ts` for the counts. Where exp(x) is subnormal, so is the result.
-const activationErrors: Record<Activation, (x: number, E: number) => number> = {
+// E is the error of exp and D that of a division; see `cpu/assembly/math.ts` for the counts. The polynomial of gelu
+// changes by less than half of what its argument, a quotient, does. Where exp(x) is subnormal, so is the result.
+const activationErrors: Record<Activation, (x: number, E: number, D: number) => number> = {
   relu: () => 0,
-  silu: (_, E) => E + 4,
-  gelu: (_, E) => 2 * E + 16,
-  geluTanh: (x, E) => E + 4 + 10 * Math.abs(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)),
+  silu: (_, E, D) => E + 3 + D,
+  gelu: (_, E, D) => 2 * E + 14 + 2 * D,
+  geluTanh: (x, E, D) => E + 3 + D + 10 * Math.abs(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)),
 };
 
 testCases(
@@ -247,8 +249,9 @@ testCases(
       device.activate(kind, x);
       return await device.read(x);
     },
-    bound: (i, expected, { exp }) =>
-      Math.abs(expected) * activationErrors[kind](sweep[i], exp) * u + (1 + Math.abs(sweep[i])) * tiny,
+    bound: (i, expected, { exp, division, underflow }) =>
+      Math.abs(expected) * activationErrors[kind](sweep[i], exp, division) * u +
+      (1 + Math.abs(sweep[i])) * underflow,
   })),
 );
 
@@ -271,10 +274,21 @@ testCases(
   }),
 );
 
+/** How far the values of a row lie below the greatest, weighted by probability, and the size of its log-sum. */
+function spreadOf(values: Float32Array): { distance: number; logSum: number } {
+  const row = values.filter(Number.isFinite);
+  const top = row.reduce((a, b) => Math.max(a, b));
+  const weights = Float64Array.from(row, (v) => Math.exp(v - top));
+  const total = weights.reduce((a, b) => a + b);
+  const distance = row.reduce((sum, v, j) => sum + weights[j] * (top - v), 0) / total;
+  return { distance, logSum: Math.abs(top + Math.log(total)) };
+}
+
 testCases(
   "logSoftmax",
   [[1, 1], [3, 7], [5, 64], [40, 2048], [2, 5003]].map(([rows, n]): Case => {
     const x = random.normal(rows * n, 4);
+    const rowsOf: ReturnType<typeof spreadOf>[] = [];
     if (rows > 2) x[n] = NaN;
     if (rows > 3) x[2 * n] = -Infinity;
     return {
@@ -286,14 +300,12 @@ testCases(
       },
       // The sum's relative error becomes the logarithm's absolute one: exp itself, its argument (u times its size,
       // weighted by the probability), the sum, the logarithm. Then two subtractions, and the rounding of the reference.
-      bound(i, expected, { exp, rowSum }) {
-        const row = x.subarray(i - i % n, i - i % n + n).filter(Number.isFinite);
-        const top = row.reduce((a, b) => Math.max(a, b));
-        const weights = row.map((v) => Math.exp(v - top));
-        const total = weights.reduce((a, b) => a + b);
-        const distance = row.reduce((sum, v, j) => sum + weights[j] * (top - v), 0) / total;
-        const logSum = Math.abs(top + Math.log(total));
-        return (exp + 2 + distance) * u + rowSum(n) + 2 * u * (logSum + Math.abs(expected)) + tiny;
+      bound(i, expected, { exp, log, rowSum, underflow }) {
+        const { distance, logSum } = rowsOf[Math.floor(i / n)] ??= spreadOf(
+          x.subarray(i - i % n, i - i % n + n),
+        );
+        return (exp + 2 + distance + log) * u + rowSum(n) + 2 * u * (logSum + Math.abs(expected)) +
+          underflow;
       },
     };
   }),

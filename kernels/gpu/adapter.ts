@@ -1,0 +1,42 @@
+/** Finds a GPU, says what it is, and refuses what would only pretend to be one. */
+
+import { DeviceError } from "../error.ts";
+
+/** The adapter that the GPU device runs on, or why there is none. */
+export async function findAdapter(): Promise<GPUAdapter | string> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) return "no WebGPU adapter: install a Vulkan, Metal or Direct3D 12 driver";
+  // Software rasterisers behind OpenGL take minutes for the first dispatch; those behind Vulkan can compute with f16.
+  if (isSoftware(adapter) && !adapter.features.has("shader-f16")) {
+    return `${describe(adapter)} is a software rasteriser behind OpenGL: install mesa-vulkan-drivers`;
+  }
+  return adapter;
+}
+
+/** Whether an adapter is a program on the CPU: good for tests, slower than the CPU device. */
+export function isSoftware({ info }: GPUAdapter): boolean {
+  return info.isFallbackAdapter ||
+    /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(info.description);
+}
+
+/** The name of an adapter for provenance lines. */
+export function describe({ info }: GPUAdapter): string {
+  return info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") ||
+    "unnamed adapter";
+}
+
+/** A logical device with the limits of its adapter. */
+export async function openAdapter(adapter: GPUAdapter): Promise<GPUDevice> {
+  const { limits, features } = adapter;
+  try {
+    return await adapter.requestDevice({
+      requiredFeatures: features.has("timestamp-query") ? ["timestamp-query"] : [],
+      requiredLimits: {
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxBufferSize: limits.maxBufferSize,
+      },
+    });
+  } catch (cause) {
+    throw new DeviceError("unavailable", `${describe(adapter)} gave no device: ${cause}`, { cause });
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * The GPU device: WGSL kernels (`wgsl/`) behind WebGPU. Operations are recorded when they are called and run later, in
+ * order; `read` waits for them. Its arithmetic is that of WGSL: sums in a fixed order, divisions off by up to 2.5 units
+ * in the last place, results below 2^-126 flushed to zero on some hardware; quantizers give the bits of every device.
+ */
+
+import * as check from "../check.ts";
+import type * as types from "../device.ts";
+import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
+import { DeviceError } from "../error.ts";
+import { checkPacked, packedValues } from "../packed.ts";
+import { describe, findAdapter, openAdapter } from "./adapter.ts";
+import { runAttention, runProbabilities, runValues } from "./attention.ts";
+import { GpuGram } from "./gram.ts";
+import { kernels } from "./kernels.ts";
+import { GpuPackedWeight, GpuWeight, layPacked, layWeight, runGemm, runLinear } from "./product.ts";
+import { runFakeQuantize } from "./quantize.ts";
+import { Recorder } from "./recorder.ts";
+import { GpuBuffer, Memory } from "./storage.ts";
+import { Views } from "./views.ts";
+
+/**
+ * A {@linkcode Device} on the GPU. Release it with `using` (or `[Symbol.dispose]()`).
+ *
+ * @param options.bindingBytes Most bytes that a kernel sees of one buffer: by default the adapter's limit. Larger
+ * buffers are split.
+ *
+ * Throws a {@linkcode DeviceError} with code `unavailable` where there is no adapter, or only one behind OpenGL that
+ * computes in software. A software adapter behind Vulkan (lavapipe) is accepted: it is good for tests.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { findAdapter } from "./adapter.ts";
+ * import { gpuDevice } from "./device.ts";
+ *
+ * if (typeof await findAdapter() !== "string") {
+ *   using device = await gpuDevice();
+ *   using x = device.upload(new Float32Array([1, -2, 3]));
+ *   device.activate("relu", x);
+ *   assertEquals(await device.read(x), new Float32Array([1, 0, 3]));
+ * }
+ * ```
+ */
+export function gpuDevice(options: { bindingBytes?: number } = {}): Promise<Device> {
+  return openGpu(options);
+}
+
+/** The same device, with what kernels beyond the interface need. */
+export async function openGpu(options: { bindingBytes?: number } = {}): Promise<GpuDevice> {
+  const adapter = await findAdapter();
+  if (typeof adapter === "string") {
+    throw new DeviceError(
+      "unavailable",
+      `device "gpu" is not available (${adapter}): use QUANTBOOK_DEVICE=cpu`,
+    );
+  }
+  return new GpuDevice(await openAdapter(adapter), describe(adapter), options.bindingBytes);
+}
+
+const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
+
+/** The GPU as a device, with what kernels beyond the interface are run with. */
+export class GpuDevice implements Device {
+  readonly name = "gpu";
+  readonly threads = 1;
+  /** The stream of commands. */
+  readonly recorder: Recorder;
+  /** Where buffers come from. */
+  readonly store: Memory;
+  /** How buffers are bound. */
+  readonly views: Views;
+
+  constructor(gpu: GPUDevice, adapter: string, bindingBytes?: number) {
+    this.description = `WebGPU, ${adapter}`;
+    this.recorder = new Recorder(gpu);
+    this.store = new Memory(this.recorder);
+    this.views = new Views(this.store, bindingBytes ?? gpu.limits.maxStorageBufferBindingSize);
+  }
+
+  readonly description: string;
+
+  get memory(): { readonly used: number; readonly peak: number } {
+    return { ...this.store.usage };
+  }
+
+  [Symbol.dispose](): void {
+    this.recorder.close();
+  }
+
+  // ---- memory -------------------------------------------------------------------------------------------
+
+  allocate(length: number): DeviceBuffer {
+    check.checkInteger("allocate", "length", length);
+    return new GpuBuffer(this.store, "allocate", length, true);
+  }
+
+  upload(data: Float32Array): DeviceBuffer {
+    const buffer = new GpuBuffer(this.store, "upload", data.length);
+    this.recorder.write(this.views.buffer("upload", "buffer", buffer), 0, ownBytes(data));
+    return buffer;
+  }
+
+  write(buffer: DeviceBuffer, data: Float32Array, offset = 0): void {
+    check.checkRange("write", "buffer", buffer, offset, data.length);
+    this.recorder.write(this.views.buffer("write", "buffer", buffer), offset * 4, ownBytes(data));
+  }
+
+  async read(buffer: DeviceBuffer, offset = 0, length = buffer.length - offset): Promise<Float32Array> {
+    check.checkRange("read", "buffer", buffer, offset, length);
+    const source = this.views.buffer("read", "buffer", buffer);
+    return new Float32Array(await this.recorder.read(source, offset * 4, length * 4));
+  }
+
+  copy(from: DeviceBuffer, fromOffset: number, to: DeviceBuffer, toOffset: number, length: number): void {
+    check.checkRange("copy", "from", from, fromOffset, length);
+    check.checkRange("copy", "to", to, toOffset, length);
+    const source = this.views.buffer("copy", "from", from), target = this.views.buffer("copy", "to", to);
+    this.recorder.copy(source, fromOffset * 4, target, toOffset * 4, length * 4);
+  }
+
+  // ---- linear algebra -----------------------------------------------------------------------------------
+
+  weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
+    check.checkWeight(data, outFeatures, inFeatures);
+    const weight = new GpuWeight(this.store, this.views.bindingBytes, outFeatures, inFeatures);
+    layWeight(this.store, this.recorder, weight, data);
+    return weight;
+  }
+
+  packedWeight(packed: types.PackedIntegers): DeviceWeight {
+    checkPacked(packed);
+    // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
+    if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) {
+      return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    }
+    const weight = new GpuPackedWeight(this.store, this.views.bindingBytes, packed);
+    layPacked(this.store, this.recorder, weight, packed);
+    return weight;
+  }
+
+  linear(
+    x: DeviceBuffer,
+    weight: DeviceWeight,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+  ): void {
+    check.checkLinear(x, weight, bias, y, rows);
+    if (!(weight instanceof GpuWeight || weight instanceof GpuPackedWeight)) {
+      throw new DeviceError("foreign", "linear: weight belongs to another device");
+    }
+    runLinear(this.recorder, this.views, this.store, { x, weight, bias, y }, rows);
+  }
+
+  gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: types.GemmShape): void {
+    check.checkGemm(a, b, c, shape);
+    const open = (argument: string, buffer: DeviceBuffer) => this.views.whole("gemm", argument, buffer);
+    runGemm(this.recorder, open("a", a), open("b", b), open("c", c), shape);
+  }
+
+  // ---- the decoder's operations -------------------------------------------------------------------------
+
+  rmsNorm(x: DeviceBuffer, weight: DeviceBuffer, y: DeviceBuffer, rows: number, eps: number): void {
+    this.#norm("rmsNorm", { x, weight, bias: null, y }, rows, eps);
+  }
+
+  layerNorm(
+    x: DeviceBuffer,
+    weight: DeviceBuffer,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    rows: number,
+    eps: number,
+  ): void {
+    this.#norm("layerNorm", { x, weight, bias, y }, rows, eps);
+  }
+
+  #norm(
+    op: "rmsNorm" | "layerNorm",
+    { x, weight, bias, y }: Record<"x" | "weight" | "y", DeviceBuffer> & { bias: DeviceBuffer | null },
+    rows: number,
+    eps: number,
+  ): void {
+    check.checkNorm(op, x, weight, bias, y, rows);
+    const columns = weight.length;
+    const gain = this.views.whole(op, "weight", weight);
+    const shift = bias ? this.views.whole(op, "bias", bias) : gain;
+    for (const { first, count } of this.views.windows(rows, columns)) {
+      this.recorder.dispatch(
+        kernels.norm,
+        {
+          x: this.views.part(op, "x", x, first * columns, count * columns),
+          y: this.views.part(op, "y", y, first * columns, count * columns),
+          weight: gain,
+          bias: shift,
+        },
+        { rows: count, columns, kind: op === "rmsNorm" ? 0 : bias ? 2 : 1, eps },
+        count,
+      );
+    }
+  }
+
+  rotary(x: DeviceBuffer, table: DeviceBuffer, shape: types.RotaryShape): void {
+    check.checkRotary(x, table, shape);
+    const { tokens, heads, headDim, rotaryDim, position, layout } = shape;
+    const angles = this.views.whole("rotary", "table", table), width = heads * headDim;
+    for (const { first, count } of this.views.windows(tokens, width)) {
+      const pairs = count * heads * rotaryDim / 2;
+      this.recorder.dispatch(
+        kernels.rotary,
+        { x: this.views.part("rotary", "x", x, first * width, count * width), table: angles },
+        {
+          pairs,
+          heads,
+          head_dim: headDim,
+          half: rotaryDim / 2,
+          position: position + first,
+          interleaved: Number(layout === "interleaved"),
+        },
+        Math.ceil(pairs / 256),
+      );
+    }
+  }
+
+  attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
+    check.checkAttention("attention", { q, k, v, y }, shape);
+    runAttention(this.recorder, this.views, this.store, { q, k, v, y }, shape);
+  }
+
+  attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
+    check.checkAttention("attentionProbabilities", { q, k, p }, shape);
+    runProbabilities(this.recorder, this.views, { q, k, p }, shape);
+  }
+
+  attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
+    check.checkAttention("attentionValues", { p, v, y }, shape);
+    runValues(this.recorder, this.views, { p, v, y }, shape);
+  }
+
+  activate(kind: types.Activation, x: DeviceBuffer): void {
+    for (const { first, count } of this.views.windows(x.length, 1)) {
+      this.recorder.dispatch(
+        kernels.activate,
+        { x: this.views.part("activate", "x", x, first, count) },
+        { count, kind: activations[kind] },
+        Math.ceil(count / 256),
+      );
+    }
+  }
+
+  add(x: DeviceBuffer, y: DeviceBuffer): void {
+    this.#combine("add", x, y);
+  }
+
+  multiply(x: DeviceBuffer, y: DeviceBuffer): void {
+    this.#combine("multiply", x, y);
+  }
+
+  #combine(op: "add" | "multiply", x: DeviceBuffer, y: DeviceBuffer): void {
+    check.checkRepeat(op, x, y);
+    const same = x.length === y.length;
+    for (const { first, count } of this.views.windows(x.length, 1)) {
+      this.recorder.dispatch(
+        kernels.combine,
+        {
+          x: this.views.part(op, "x", x, first, count),
+          y: same ? this.views.part(op, "y", y, first, count) : this.views.whole(op, "y", y),
+        },
+        {
+          count,
+          phase: same ? 0 : first % y.length,
+          period: same ? count : y.length,
+          multiply: Number(op === "multiply"),
+        },
+        Math.ceil(count / 256),
+      );
+    }
+  }
+
+  logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
+    check.checkLogSoftmax(x, y, rows, columns);
+    this.#into("logSoftmax", x, y, rows * columns);
+    for (const { first, count } of this.views.windows(rows, columns)) {
+      const row = this.views.part("logSoftmax", "y", y, first * columns, count * columns);
+      this.recorder.dispatch(kernels.logSoftmax, { x: row }, { rows: count, columns }, count);
+    }
+  }
+
+  /** Copies `x` to `y`, where an operation goes on in place. */
+  #into(op: string, x: DeviceBuffer, y: DeviceBuffer, length: number): void {
+    const from = this.views.buffer(op, "x", x), to = this.views.buffer(op, "y", y);
+    if (from !== to) this.recorder.copy(from, 0, to, 0, length * 4);
+  }
+
+  // ---- quantization -------------------------------------------------------------------------------------
+
+  fakeQuantize(
+    x: DeviceBuffer,
+    y: DeviceBuffer,
+    rule: types.UniformRule,
+    layout: types.QuantizeLayout,
+  ): void {
+    check.checkFakeQuantize(x, y, rule, layout);
+    this.#into("fakeQuantize", x, y, layout.rows * layout.columns);
+    runFakeQuantize(this.recorder, this.store, this.views, y, rule, layout);
+  }
+
+  columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
+    const op = "columnAbsMax", columns = acc.length;
+    check.checkColumns(op, x, columns, rows);
+    const maxima = this.views.whole(op, "acc", acc);
+    for (const { first, count } of this.views.windows(rows, columns)) {
+      this.recorder.dispatch(
+        kernels.columnAbsMax,
+        { x: this.views.part(op, "x", x, first * columns, count * columns), acc: maxima },
+        { rows: count, columns },
+        [Math.ceil(columns / 32), 1],
+      );
+    }
+  }
+
+  gram(columns: number): DeviceGram {
+    check.checkInteger("gram", "columns", columns, 1);
+    return new GpuGram(this.recorder, this.store, this.views, columns);
+  }
+}
+
+/** The same values in a buffer that is not shared between threads, as WebGPU asks. */
+function ownBytes(data: Float32Array): Float32Array<ArrayBuffer> {
+  return data.buffer instanceof ArrayBuffer
+    ? new Float32Array(data.buffer, data.byteOffset, data.length)
+    : new Float32Array(data);
+}

@@ -1,0 +1,64 @@
+/** All WGSL kernels of the GPU device. Preludes come before the file that uses them. */
+
+import accumulate from "./wgsl/accumulate.wgsl" with { type: "text" };
+import activate from "./wgsl/activate.wgsl" with { type: "text" };
+import attention from "./wgsl/attention.wgsl" with { type: "text" };
+import attentionProbabilities from "./wgsl/attention_probabilities.wgsl" with { type: "text" };
+import attentionValues from "./wgsl/attention_values.wgsl" with { type: "text" };
+import columnAbsMax from "./wgsl/column_abs_max.wgsl" with { type: "text" };
+import combine from "./wgsl/combine.wgsl" with { type: "text" };
+import derive from "./wgsl/derive.wgsl" with { type: "text" };
+import exact from "./wgsl/exact.wgsl" with { type: "text" };
+import fakeQuantize from "./wgsl/fake_quantize.wgsl" with { type: "text" };
+import grid from "./wgsl/grid.wgsl" with { type: "text" };
+import int8Product from "./wgsl/int8_product.wgsl" with { type: "text" };
+import limits from "./wgsl/limits.wgsl" with { type: "text" };
+import logSoftmax from "./wgsl/log_softmax.wgsl" with { type: "text" };
+import lutProduct from "./wgsl/lut_product.wgsl" with { type: "text" };
+import math from "./wgsl/math.wgsl" with { type: "text" };
+import norm from "./wgsl/norm.wgsl" with { type: "text" };
+import packed from "./wgsl/packed.wgsl" with { type: "text" };
+import packedVectorProduct from "./wgsl/packed_vector_product.wgsl" with { type: "text" };
+import product from "./wgsl/product.wgsl" with { type: "text" };
+import range from "./wgsl/range.wgsl" with { type: "text" };
+import rangeEach from "./wgsl/range_each.wgsl" with { type: "text" };
+import reduce from "./wgsl/reduce.wgsl" with { type: "text" };
+import rightDense from "./wgsl/right_dense.wgsl" with { type: "text" };
+import rightPacked from "./wgsl/right_packed.wgsl" with { type: "text" };
+import rotary from "./wgsl/rotary.wgsl" with { type: "text" };
+import score from "./wgsl/score.wgsl" with { type: "text" };
+import transpose from "./wgsl/transpose.wgsl" with { type: "text" };
+import vectorProduct from "./wgsl/vector_product.wgsl" with { type: "text" };
+import { Kernel } from "./kernel.ts";
+
+/** The kernels by name. */
+export const kernels = {
+  accumulate: new Kernel("accumulate", grid, accumulate),
+  activate: new Kernel("activate", grid, math, activate),
+  attention: new Kernel("attention", grid, math, reduce, score, attention),
+  attentionProbabilities: new Kernel(
+    "attentionProbabilities",
+    grid,
+    math,
+    reduce,
+    score,
+    attentionProbabilities,
+  ),
+  attentionValues: new Kernel("attentionValues", grid, math, score, attentionValues),
+  columnAbsMax: new Kernel("columnAbsMax", columnAbsMax),
+  combine: new Kernel("combine", grid, combine),
+  derive: new Kernel("derive", grid, exact, derive),
+  fakeQuantize: new Kernel("fakeQuantize", grid, exact, fakeQuantize),
+  int8Product: new Kernel("int8Product", int8Product),
+  logSoftmax: new Kernel("logSoftmax", grid, math, reduce, logSoftmax),
+  lutProduct: new Kernel("lutProduct", lutProduct),
+  norm: new Kernel("norm", grid, reduce, norm),
+  packedProduct: new Kernel("packedProduct", packed, rightPacked, product),
+  packedVectorProduct: new Kernel("packedVectorProduct", grid, packed, packedVectorProduct),
+  product: new Kernel("product", rightDense, product),
+  range: new Kernel("range", grid, limits, range),
+  rangeEach: new Kernel("rangeEach", grid, limits, rangeEach),
+  rotary: new Kernel("rotary", grid, rotary),
+  transpose: new Kernel("transpose", transpose),
+  vectorProduct: new Kernel("vectorProduct", grid, vectorProduct),
+};

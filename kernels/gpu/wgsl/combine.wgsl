@@ -1,0 +1,27 @@
+// x + y or x * y in place, a shorter y repeating; one element per invocation.
+// Roofline: 12 bytes moved per operation: bound by memory.
+
+struct Params {
+  count: u32,
+  // Index in the whole of x of the first element that is bound, modulo the period.
+  phase: u32,
+  period: u32,
+  multiply: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+@group(0) @binding(2) var<storage, read> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = flat(group, groups) * 256u + lane;
+  if (i >= params.count) {
+    return;
+  }
+  let other = y[(params.phase + i) % params.period];
+  x[i] = select(x[i] + other, x[i] * other, params.multiply == 1u);
+}

@@ -1,0 +1,125 @@
+// y = x W^T + bias for up to four rows of x and a weight of packed integers: decoding, where each code is used once.
+// Tiling: a workgroup covers 32 output features and 8 segments of 128 input features at a time; an invocation
+// decodes one segment of one feature, 8 codes a step, and sums it up in order; the segments are then added in order,
+// so that the bits are those of the same weight in float32 (vector_product.wgsl).
+// Roofline: bits / 8 bytes (and 8 bytes per range) moved per weight against 2 * rows + 6 operations: bound by memory
+// at 4 bits up to some 30 operations a byte, which is below the balance of every GPU that is current.
+
+struct Params {
+  k: u32,
+  n: u32,
+  stride: u32,
+  y_row: u32,
+  y_first: u32,
+  has_bias: u32,
+  // Rows of x: up to four.
+  rows: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+// Whether there is more than one row: sums of four are kept, and those of missing rows repeat the last one.
+override several: bool = false;
+const segment = 128u;
+const segments = 8u;
+var<workgroup> parts: array<vec4<f32>, 256>;
+
+fn segment_sums(begin: u32, end: u32, j: u32) -> vec4<f32> {
+  var sums = vec4<f32>();
+  var range = 0xffffffffu;
+  var scale = 0.0;
+  var zero = 0.0;
+  let second = min(1u, params.rows - 1u) * params.k;
+  let third = min(2u, params.rows - 1u) * params.k;
+  let fourth = (params.rows - 1u) * params.k;
+  for (var first = begin; first < end; first += 8u) {
+    let at = first / 32u * bits * params.stride + j;
+    let quarter = first / 8u % 4u;
+    var nibbles = 0u;
+    var upper = 0u;
+    var pairs = 0u;
+    var ones = 0u;
+    var plane = 0u;
+    if (bits >= 4u) {
+      nibbles = codes[at + quarter * params.stride];
+      plane = 4u;
+    }
+    if (bits == 8u) {
+      upper = codes[at + (4u + quarter) * params.stride];
+    } else {
+      if ((bits & 2u) != 0u) {
+        pairs = codes[at + (plane + quarter / 2u) * params.stride] >> (16u * (quarter % 2u));
+        plane += 2u;
+      }
+      if ((bits & 1u) != 0u) {
+        ones = codes[at + plane * params.stride] >> (8u * quarter);
+      }
+    }
+    for (var e = 0u; e < 8u; e++) {
+      let l = first + e;
+      if (l >= end) {
+        break;
+      }
+      var code = (nibbles >> (4u * e)) & 15u;
+      if (bits == 8u) {
+        code |= ((upper >> (4u * e)) & 15u) << 4u;
+      } else {
+        code |= ((pairs >> (2u * e)) & 3u) << (bits & 4u);
+        code |= ((ones >> e) & 1u) << (bits & 6u);
+      }
+      if (range_of[l] != range) {
+        range = range_of[l];
+        let quantizer = quantizers[range * params.stride + j];
+        scale = quantizer.x;
+        zero = quantizer.y;
+      }
+      let weight = scale * (f32(code) - zero);
+      sums.x = fma(x[l], weight, sums.x);
+      if (several) {
+        sums.y = fma(x[second + l], weight, sums.y);
+        sums.z = fma(x[third + l], weight, sums.z);
+        sums.w = fma(x[fourth + l], weight, sums.w);
+      }
+    }
+  }
+  return sums;
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) index: u32,
+) {
+  let lane = index % 32u;
+  let part = index / 32u;
+  let j = flat(group, groups) * 32u + lane;
+  var total = vec4<f32>();
+  for (var first = 0u; first < params.k; first += segments * segment) {
+    var sums = vec4<f32>();
+    if (j < params.n) {
+      let begin = first + part * segment;
+      sums = segment_sums(begin, min(begin + segment, params.k), j);
+    }
+    parts[index] = sums;
+    workgroupBarrier();
+    if (part == 0u) {
+      for (var s = 0u; s < segments; s++) {
+        total += parts[s * 32u + lane];
+      }
+    }
+    workgroupBarrier();
+  }
+  if (part > 0u || j >= params.n) {
+    return;
+  }
+  for (var row = 0u; row < params.rows; row++) {
+    var value = total[row];
+    if (params.has_bias == 1u) {
+      value = value + bias[params.y_first + j];
+    }
+    y[row * params.y_row + params.y_first + j] = value;
+  }
+}
