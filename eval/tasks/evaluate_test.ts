@@ -4,6 +4,7 @@ import { loadModel } from "../../model/load.ts";
 import { kivi } from "../../quant/kivi.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { rtn } from "../../quant/rtn.ts";
+import { readRows } from "./data.ts";
 import { TaskError } from "./error.ts";
 import { evaluateTask, type TaskOptions } from "./evaluate.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
@@ -212,6 +213,16 @@ Deno.test("JSON, CSV and JSON Lines of the same rows give the same numbers", asy
   const memory = await evaluateTask(model, "piqa", { data: { examples: rows } });
   for (const one of found) assertEquals(one, memory.examples.map((example) => ({ ...example, where: "" })));
   assertEquals(memory.examples[1].where, "data.examples[1]");
+});
+
+Deno.test("a Parquet file with nested columns, as pyarrow writes it, has the rows of the JSON Lines", async () => {
+  const fixtures = new URL("../../fixtures/", import.meta.url).pathname;
+  const [parquet, lines] = [
+    await readRows(`${fixtures}expected/tasks/arc_easy.parquet`),
+    await readRows(`${fixtures}tasks/arc_easy.jsonl`),
+  ];
+  assertEquals(parquet.map(({ values }) => values), lines.slice(0, 6).map(({ values }) => values));
+  assertEquals(parquet[5].where, `${fixtures}expected/tasks/arc_easy.parquet: row 6`);
 });
 
 Deno.test("an interrupted run goes on with its log and repeats nothing", async () => {

@@ -87,6 +87,8 @@ export async function readData(notebooks: readonly Executed[]): Promise<ReportDa
       status: derived.has(claim.id) ? "recomputed" : "unrun",
       command: commandOfClaim(claim) ?? missing(claim),
       ...found,
+      // A derived number needs no model.
+      ...(found?.status === "unrun" && derived.has(claim.id) ? { status: "recomputed" as const } : {}),
       ...(erratum === undefined ? {} : contradicted),
     };
   });
