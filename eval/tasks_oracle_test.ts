@@ -21,10 +21,43 @@ const there = await Deno.stat(`${golden}/index.json`).then(() => true, () => fal
 const ignore = !there || Deno.env.get("QUANTBOOK_ORACLE") !== "all";
 if (!there) console.log(`tasks on public data: skipped, there is no ${golden} (set QUANTBOOK_SHARED)`);
 
-// deno-lint-ignore no-explicit-any
-const read = async (file: string): Promise<any> => JSON.parse(await Deno.readTextFile(`${golden}/${file}`));
-const docs = async (file: string): Promise<JsonObject[]> =>
-  (await read(file)).examples.map(({ doc }: { doc: JsonObject }) => doc);
+/** What the harness printed about one example; which of the fields are there depends on the kind of task. */
+interface StoredExample {
+  readonly doc: JsonObject;
+  readonly doc_id: number;
+  readonly context: string;
+  readonly context_sha256: string;
+  readonly ctx_ids: number[];
+  readonly truncated_left: number;
+  readonly requests: {
+    readonly context?: string;
+    readonly ctx_ids?: number[];
+    readonly cont_ids: number[];
+    readonly truncated_left: number;
+    readonly logprob: number;
+  }[];
+  readonly pred: number;
+  readonly gold: number;
+  readonly raw: string;
+  readonly response: string;
+  readonly stability: { readonly min_top2_logit_gap: number };
+  /** By filter, by metric; `filtered` is the text that the filter found. */
+  readonly metrics: Record<string, Record<string, number> & { readonly filtered: unknown }>;
+  readonly page_words_split_ws: number;
+  readonly page_utf8_bytes: number;
+  readonly n_tokens: number;
+  readonly logprob: number;
+}
+
+interface StoredRun {
+  readonly examples: StoredExample[];
+  readonly results: Record<string, number>;
+  readonly eos_stop?: string;
+}
+
+const read = async (file: string): Promise<StoredRun> =>
+  JSON.parse(await Deno.readTextFile(`${golden}/${file}`));
+const docs = async (file: string): Promise<JsonObject[]> => (await read(file)).examples.map(({ doc }) => doc);
 
 /** The checkpoint holds the tied matrix under the head's name only. */
 async function tinyStories(): Promise<string> {
@@ -126,8 +159,7 @@ Deno.test({
   },
 });
 
-// deno-lint-ignore no-explicit-any
-function compare(result: TaskResult, stored: any): void {
+function compare(result: TaskResult, stored: StoredRun): void {
   for (const [i, example] of result.examples.entries()) {
     const expected = stored.examples[i];
     if (example.kind === "choice") {
@@ -148,7 +180,7 @@ function compare(result: TaskResult, stored: any): void {
       if (expected.stability.min_top2_logit_gap > 1e-3) assertEquals(example.response, expected.response);
     }
   }
-  for (const [key, value] of Object.entries<number>(stored.results)) {
+  for (const [key, value] of Object.entries(stored.results)) {
     const name = key.replace(",none", "").replace("_stderr", "");
     assertAlmostEquals(
       (key.includes("_stderr") ? result.standardErrors : result.metrics)[name],
@@ -179,13 +211,13 @@ Deno.test({
           assertEquals(cutAt(raw, [...task.stop, stored.eos_stop ?? "</s>"]), response);
           const example = task.example(new Row(doc, name));
           const ours = example.score(response);
-          for (const [filter, scores] of Object.entries<Record<string, number>>(metrics)) {
+          for (const [filter, scores] of Object.entries(metrics)) {
             if (filter !== "none") {
-              assertEquals(example.extract?.(response)[filter] as unknown, scores.filtered);
+              assertEquals(example.extract?.(response)[filter], scores.filtered);
             }
             for (const [metric, value] of Object.entries(scores)) {
               if (metric === "filtered") continue;
-              assertAlmostEquals(ours[filter === "none" ? metric : `${metric},${filter}`], value, 1e-9);
+              assertAlmostEquals(ours[filter === "none" ? metric : `${metric},${filter}`], Number(value), 1e-9);
             }
           }
         }

@@ -68,19 +68,16 @@ function invertBlock(lower: Float64Array, n: number, first: number, count: numbe
   return inverse;
 }
 
-/** Replaces `C [rows, columns]` by `A C`, or by `C A^T` when `right`, with a square `A`. */
-function multiplyInPlace(c: Block, a: Float64Array, rows: number, columns: number, right: boolean): void {
-  const count = right ? columns : rows;
+/** Replaces `C [rows, columns]` by `C A^T`, with a square `A`. */
+function multiplyInPlace(c: Block, a: Float64Array, rows: number, columns: number): void {
   const copy = new Float64Array(rows * columns);
   for (let i = 0; i < rows; i++) {
     const from = c.start + i * c.stride;
     copy.set(c.data.subarray(from, from + columns), i * columns);
     c.data.fill(0, from, from + columns);
   }
-  const negated = { data: a.map((value) => -value), start: 0, stride: count };
-  const old = { data: copy, start: 0, stride: columns };
-  if (right) subtractProduct(c, old, { ...negated, transposed: true }, rows, columns, count);
-  else subtractProduct(c, negated, old, rows, columns, count);
+  const negated = { data: a.map((value) => -value), start: 0, stride: columns, transposed: true };
+  subtractProduct(c, { data: copy, start: 0, stride: columns }, negated, rows, columns, columns);
 }
 
 /** Lower Cholesky factor of a symmetric positive definite matrix, in place; what is above the diagonal is lost. */
@@ -91,7 +88,7 @@ export function choleskyInPlace(matrix: Float64Array, n: number): void {
     const count = Math.min(size, n - first), end = first + count;
     subtractProduct(at(first, first), at(first, 0), transpose(at(first, 0)), n - first, count, first);
     factorBlock(matrix, n, first, count, diagonal);
-    if (end < n) multiplyInPlace(at(end, first), invertBlock(matrix, n, first, count), n - end, count, true);
+    if (end < n) multiplyInPlace(at(end, first), invertBlock(matrix, n, first, count), n - end, count);
   }
 }
 

@@ -74,7 +74,7 @@ export function problemOf(
 /** Quantizes column `column` (values of all rows) in place. */
 export type QuantizeColumn = (values: Float64Array, column: number) => void;
 
-/** Where {@linkcode compensate} is. */
+/** What a caller of {@linkcode compensate} may ask of its blocks. */
 export interface CompensateOptions {
   /** Columns of a block; more than {@linkcode blockSize} where a caller reads further ahead in `work`. */
   readonly block?: number;

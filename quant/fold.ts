@@ -16,8 +16,9 @@ import { linearKey, type Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/parameter.ts";
 
 /**
- * Whether a division of a site's input can be folded. A norm must feed nothing but linear layers. Values must reach the output projection one to one, not shared by
- * several query heads; an activation between up and down projection must be homogeneous (`relu(x / s) = relu(x) / s`).
+ * Whether a division of a site's input can be folded. A norm must feed nothing but linear layers. Values must reach the
+ * output projection one to one, not shared by several query heads; an activation between up and down projection must be
+ * homogeneous (`relu(x / s) = relu(x) / s`).
  */
 export function isFoldable(architecture: Architecture, site: InputSite): boolean {
   const { heads, kvHeads, linears, activation, clip } = architecture;
