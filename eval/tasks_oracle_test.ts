@@ -217,7 +217,11 @@ Deno.test({
             }
             for (const [metric, value] of Object.entries(scores)) {
               if (metric === "filtered") continue;
-              assertAlmostEquals(ours[filter === "none" ? metric : `${metric},${filter}`], Number(value), 1e-9);
+              assertAlmostEquals(
+                ours[filter === "none" ? metric : `${metric},${filter}`],
+                Number(value),
+                1e-9,
+              );
             }
           }
         }
