@@ -28,7 +28,7 @@ export interface Row extends Cell, Measurement {
   readonly bitsPerWeight: number;
   /** Hash of all that determines the values above. */
   readonly key: string;
-  /** Time that quantization and evaluation took when they were measured. */
+  /** Time that quantization and evaluation took when they were measured; weights shared with other cells count in each. */
   readonly seconds: { readonly quantize: number; readonly evaluate: number };
   /** Most bytes that the device held. */
   readonly peakBytes: number;
@@ -79,6 +79,7 @@ export async function sweep(cells: readonly Cell[], options: SweepOptions): Prom
   };
   const calibration = await hashTokens(options.calibration ?? []);
   using models = new ModelShelf(device, options.windows);
+  using weights = new LastWeights(options);
   const rows: Row[] = [];
   for (const cell of checked) {
     const model = await models.get(cell.model);
@@ -90,7 +91,7 @@ export async function sweep(cells: readonly Cell[], options: SweepOptions): Prom
     });
     const stored = results === null ? undefined : await readResult(key, results);
     const row = stored === undefined
-      ? await measureCell(cell, key, model, await models.reference(cell.model), options, device)
+      ? await measureCell(cell, key, model, await models.reference(cell.model), weights, options, device)
       : { ...stored as Row, ...cell };
     if (stored === undefined && results !== null) await writeResult(key, row, results);
     rows.push(row);
@@ -104,24 +105,53 @@ async function measureCell(
   key: string,
   model: Model,
   reference: Reference,
+  weights: LastWeights,
   { windows, calibration, execution }: SweepOptions,
   device: Device,
 ): Promise<Row> {
+  const { transforms: _, weights: __, linears: ___, ...runtime } = cell.scheme;
+  const prepared = await weights.of(model, cell.scheme);
   const start = performance.now();
-  using quantized = await quantize(model, cell.scheme, { calibration, execution });
+  using quantized = await quantize(prepared.model, runtime, { calibration, execution });
   const middle = performance.now();
   const measured = await measure(quantized, windows, reference);
-  const seconds = { quantize: (middle - start) / 1000, evaluate: (performance.now() - middle) / 1000 };
+  const end = performance.now();
   const { bitsPerWeight } = weightStorage(quantized);
   return {
     ...cell,
     ...measured,
     bitsPerWeight,
     key,
-    seconds,
+    seconds: { quantize: prepared.seconds + (middle - start) / 1000, evaluate: (end - middle) / 1000 },
     peakBytes: device.memory.peak,
     device: device.description,
   };
+}
+
+/** The model whose weights were quantized last: cells in a row that differ in activations or cache only share it. */
+class LastWeights implements Disposable {
+  #last: { readonly key: string; readonly model: Model; readonly seconds: number } | null = null;
+
+  constructor(private readonly options: SweepOptions) {}
+
+  async of(
+    float: Model,
+    { transforms, weights, linears }: Scheme,
+  ): Promise<{ model: Model; seconds: number }> {
+    const scheme = { transforms, weights, linears };
+    const key = await hashOf({ model: await float.hash(), scheme });
+    if (this.#last?.key === key) return this.#last;
+    this[Symbol.dispose]();
+    const start = performance.now();
+    const model = await quantize(float, scheme, this.options);
+    this.#last = { key, model, seconds: (performance.now() - start) / 1000 };
+    return this.#last;
+  }
+
+  [Symbol.dispose](): void {
+    this.#last?.model[Symbol.dispose]();
+    this.#last = null;
+  }
 }
 
 async function hashTokens(windows: TokenWindows): Promise<string> {

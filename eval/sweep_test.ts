@@ -1,8 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { referenceDevice } from "../kernels/reference.ts";
 import { loadModel } from "../model/load.ts";
+import { kivi } from "../quant/kivi.ts";
 import { quantize } from "../quant/quantize.ts";
 import { rtn } from "../quant/rtn.ts";
+import type { Scheme } from "../quant/scheme.ts";
+import { smoothQuant } from "../quant/smoothquant.ts";
 import { CorpusError } from "./corpus_error.ts";
 import { divergence, Reference, windowDivergence } from "./divergence.ts";
 import { measure } from "./measure.ts";
@@ -136,6 +139,27 @@ Deno.test("a sweep killed with SIGKILL resumes and gives bit-identical rows", as
   } finally {
     await Deno.remove(results, { recursive: true });
   }
+});
+
+Deno.test("cells that share quantized weights have the rows they have alone", async () => {
+  const token = rtn({ bits: 6, granularity: "token" });
+  const weights = rtn({ bits: 4, groupSize: 64 });
+  const smooth = { transforms: [smoothQuant({ alpha: 0.5 })], weights };
+  const schemes: Scheme[] = [
+    { weights },
+    { weights, activations: token },
+    { weights, kv: kivi({ bits: 2, residualLength: 32 }) },
+    smooth,
+    { ...smooth, activations: token },
+    {},
+  ];
+  const cells = schemes.map((scheme) => ({ model: "fixture:llama", label: "", scheme }));
+  const options = { windows: windows.slice(0, 1), calibration: windows.slice(1), results: null };
+  const alone: Row[] = [];
+  for (const cell of cells) alone.push(...await sweep([cell], options));
+  const together = await sweep(cells, options);
+  assertEquals(values(together), values(alone));
+  assertEquals(new Set(together.map(({ perplexity }) => perplexity.value)).size, cells.length);
 });
 
 Deno.test("windows that say nothing are refused", async () => {
