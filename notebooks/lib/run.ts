@@ -25,7 +25,16 @@ export async function runNotebook(notebook: Notebook, path: string, timeoutSecon
   });
   const ok = results.every((result) => result.error === null);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.error(`${name}: ${results.length} cells, ${seconds} s${ok ? "" : ", stopped at the last one"}`);
+  const slow = results.filter((result) => result.seconds >= 5).sort((a, b) => b.seconds - a.seconds).slice(
+    0,
+    3,
+  )
+    .map((result) => `[${result.cell}] ${result.seconds.toFixed(0)} s`).join(", ");
+  console.error(
+    `${name}: ${results.length} cells, ${seconds} s${slow && ` (${slow})`}${
+      ok ? "" : ", stopped at the last one"
+    }`,
+  );
   return ok;
 }
 
