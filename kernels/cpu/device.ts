@@ -76,8 +76,9 @@ class CpuDevice implements Device {
     return this.#pool.threads;
   }
 
+  /** Without the number of threads: no value depends on it. */
   get description(): string {
-    return `WebAssembly SIMD128, ${this.threads} thread${this.threads === 1 ? "" : "s"}`;
+    return "WebAssembly SIMD128";
   }
 
   get memory(): { readonly used: number; readonly peak: number } {

@@ -27,19 +27,23 @@ if (import.meta.main) {
   });
   const chosen = positionals.length > 0 ? positionals : TOUR;
   const sources = await sourceHash();
-  const notebooks: Run[] = [];
-  // One after the other: each notebook uses all cores.
-  for (const path of await listNotebooks()) {
-    if (!values.all && !chosen.includes(basename(path, ".ipynb"))) {
-      const run = await committed(path);
-      if (run !== null) notebooks.push(run);
-      continue;
+  const paths = await listNotebooks();
+  const wanted = paths.filter((path) => values.all || chosen.includes(basename(path, ".ipynb")));
+  const runs = new Map<string, Run | null>();
+  for (const path of paths) runs.set(path, wanted.includes(path) ? null : await committed(path));
+  // Side by side, the cores shared out: a notebook alone does not keep all of them busy. Each may hold a gigabyte.
+  const cores = navigator.hardwareConcurrency, lanes = Math.max(1, Math.min(cores, wanted.length, 4));
+  const env = { QUANTBOOK_THREADS: Deno.env.get("QUANTBOOK_THREADS") ?? String(Math.floor(cores / lanes)) };
+  const queue = wanted.values();
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    for (const path of queue) {
+      const run = await executed(path, sources, { fresh: values.fresh, env });
+      console.error(`${run.name}: ${run.cached ? "unchanged" : `${run.seconds.toFixed(1)} s`}`);
+      if (run.error !== null) console.error(run.error);
+      runs.set(path, run);
     }
-    const run = await executed(path, sources, undefined, values.fresh);
-    console.error(`${run.name}: ${run.cached ? "unchanged" : `${run.seconds.toFixed(1)} s`}`);
-    if (run.error !== null) console.error(run.error);
-    notebooks.push(run);
-  }
+  }));
+  const notebooks = [...runs.values()].filter((run) => run !== null);
   const folder = resolve(ROOT, values.out);
   const pages = await renderSite({ notebooks, ...await readData(notebooks), build: await readBuild() });
   await writeSite(pages, folder);

@@ -26,7 +26,7 @@ const SOURCES = [
   "notebooks/lib",
 ];
 const IRRELEVANT = new RegExp(`_test\\.ts$|^notebooks/lib/(?:report/|report\\.ts$|check)|/\\.`);
-const SETTINGS = ["QUANTBOOK_DEVICE", "QUANTBOOK_THREADS"];
+const SETTINGS = ["QUANTBOOK_DEVICE"];
 
 /** Where runs are kept. */
 export const EXECUTED = join(ROOT, ".quantbook/executed");
@@ -51,12 +51,21 @@ export async function sourceHash(root = ROOT): Promise<string> {
   return hash.digest("hex");
 }
 
+/** How `executed` runs. */
+export interface ExecutedOptions {
+  /** Where runs are kept; default {@linkcode EXECUTED}. */
+  readonly folder?: string;
+  /** Executes even if there is a run of the same sources. */
+  readonly fresh?: boolean;
+  /** Added to the environment of the kernel. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Executes the notebook at `path` beside its file, unless `folder` holds a successful run of the same sources. */
 export async function executed(
   path: string,
   sources: string,
-  folder = EXECUTED,
-  fresh = false,
+  { folder = EXECUTED, fresh = false, env }: ExecutedOptions = {},
 ): Promise<Run> {
   const name = basename(path, ".ipynb");
   const notebook = await readNotebook(path);
@@ -73,6 +82,7 @@ export async function executed(
   const started = performance.now();
   await executeNotebook(notebook, {
     cwd: dirname(path),
+    env,
     onCell: (result) => {
       if (result.error !== null) error = `${name}.ipynb cell [${result.cell}]: ${result.error}`;
     },

@@ -131,7 +131,7 @@ Deno.test("an unchanged notebook is not run again; changed code, changed sources
     const path = join(folder, "n.ipynb");
     const run = async (source: string, sources: string) => {
       await Deno.writeTextFile(path, formatNotebook(notebookOf(source)));
-      const { cached, error, notebook } = await executed(path, sources, join(folder, "runs"));
+      const { cached, error, notebook } = await executed(path, sources, { folder: join(folder, "runs") });
       const [cell] = notebook.cells;
       return [cached, error, cell.cell_type === "code" ? cell.outputs.length : -1];
     };
