@@ -160,10 +160,9 @@ function provenanceFooter({ notebook, seconds }: Executed): string {
     .filter((about) => about.kind === "provenance")
     .flatMap((about) => Object.entries(objectAt(about, "facts")));
   const version = objectAt(notebook.metadata, "language_info").version;
-  const all: [string, unknown][] = [...facts, ["typescript", version], [
-    "wall time",
-    `${seconds.toFixed(1)} s`,
-  ]];
+  // Committed outputs do not say how long their run took.
+  const time = seconds > 0 ? `${seconds.toFixed(1)} s` : undefined;
+  const all: [string, unknown][] = [...facts, ["typescript", version], ["wall time", time]];
   const rows = all.filter(([, value]) => value !== undefined).map(([term, value]) =>
     `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(String(value))}</dd></div>`
   );

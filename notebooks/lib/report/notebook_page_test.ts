@@ -9,6 +9,7 @@ import type { Display } from "../display/emit.ts";
 import { indexPage } from "./index_page.ts";
 import { type Executed, notebookPage } from "./notebook_page.ts";
 import { renderPage } from "./page.ts";
+import { plotFigure } from "./plot.ts";
 
 interface Hostile {
   readonly file: string;
@@ -111,6 +112,20 @@ Deno.test("a plot has a name, follows the theme, tells its values and shows its 
     !body.includes("#0072b2") && !/\d\.\d{4,}/.test(body.slice(body.indexOf("<svg"))),
     "colours and digits of Vega remain",
   );
+});
+
+Deno.test("the legend of a continuous colour shows its scale", async () => {
+  const spec = {
+    data: { values: [{ x: 1, hits: 0 }, { x: 2, hits: 3 }] },
+    mark: "rect",
+    encoding: { x: { field: "x", type: "ordinal" }, color: { field: "hits", type: "quantitative" } },
+  };
+  const figure = await plotFigure(spec, "Hits.", "", "plot-1");
+  const drawn = [
+    ...figure.matchAll(/<linearGradient [^>]*id="(gradient_\d+)"[^>]*><stop offset="0" stop-color=/g),
+  ];
+  assertEquals(drawn.length, 2);
+  for (const [, id] of drawn) assertStringIncludes(figure, `fill="url(#${id})"`);
 });
 
 Deno.test("a page's policy allows its own script and style, and nothing inline beside them", async () => {

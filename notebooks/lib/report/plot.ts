@@ -22,10 +22,12 @@ const COLOURS = new Map<string, string>([
   ["black", "var(--plot-text)"],
 ]);
 const SHAPES = new Set(["svg", "g", "path", "line", "rect", "circle", "text", "tspan", "defs", "clippath"]);
+/** Colour scales of legends. */
+const GRADIENTS = new Map([["lineargradient", "linearGradient"], ["stop", "stop"]]);
 const GEOMETRY = new Set(
   ("d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height transform viewbox text-anchor font-size font-weight font-style " +
     "stroke-width stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit " +
-    "stroke-opacity fill-opacity opacity").split(" "),
+    "stroke-opacity fill-opacity opacity offset").split(" "),
 );
 
 /** A plot as it stands on a page: one drawing for wide screens, one for narrow, its caption and its data. */
@@ -75,16 +77,21 @@ function svgRule(
   given: ReadonlyMap<string, string>,
   alt: string | null,
 ): ReturnType<ElementRule> {
-  if (!SHAPES.has(name) || given.get("display") === "none") return null;
+  if (!(SHAPES.has(name) || GRADIENTS.has(name)) || given.get("display") === "none") return null;
   const kept: Record<string, string | undefined> = {};
   for (const [key, value] of given) {
-    if (key === "fill" || key === "stroke") kept[key] = colour(value);
+    if (key === "fill" || key === "stroke" || key === "stop-color") kept[key] = colour(value);
     else if (key === "clip-path" && /^url\(#clip\d+\)$/.test(value)) kept[key] = value;
     else if (GEOMETRY.has(key) && !/url|[<>"']/i.test(value)) {
       kept[key === "viewbox" ? "viewBox" : key] = rounded(value);
     }
   }
   if (name === "clippath") return { name: "clipPath", attributes: { id: given.get("id") } };
+  const gradient = GRADIENTS.get(name);
+  if (gradient !== undefined) {
+    const id = given.get("id");
+    return { name: gradient, attributes: { ...kept, id: id && /^gradient_\d+$/.test(id) ? id : undefined } };
+  }
   if (name === "svg") {
     const label = alt === null ? { "aria-hidden": "true" } : { role: "img", "aria-label": alt };
     return { name, attributes: { ...kept, ...label, focusable: "false" } };
@@ -101,7 +108,9 @@ function svgRule(
 function colour(value: string): string | undefined {
   const known = COLOURS.get(value.toLowerCase());
   if (known) return known;
-  return /^(?:none|transparent|#[0-9a-f]{3,8}|[a-z]+|rgba?\([\d., %]+\))$/i.test(value) ? value : undefined;
+  return /^(?:none|transparent|url\(#gradient_\d+\)|#[0-9a-f]{3,8}|[a-z]+|rgba?\([\d., %]+\))$/i.test(value)
+    ? value
+    : undefined;
 }
 
 /** Two decimals are a fiftieth of a pixel: the rest of the digits is only weight. */
