@@ -1,14 +1,6 @@
 /** Checks that every device makes before it computes: each buffer is long enough for the shape of its operation. */
 
-import type {
-  AttentionShape,
-  DeviceBuffer,
-  DeviceWeight,
-  GemmShape,
-  QuantizeLayout,
-  RotaryShape,
-  UniformRule,
-} from "./device.ts";
+import type { AttentionShape, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { checkRule } from "./quantizer.ts";
 
@@ -71,13 +63,7 @@ export function checkWeight(data: Float32Array, outFeatures: number, inFeatures:
 }
 
 /** Arguments of `linear`. */
-export function checkLinear(
-  x: DeviceBuffer,
-  weight: DeviceWeight,
-  bias: DeviceBuffer | null,
-  y: DeviceBuffer,
-  rows: number,
-): void {
+export function checkLinear(...[x, weight, bias, y, rows]: Parameters<Device["linear"]>): void {
   checkInteger("linear", "rows", rows);
   checkLength("linear", "x", x, rows * weight.inFeatures);
   checkLength("linear", "y", y, rows * weight.outFeatures);
@@ -173,12 +159,8 @@ export function checkLogSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, 
 }
 
 /** Arguments of `fakeQuantize`. */
-export function checkFakeQuantize(
-  x: DeviceBuffer,
-  y: DeviceBuffer,
-  rule: UniformRule,
-  { rows, columns, axis, groupSize }: QuantizeLayout,
-): void {
+export function checkFakeQuantize(...[x, y, rule, layout]: Parameters<Device["fakeQuantize"]>): void {
+  const { rows, columns, axis, groupSize } = layout;
   checkRule("fakeQuantize", rule);
   checkInteger("fakeQuantize", "rows", rows);
   checkInteger("fakeQuantize", "columns", columns);

@@ -157,14 +157,9 @@ class ReferenceDevice implements Device {
     return new ReferenceWeight(this, packedValues(packed), packed.outFeatures, packed.inFeatures);
   }
 
-  linear(
-    x: DeviceBuffer,
-    weight: DeviceWeight,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-  ): void {
-    check.checkLinear(x, weight, bias, y, rows);
+  linear(...call: Parameters<Device["linear"]>): void {
+    check.checkLinear(...call);
+    const [x, weight, bias, y, rows] = call;
     linear(
       this.open(x, "linear", "x"),
       this.open(weight, "linear", "weight"),
@@ -185,14 +180,7 @@ class ReferenceDevice implements Device {
     rmsNorm(this.open(x, "rmsNorm", "x"), gain, this.open(y, "rmsNorm", "y"), rows, eps);
   }
 
-  layerNorm(
-    x: DeviceBuffer,
-    weight: DeviceBuffer,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-    eps: number,
-  ): void {
+  layerNorm(...[x, weight, bias, y, rows, eps]: Parameters<Device["layerNorm"]>): void {
     check.checkNorm("layerNorm", x, weight, bias, y, rows);
     const gain = this.open(weight, "layerNorm", "weight");
     const shift = bias && this.open(bias, "layerNorm", "bias");

@@ -165,14 +165,9 @@ class CpuDevice implements Device {
     return weight;
   }
 
-  linear(
-    x: DeviceBuffer,
-    weight: DeviceWeight,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-  ): void {
-    check.checkLinear(x, weight, bias, y, rows);
+  linear(...call: Parameters<Device["linear"]>): void {
+    check.checkLinear(...call);
+    const [x, weight, bias, y, rows] = call;
     runProduct(this.#pool, {
       a: { address: this.#open("linear", "x", x), stride: weight.inFeatures * 4, transposed: false },
       panels: this.#open("linear", "weight", weight),
@@ -204,14 +199,7 @@ class CpuDevice implements Device {
     ]);
   }
 
-  layerNorm(
-    x: DeviceBuffer,
-    weight: DeviceBuffer,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-    eps: number,
-  ): void {
+  layerNorm(...[x, weight, bias, y, rows, eps]: Parameters<Device["layerNorm"]>): void {
     check.checkNorm("layerNorm", x, weight, bias, y, rows);
     this.#pool.run("layerNorm", { units: rows, nanoseconds: rows * weight.length * 2 }, [
       this.#open("layerNorm", "x", x),
@@ -288,13 +276,9 @@ class CpuDevice implements Device {
 
   // ---- quantization -------------------------------------------------------------------------------------
 
-  fakeQuantize(
-    x: DeviceBuffer,
-    y: DeviceBuffer,
-    rule: types.UniformRule,
-    layout: types.QuantizeLayout,
-  ): void {
-    check.checkFakeQuantize(x, y, rule, layout);
+  fakeQuantize(...call: Parameters<Device["fakeQuantize"]>): void {
+    check.checkFakeQuantize(...call);
+    const [x, y, rule, layout] = call;
     const from = this.#open("fakeQuantize", "x", x), to = this.#open("fakeQuantize", "y", y);
     runFakeQuantize(this.#pool, this.#memory, from, to, rule, layout);
   }

@@ -120,7 +120,7 @@ export function runValues(
         some_heads: count,
         first_weight: weights.skip,
       },
-      Math.ceil(count * tokens * headDim / 64),
+      Math.ceil(count * tokens * headDim / 256),
     );
   }
 }

@@ -139,14 +139,9 @@ export class GpuDevice implements Device {
     return weight;
   }
 
-  linear(
-    x: DeviceBuffer,
-    weight: DeviceWeight,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-  ): void {
-    check.checkLinear(x, weight, bias, y, rows);
+  linear(...call: Parameters<Device["linear"]>): void {
+    check.checkLinear(...call);
+    const [x, weight, bias, y, rows] = call;
     if (!(weight instanceof GpuWeight || weight instanceof GpuPackedWeight)) {
       throw new DeviceError("foreign", "linear: weight belongs to another device");
     }
@@ -165,14 +160,7 @@ export class GpuDevice implements Device {
     this.#norm("rmsNorm", { x, weight, bias: null, y }, rows, eps);
   }
 
-  layerNorm(
-    x: DeviceBuffer,
-    weight: DeviceBuffer,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-    eps: number,
-  ): void {
+  layerNorm(...[x, weight, bias, y, rows, eps]: Parameters<Device["layerNorm"]>): void {
     this.#norm("layerNorm", { x, weight, bias, y }, rows, eps);
   }
 
@@ -295,13 +283,9 @@ export class GpuDevice implements Device {
 
   // ---- quantization -------------------------------------------------------------------------------------
 
-  fakeQuantize(
-    x: DeviceBuffer,
-    y: DeviceBuffer,
-    rule: types.UniformRule,
-    layout: types.QuantizeLayout,
-  ): void {
-    check.checkFakeQuantize(x, y, rule, layout);
+  fakeQuantize(...call: Parameters<Device["fakeQuantize"]>): void {
+    check.checkFakeQuantize(...call);
+    const [x, y, rule, layout] = call;
     this.#into("fakeQuantize", x, y, layout.rows * layout.columns);
     runFakeQuantize(this.recorder, this.store, this.views, y, rule, layout);
   }

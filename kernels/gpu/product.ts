@@ -170,7 +170,7 @@ export function runLinear(
           {
             k: inFeatures,
             n: part.count,
-            quads: part.stride / 4,
+
             stride: part.stride,
             y_row: outFeatures,
             y_first: part.first,

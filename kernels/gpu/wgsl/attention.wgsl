@@ -17,16 +17,11 @@ const lowest = -3.4028234e+38;
 var<workgroup> query: array<f32, 256>;
 var<workgroup> weights: array<f32, 64>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = flat(group, groups);
-  if (row >= params.tokens * params.heads) {
-    return;
-  }
+fn total() -> u32 {
+  return params.tokens * params.heads;
+}
+
+fn each_row(row: u32, lane: u32) {
   let dims = params.head_dim;
   let head = row % params.heads;
   let position = position_of(row / params.heads);
