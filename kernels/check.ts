@@ -52,13 +52,27 @@ function checkMultiple(op: string, argument: string, value: number, divisor: num
   }
 }
 
-/** Arguments of `weight`. */
-export function checkWeight(data: Float32Array, outFeatures: number, inFeatures: number): void {
-  checkInteger("weight", "outFeatures", outFeatures, 1);
-  checkInteger("weight", "inFeatures", inFeatures, 1);
-  if (data.length !== outFeatures * inFeatures) {
-    const expected = outFeatures * inFeatures;
-    throw new DeviceError("length", `weight: data holds ${data.length} elements: expected ${expected}`);
+/** Arguments of `weight` and `int8Weight`. */
+export function checkWeight(
+  op: string,
+  data: Float32Array | Int8Array,
+  outFeatures: number,
+  inFeatures: number,
+): void {
+  checkInteger(op, "outFeatures", outFeatures, 1);
+  // Sums of products of int8 fit into int32.
+  const widest = data instanceof Int8Array ? Math.floor((2 ** 31 - 1) / 128 ** 2) : undefined;
+  checkInteger(op, "inFeatures", inFeatures, 1, widest);
+  checkExactly(op, "data", data, outFeatures * inFeatures);
+}
+
+/** Throws unless `data` holds `expected` elements. */
+export function checkExactly(op: string, argument: string, data: { length: number }, expected: number): void {
+  if (data.length !== expected) {
+    throw new DeviceError(
+      "length",
+      `${op}: ${argument} holds ${data.length} elements: expected ${expected}`,
+    );
   }
 }
 

@@ -46,6 +46,18 @@ export interface PackedIntegers {
   readonly permutation?: Int32Array;
 }
 
+/** The codes of an int8 weight on a device, for products that do not round: what LLM.int8() runs on. */
+export interface DeviceInt8Weight extends Disposable {
+  /** Rows of the weight. */
+  readonly outFeatures: number;
+  /** Columns of the weight. */
+  readonly inFeatures: number;
+  /** Bytes that the weight occupies on the device. */
+  readonly byteLength: number;
+  /** The integer sums `[rows, outFeatures]` of products with the codes `x` `[rows, inFeatures]`, the same on all devices. */
+  product(x: Int8Array, rows: number): Promise<Int32Array>;
+}
+
 /** A `[columns, columns]` matrix `x^T x`, summed in float64 over all the rows added so far (Hessians, covariances). */
 export interface DeviceGram extends Disposable {
   /** Columns of the matrices that are added: rows and columns of the sum. */
@@ -189,6 +201,8 @@ export interface Device extends Disposable {
     y: DeviceBuffer,
     rows: number,
   ): void;
+  /** Lays int8 codes `[outFeatures, inFeatures]` out for integer products; at most 131071 columns, which int32 can sum. */
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): DeviceInt8Weight;
   /** General matrix product of two buffers; with `beta` 0 (the default) the old content of `c` is ignored. */
   gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: GemmShape): void;
 

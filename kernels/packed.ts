@@ -1,6 +1,6 @@
 /** Packed integer weights on every device: what is a valid one, and the float32 values that it stands for. */
 
-import { checkInteger } from "./check.ts";
+import { checkExactly, checkInteger } from "./check.ts";
 import type { PackedIntegers } from "./device.ts";
 import { DeviceError } from "./error.ts";
 
@@ -33,16 +33,11 @@ export function checkPacked(packed: PackedIntegers): void {
     const expected = `a divisor of ${inFeatures} input features, or all ${weights} weights`;
     throw new DeviceError("shape", `${op}: groupSize is ${groupSize}: expected ${expected}`);
   }
-  const exactly = (argument: string, got: number, expected: number) => {
-    if (got !== expected) {
-      throw new DeviceError("length", `${op}: ${argument} holds ${got} elements: expected ${expected}`);
-    }
-  };
-  exactly("codes", codes.length, Math.ceil(weights * bits / 8));
-  exactly("scales", scales.length, weights / groupSize);
-  exactly("zeros", zeros.length, scales.length);
+  checkExactly(op, "codes", codes, Math.ceil(weights * bits / 8));
+  checkExactly(op, "scales", scales, weights / groupSize);
+  checkExactly(op, "zeros", zeros, scales.length);
   if (permutation === undefined) return;
-  exactly("permutation", permutation.length, inFeatures);
+  checkExactly(op, "permutation", permutation, inFeatures);
   const seen = new Uint8Array(inFeatures);
   for (const column of permutation) {
     if (!(column >= 0 && column < inFeatures) || seen[column]++ > 0) {

@@ -10,6 +10,7 @@ import type {
   Device,
   DeviceBuffer,
   DeviceGram,
+  DeviceInt8Weight,
   DeviceWeight,
   GemmShape,
   PackedIntegers,
@@ -20,7 +21,7 @@ import type {
 import { DeviceError } from "./error.ts";
 import { checkPacked, packedValues } from "./packed.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
-import { gemm, gram, linear } from "./reference/matrix.ts";
+import { gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
 import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
 
@@ -30,7 +31,7 @@ export function referenceDevice(): Device {
 }
 
 /** Memory of the reference device: an ordinary array that can be released. */
-class Storage<Data extends Float32Array | Float64Array> implements Disposable {
+class Storage<Data extends Float32Array | Float64Array | Int8Array> implements Disposable {
   readonly #owner: ReferenceDevice;
   #data: Data | null;
 
@@ -101,6 +102,26 @@ class ReferenceGram extends Storage<Float64Array> implements DeviceGram {
   }
 }
 
+class ReferenceInt8Weight extends Storage<Int8Array> implements DeviceInt8Weight {
+  readonly #device: ReferenceDevice;
+
+  constructor(
+    owner: ReferenceDevice,
+    codes: Int8Array,
+    readonly outFeatures: number,
+    readonly inFeatures: number,
+  ) {
+    super(owner, codes);
+    this.#device = owner;
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async product(x: Int8Array, rows: number): Promise<Int32Array> {
+    check.checkExactly("int8Weight.product", "x", x, rows * this.inFeatures);
+    return int8Product(x, this.open(this.#device, "int8Weight.product", "weight"), rows, this.inFeatures);
+  }
+}
+
 class ReferenceDevice implements Device {
   readonly name = "reference";
   readonly description = "plain TypeScript, float64 sums";
@@ -148,13 +169,18 @@ class ReferenceDevice implements Device {
   }
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
-    check.checkWeight(data, outFeatures, inFeatures);
+    check.checkWeight("weight", data, outFeatures, inFeatures);
     return new ReferenceWeight(this, data.slice(), outFeatures, inFeatures);
   }
 
   packedWeight(packed: PackedIntegers): DeviceWeight {
     checkPacked(packed);
     return new ReferenceWeight(this, packedValues(packed), packed.outFeatures, packed.inFeatures);
+  }
+
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): DeviceInt8Weight {
+    check.checkWeight("int8Weight", codes, outFeatures, inFeatures);
+    return new ReferenceInt8Weight(this, codes.slice(), outFeatures, inFeatures);
   }
 
   linear(...call: Parameters<Device["linear"]>): void {

@@ -9,6 +9,7 @@ import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } f
 import { DeviceError } from "../error.ts";
 import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
+import { FloatInt8Weight } from "../int8.ts";
 import { checkPacked } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { layPacked, packedLayout } from "./packed.ts";
@@ -137,7 +138,7 @@ class CpuDevice implements Device {
   // ---- linear algebra -----------------------------------------------------------------------------------
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
-    check.checkWeight(data, outFeatures, inFeatures);
+    check.checkWeight("weight", data, outFeatures, inFeatures);
     const weight = new CpuWeight(this.#memory, outFeatures, inFeatures);
     const target = this.#open("weight", "weight", weight);
     // A few megabytes at a time, so that packing does not need room for a second copy of the weight.
@@ -163,6 +164,11 @@ class CpuDevice implements Device {
       this.#memory.heap.bytes(this.#open("packedWeight", "weight", weight), layout.bytes),
     );
     return weight;
+  }
+
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): types.DeviceInt8Weight {
+    check.checkWeight("int8Weight", codes, outFeatures, inFeatures);
+    return new FloatInt8Weight(this, codes, outFeatures, inFeatures);
   }
 
   linear(...call: Parameters<Device["linear"]>): void {

@@ -12,6 +12,7 @@ import { checkPacked, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
 import { runAttention, runProbabilities, runValues } from "./attention.ts";
 import { GpuGram } from "./gram.ts";
+import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
 import { GpuPackedWeight, GpuWeight, layPacked, layWeight, runGemm, runLinear } from "./product.ts";
 import { runFakeQuantize } from "./quantize.ts";
@@ -122,7 +123,7 @@ export class GpuDevice implements Device {
   // ---- linear algebra -----------------------------------------------------------------------------------
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
-    check.checkWeight(data, outFeatures, inFeatures);
+    check.checkWeight("weight", data, outFeatures, inFeatures);
     const weight = new GpuWeight(this.store, this.views.bindingBytes, outFeatures, inFeatures);
     layWeight(this.store, this.recorder, weight, data);
     return weight;
@@ -137,6 +138,18 @@ export class GpuDevice implements Device {
     const weight = new GpuPackedWeight(this.store, this.views.bindingBytes, packed);
     layPacked(this.store, this.recorder, weight, packed);
     return weight;
+  }
+
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): types.DeviceInt8Weight {
+    check.checkWeight("int8Weight", codes, outFeatures, inFeatures);
+    return new GpuInt8Weight(
+      this.recorder,
+      this.store,
+      this.views.bindingBytes,
+      codes,
+      outFeatures,
+      inFeatures,
+    );
   }
 
   linear(...call: Parameters<Device["linear"]>): void {

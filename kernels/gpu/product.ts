@@ -13,7 +13,7 @@ const fewRows = 4;
 const uploaded = 2 ** 22;
 
 /** Consecutive output features whose weights lie in one buffer. */
-interface Part {
+export interface Part {
   readonly first: number;
   readonly count: number;
   /** Output features between two rows of the layout: `count` rounded up. */
@@ -21,7 +21,7 @@ interface Part {
 }
 
 /** Cuts output features so that each part takes at most `limit` bytes, at `bytes` bytes per feature. */
-function cut(outFeatures: number, bytes: number, limit: number, multiple: number): Part[] {
+export function cut(outFeatures: number, bytes: number, limit: number, multiple: number): Part[] {
   const step = Math.max(multiple, Math.floor(limit / bytes / multiple) * multiple);
   const parts: Part[] = [];
   for (let first = 0; first < outFeatures; first += step) {
