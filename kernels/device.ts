@@ -44,7 +44,40 @@ export interface PackedIntegers {
   readonly zeros: Uint8Array | Float32Array;
   /** Stored column `j` is column `permutation[j]` of the weight; in order when absent. */
   readonly permutation?: Int32Array;
+  /** Weights that stand apart (SpQR's outliers): their values replace those of the codes. */
+  readonly outliers?: SparseValues;
 }
+
+/** Some values of a matrix in compressed sparse row form. */
+export interface SparseValues {
+  /** `[rows + 1]`: the entries of row `i` are `start[i]` to `start[i + 1]`. */
+  readonly start: Uint32Array;
+  /** Stored column of each entry. */
+  readonly column: Uint16Array | Uint32Array;
+  /** Value of each entry. */
+  readonly value: Float16Array | Float32Array;
+}
+
+/** A weight of binary codes (LUT-GEMM): `w = sum_i alpha_i B_i + offset` in float32, in this order, `B_i` +1 or -1. */
+export interface BinaryCodes {
+  /** Rows of the weight. */
+  readonly outFeatures: number;
+  /** Columns of the weight. */
+  readonly inFeatures: number;
+  /** Planes: 1 to 8. */
+  readonly bits: number;
+  /** Consecutive columns of a row that share their scales: a divisor of `inFeatures`. */
+  readonly groupSize: number;
+  /** `[outFeatures, inFeatures]`: bit `i` is set where plane `i` is +1. */
+  readonly patterns: Uint8Array;
+  /** `[outFeatures, inFeatures / groupSize, bits]` */
+  readonly alphas: Float32Array;
+  /** `[outFeatures, inFeatures / groupSize]`, added to each weight of a group. */
+  readonly offsets?: Float32Array;
+}
+
+/** What a device can hold packed. */
+export type PackedCodes = PackedIntegers | BinaryCodes;
 
 /** The codes of an int8 weight on a device, for products that do not round: what LLM.int8() runs on. */
 export interface DeviceInt8Weight extends Disposable {
@@ -187,12 +220,12 @@ export interface Device extends Disposable {
   /** Lays a dense weight `[outFeatures, inFeatures]` out for {@linkcode Device.linear}. */
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight;
   /**
-   * A weight of packed integers for {@linkcode Device.linear}, which gives the bits that it gives with the same values
-   * as a dense weight. With one row, as in decoding, a device may multiply the codes themselves, and the result is then
-   * as close to the exact one, but not the same bits. Devices that have kernels for it hold the packed codes, others the
-   * values.
+   * A weight of packed codes for {@linkcode Device.linear}, which gives the bits that it gives with the same values as a
+   * dense weight. With few rows, as in decoding, a device may multiply the codes themselves, and it may add the products
+   * of outliers at the end: the result is then as close to the exact one, but not the same bits. Devices that have
+   * kernels for it hold the packed codes, others the values.
    */
-  packedWeight(packed: PackedIntegers): DeviceWeight;
+  packedWeight(packed: PackedCodes): DeviceWeight;
   /** `y = x W^T + bias`: `x` `[rows, inFeatures]`, `y` `[rows, outFeatures]`. */
   linear(
     x: DeviceBuffer,

@@ -13,7 +13,7 @@ import type {
   DeviceInt8Weight,
   DeviceWeight,
   GemmShape,
-  PackedIntegers,
+  PackedCodes,
   QuantizeLayout,
   RotaryShape,
   UniformRule,
@@ -173,7 +173,7 @@ class ReferenceDevice implements Device {
     return new ReferenceWeight(this, data.slice(), outFeatures, inFeatures);
   }
 
-  packedWeight(packed: PackedIntegers): DeviceWeight {
+  packedWeight(packed: PackedCodes): DeviceWeight {
     checkPacked(packed);
     return new ReferenceWeight(this, packedValues(packed), packed.outFeatures, packed.inFeatures);
   }

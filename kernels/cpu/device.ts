@@ -10,7 +10,7 @@ import { DeviceError } from "../error.ts";
 import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
 import { FloatInt8Weight } from "../int8.ts";
-import { checkPacked } from "../packed.ts";
+import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { layPacked, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
@@ -154,8 +154,11 @@ class CpuDevice implements Device {
     return weight;
   }
 
-  packedWeight(packed: types.PackedIntegers): DeviceWeight {
+  packedWeight(packed: types.PackedCodes): DeviceWeight {
     checkPacked(packed);
+    if (isBinary(packed) || packed.outliers) {
+      return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    }
     const layout = packedLayout(packed);
     const weight = new CpuPackedWeight(this.#memory, layout);
     layPacked(

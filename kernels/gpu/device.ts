@@ -8,16 +8,19 @@ import * as check from "../check.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
-import { checkPacked, packedValues } from "../packed.ts";
+import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
 import { runAttention, runProbabilities, runValues } from "./attention.ts";
+import { canLookUp, GpuBinaryWeight } from "./binary.ts";
+import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
 import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
-import { GpuPackedWeight, GpuWeight, layPacked, layWeight, runGemm, runLinear } from "./product.ts";
+import { runLinear } from "./product.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { Recorder } from "./recorder.ts";
 import { GpuBuffer, Memory } from "./storage.ts";
+import { GpuLinearWeight, GpuPackedWeight, GpuWeight, layPacked, layWeight } from "./weights.ts";
 import { Views } from "./views.ts";
 
 /**
@@ -129,13 +132,16 @@ export class GpuDevice implements Device {
     return weight;
   }
 
-  packedWeight(packed: types.PackedIntegers): DeviceWeight {
+  packedWeight(packed: types.PackedCodes): DeviceWeight {
     checkPacked(packed);
-    // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
-    if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) {
-      return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    const dense = () => this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    const limit = this.views.bindingBytes;
+    if (isBinary(packed)) {
+      return canLookUp(packed) ? new GpuBinaryWeight(this.store, this.recorder, limit, packed) : dense();
     }
-    const weight = new GpuPackedWeight(this.store, this.views.bindingBytes, packed);
+    // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
+    if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) return dense();
+    const weight = new GpuPackedWeight(this.store, limit, packed);
     layPacked(this.store, this.recorder, weight, packed);
     return weight;
   }
@@ -155,7 +161,7 @@ export class GpuDevice implements Device {
   linear(...call: Parameters<Device["linear"]>): void {
     check.checkLinear(...call);
     const [x, weight, bias, y, rows] = call;
-    if (!(weight instanceof GpuWeight || weight instanceof GpuPackedWeight)) {
+    if (!(weight instanceof GpuLinearWeight)) {
       throw new DeviceError("foreign", "linear: weight belongs to another device");
     }
     runLinear(this.recorder, this.views, this.store, { x, weight, bias, y }, rows);

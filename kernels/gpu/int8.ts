@@ -3,7 +3,7 @@
 import { checkExactly } from "../check.ts";
 import type { DeviceInt8Weight } from "../device.ts";
 import { kernels } from "./kernels.ts";
-import { cut, type Part } from "./product.ts";
+import { cut, type Part } from "./weights.ts";
 import type { Recorder } from "./recorder.ts";
 import { type Memory, Piece } from "./storage.ts";
 

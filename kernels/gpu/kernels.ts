@@ -5,6 +5,7 @@ import activate from "./wgsl/activate.wgsl" with { type: "text" };
 import attention from "./wgsl/attention.wgsl" with { type: "text" };
 import attentionProbabilities from "./wgsl/attention_probabilities.wgsl" with { type: "text" };
 import attentionValues from "./wgsl/attention_values.wgsl" with { type: "text" };
+import binary from "./wgsl/binary.wgsl" with { type: "text" };
 import columnAbsMax from "./wgsl/column_abs_max.wgsl" with { type: "text" };
 import combine from "./wgsl/combine.wgsl" with { type: "text" };
 import derive from "./wgsl/derive.wgsl" with { type: "text" };
@@ -24,10 +25,13 @@ import product from "./wgsl/product.wgsl" with { type: "text" };
 import range from "./wgsl/range.wgsl" with { type: "text" };
 import rangeEach from "./wgsl/range_each.wgsl" with { type: "text" };
 import reduce from "./wgsl/reduce.wgsl" with { type: "text" };
+import rightBinary from "./wgsl/right_binary.wgsl" with { type: "text" };
 import rightDense from "./wgsl/right_dense.wgsl" with { type: "text" };
 import rightPacked from "./wgsl/right_packed.wgsl" with { type: "text" };
 import rotary from "./wgsl/rotary.wgsl" with { type: "text" };
 import score from "./wgsl/score.wgsl" with { type: "text" };
+import sparseProduct from "./wgsl/sparse_product.wgsl" with { type: "text" };
+import sumShares from "./wgsl/sum_shares.wgsl" with { type: "text" };
 import transpose from "./wgsl/transpose.wgsl" with { type: "text" };
 import vector from "./wgsl/vector.wgsl" with { type: "text" };
 import vectorProduct from "./wgsl/vector_product.wgsl" with { type: "text" };
@@ -47,13 +51,14 @@ export const kernels = {
     attentionProbabilities,
   ),
   attentionValues: new Kernel("attentionValues", each, math, score, attentionValues),
+  binaryProduct: new Kernel("binaryProduct", binary, rightBinary, product),
   columnAbsMax: new Kernel("columnAbsMax", columnAbsMax),
   combine: new Kernel("combine", each, combine),
   derive: new Kernel("derive", each, exact, derive),
   fakeQuantize: new Kernel("fakeQuantize", each, exact, fakeQuantize),
   int8Product: new Kernel("int8Product", int8Product),
   logSoftmax: new Kernel("logSoftmax", eachRow, math, reduce, logSoftmax),
-  lutProduct: new Kernel("lutProduct", lutProduct),
+  lutProduct: new Kernel("lutProduct", binary, lutProduct),
   norm: new Kernel("norm", eachRow, reduce, norm),
   packedProduct: new Kernel("packedProduct", packed, rightPacked, product),
   packedVectorProduct: new Kernel("packedVectorProduct", vector, packed, packedVectorProduct),
@@ -61,6 +66,8 @@ export const kernels = {
   range: new Kernel("range", eachRow, limits, range),
   rangeEach: new Kernel("rangeEach", each, limits, rangeEach),
   rotary: new Kernel("rotary", each, rotary),
+  sparseProduct: new Kernel("sparseProduct", eachRow, reduce, sparseProduct),
+  sumShares: new Kernel("sumShares", each, sumShares),
   transpose: new Kernel("transpose", transpose),
   vectorProduct: new Kernel("vectorProduct", vector, vectorProduct),
 };
