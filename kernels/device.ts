@@ -159,6 +159,29 @@ export interface AttentionShape {
   readonly slopes?: DeviceBuffer;
 }
 
+/** Keys or values of one layer of a cache: the oldest tokens in packed groups, the newest as they are (KIVI). */
+export interface PackedTokens {
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** Values that share a scale and a minimum: `x = scale * code + minimum`. */
+  readonly groupSize: number;
+  /**
+   * What a group runs along: consecutive tokens of one `channel` (group `g` of the `width` channels of its tokens), or
+   * consecutive channels of one `token`.
+   */
+  readonly axis: "channel" | "token";
+  /** Tokens `[0, quantized)` are codes. */
+  readonly quantized: number;
+  /** Bits of uint32 words, as many for each group: code `i` at bit `bits * (i mod n)` of word `i / n`, `n = 32 / bits`. */
+  readonly words: DeviceBuffer;
+  /** `[groups, 2]`: scale and minimum. */
+  readonly ranges: DeviceBuffer;
+  /** `[recentTokens, width]`: token `t` that is not packed is row `t mod recentTokens`. */
+  readonly recent: DeviceBuffer;
+  /** Rows of `recent`. */
+  readonly recentTokens: number;
+}
+
 /** Rotary position embedding of a `[tokens, heads * headDim]` matrix. */
 export interface RotaryShape {
   /** Rows of the matrix. */
@@ -258,6 +281,14 @@ export interface Device extends Disposable {
   rotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void;
   /** Softmax attention: `q` and `y` `[tokens, heads * headDim]`, `k` and `v` `[>= kvTokens, kvHeads * headDim]`. */
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
+  /** Attention of one query over packed keys and values, which it decodes as it reads them; no slopes. */
+  packedAttention(
+    q: DeviceBuffer,
+    keys: PackedTokens,
+    values: PackedTokens,
+    y: DeviceBuffer,
+    shape: AttentionShape,
+  ): void;
   /** The first half of attention, materialised: causal probabilities `[heads, tokens, kvTokens]`, 0 where masked. */
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void;
   /** The second half: `y = p v` from materialised probabilities, summed over the keys that the query sees. */

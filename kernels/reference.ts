@@ -20,6 +20,7 @@ import type {
 } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { checkPacked, packedValues } from "./packed.ts";
+import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
 import { gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
@@ -228,6 +229,15 @@ class ReferenceDevice implements Device {
       shape,
       shape.slopes ? this.open(shape.slopes, "attention", "slopes") : null,
     );
+  }
+
+  packedAttention(...call: Parameters<Device["packedAttention"]>): void {
+    const op = "packedAttention";
+    checkPackedAttention(...call);
+    const [q, keys, values, y, shape] = call;
+    const view = (argument: string, buffer: DeviceBuffer) => this.open(buffer, op, argument);
+    const left = readableTokens("keys", keys, view), right = readableTokens("values", values, view);
+    packedAttention(view("q", q), left, right, view("y", y), shape);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {

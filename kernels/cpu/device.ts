@@ -10,6 +10,7 @@ import { DeviceError } from "../error.ts";
 import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
 import { FloatInt8Weight } from "../int8.ts";
+import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { layPacked, packedLayout } from "./packed.ts";
@@ -234,6 +235,18 @@ class CpuDevice implements Device {
 
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
     this.#attend("attention", { q, k, v, y }, shape);
+  }
+
+  packedAttention(...call: Parameters<Device["packedAttention"]>): void {
+    const op = "packedAttention", { heap } = this.#memory;
+    checkPackedAttention(...call);
+    const [q, keys, values, y, shape] = call;
+    const view = (argument: string, buffer: DeviceBuffer) => {
+      const start = this.#open(op, argument, buffer) / 4;
+      return heap.floats.subarray(start, start + buffer.length);
+    };
+    const left = readableTokens("keys", keys, view), right = readableTokens("values", values, view);
+    packedAttention(view("q", q), left, right, view("y", y), shape);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {

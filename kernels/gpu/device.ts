@@ -8,9 +8,10 @@ import * as check from "../check.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
+import { checkPackedAttention } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
-import { runAttention, runProbabilities, runValues } from "./attention.ts";
+import { runAttention, runPackedAttention, runProbabilities, runValues } from "./attention.ts";
 import { canLookUp, GpuBinaryWeight } from "./binary.ts";
 import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
@@ -233,6 +234,11 @@ export class GpuDevice implements Device {
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
     check.checkAttention("attention", { q, k, v, y }, shape);
     runAttention(this.recorder, this.views, this.store, { q, k, v, y }, shape);
+  }
+
+  packedAttention(...call: Parameters<Device["packedAttention"]>): void {
+    checkPackedAttention(...call);
+    runPackedAttention(this.recorder, this.views, ...call);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {

@@ -3,6 +3,8 @@
 import accumulate from "./wgsl/accumulate.wgsl" with { type: "text" };
 import activate from "./wgsl/activate.wgsl" with { type: "text" };
 import attention from "./wgsl/attention.wgsl" with { type: "text" };
+import attentionDense from "./wgsl/attention_dense.wgsl" with { type: "text" };
+import attentionPacked from "./wgsl/attention_packed.wgsl" with { type: "text" };
 import attentionProbabilities from "./wgsl/attention_probabilities.wgsl" with { type: "text" };
 import attentionValues from "./wgsl/attention_values.wgsl" with { type: "text" };
 import binary from "./wgsl/binary.wgsl" with { type: "text" };
@@ -41,7 +43,7 @@ import { Kernel } from "./kernel.ts";
 export const kernels = {
   accumulate: new Kernel("accumulate", each, accumulate),
   activate: new Kernel("activate", each, math, activate),
-  attention: new Kernel("attention", eachRow, math, reduce, score, attention),
+  attention: new Kernel("attention", eachRow, math, reduce, score, attentionDense, attention),
   attentionProbabilities: new Kernel(
     "attentionProbabilities",
     eachRow,
@@ -60,6 +62,7 @@ export const kernels = {
   logSoftmax: new Kernel("logSoftmax", eachRow, math, reduce, logSoftmax),
   lutProduct: new Kernel("lutProduct", binary, lutProduct),
   norm: new Kernel("norm", eachRow, reduce, norm),
+  packedAttention: new Kernel("packedAttention", eachRow, math, reduce, score, attentionPacked, attention),
   packedProduct: new Kernel("packedProduct", packed, rightPacked, product),
   packedVectorProduct: new Kernel("packedVectorProduct", vector, packed, packedVectorProduct),
   product: new Kernel("product", rightDense, product),

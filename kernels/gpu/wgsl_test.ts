@@ -34,11 +34,11 @@ Deno.test("WGSL: Tint accepts every kernel, within the default limits", async ()
   assertEquals(device.limits.maxComputeWorkgroupStorageSize, 16384);
   assertEquals(device.limits.maxStorageBuffersPerShaderStage, 8);
   for (const kernel of Object.values(kernels)) {
-    const overrides = [...kernel.source.matchAll(/^override (\w+)/gm)].map(([, name]) => name);
+    const overrides = [...kernel.source.matchAll(/^override (\w+): (\w+)/gm)];
     const settings: Record<string, number>[] = overrides.length === 0
       ? [{}]
       : [1, 3, 4, 8].map((bits) =>
-        Object.fromEntries(overrides.map((name) => [name, name === "bits" ? bits : bits % 2]))
+        Object.fromEntries(overrides.map(([, name, type]) => [name, type === "bool" ? bits % 2 : bits]))
       );
     for (const constants of settings) {
       assertEquals(await complaints(device, kernel.source, constants), [], kernel.name);
