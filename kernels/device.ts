@@ -182,6 +182,26 @@ export interface PackedTokens {
   readonly recentTokens: number;
 }
 
+/** Rows of codes into a codebook, `x = codebook[code] * range + center` (KVQuant), but where a value stands apart. */
+export interface CodedRows {
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** Values of a row. */
+  readonly width: number;
+  /** Bits of uint32 words, as many for each row: code `j` at bit `bits * (j mod n)` of word `j / n`, `n = 32 / bits`. */
+  readonly words: DeviceBuffer;
+  /** `[2^bits]`: what a code stands for. */
+  readonly codebook: DeviceBuffer;
+  /** Center and range, `[rows, 2]` where each row has its own, else `[width, 2]`. */
+  readonly scales: DeviceBuffer;
+  /** Whether each row has its own center and range. */
+  readonly perRow: boolean;
+  /** Bits of uint32: the entries of row `t` are `starts[t]` to `starts[t + 1]`. */
+  readonly starts: DeviceBuffer;
+  /** Of each entry the column, as bits of uint32, and the value. */
+  readonly entries: DeviceBuffer;
+}
+
 /** Rotary position embedding of a `[tokens, heads * headDim]` matrix. */
 export interface RotaryShape {
   /** Rows of the matrix. */
@@ -301,6 +321,9 @@ export interface Device extends Disposable {
   multiply(x: DeviceBuffer, y: DeviceBuffer): void;
   /** `y = log softmax(x)` for each row of `columns`. `x` and `y` may be the same buffer. */
   logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void;
+
+  /** Decodes rows `[first, first + count)` into `y` `[count, width]`: the same bits on every device. */
+  decode(rows: CodedRows, y: DeviceBuffer, first: number, count: number): void;
 
   // ---- quantization -------------------------------------------------------------------------------------
   /**

@@ -20,6 +20,7 @@ import type {
 } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { checkPacked, packedValues } from "./packed.ts";
+import { checkDecode, decodeRows } from "./coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
 import { gemm, gram, int8Product, linear } from "./reference/matrix.ts";
@@ -279,6 +280,14 @@ class ReferenceDevice implements Device {
   logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
     check.checkLogSoftmax(x, y, rows, columns);
     logSoftmax(this.open(x, "logSoftmax", "x"), this.open(y, "logSoftmax", "y"), rows, columns);
+  }
+
+  decode(...call: Parameters<Device["decode"]>): void {
+    checkDecode(...call);
+    const [rows, y, first, count] = call;
+    decodeRows(rows, this.open(y, "decode", "y"), first, count, (argument, buffer) => {
+      return this.open(buffer, "decode", argument);
+    });
   }
 
   fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void {

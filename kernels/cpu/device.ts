@@ -10,6 +10,7 @@ import { DeviceError } from "../error.ts";
 import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
 import { FloatInt8Weight } from "../int8.ts";
+import { checkDecode, decodeRows } from "../coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
@@ -95,6 +96,12 @@ class CpuDevice implements Device {
     if (!piece) return 0;
     if (piece instanceof Piece) return piece.open(this.#memory, op, argument);
     throw new DeviceError("foreign", `${op}: ${argument} belongs to another device`);
+  }
+
+  /** The values of a buffer, until the heap grows. */
+  #floats(op: string, argument: string, buffer: DeviceBuffer): Float32Array {
+    const start = this.#open(op, argument, buffer) / 4;
+    return this.#memory.heap.floats.subarray(start, start + buffer.length);
   }
 
   // ---- memory -------------------------------------------------------------------------------------------
@@ -238,13 +245,10 @@ class CpuDevice implements Device {
   }
 
   packedAttention(...call: Parameters<Device["packedAttention"]>): void {
-    const op = "packedAttention", { heap } = this.#memory;
+    const op = "packedAttention";
     checkPackedAttention(...call);
     const [q, keys, values, y, shape] = call;
-    const view = (argument: string, buffer: DeviceBuffer) => {
-      const start = this.#open(op, argument, buffer) / 4;
-      return heap.floats.subarray(start, start + buffer.length);
-    };
+    const view = (argument: string, buffer: DeviceBuffer) => this.#floats(op, argument, buffer);
     const left = readableTokens("keys", keys, view), right = readableTokens("values", values, view);
     packedAttention(view("q", q), left, right, view("y", y), shape);
   }
@@ -294,6 +298,13 @@ class CpuDevice implements Device {
     check.checkLogSoftmax(x, y, rows, columns);
     const addresses = [this.#open("logSoftmax", "x", x), this.#open("logSoftmax", "y", y)];
     this.#pool.run("logSoftmax", { units: rows, nanoseconds: rows * columns * 2 }, [...addresses, columns]);
+  }
+
+  decode(...call: Parameters<Device["decode"]>): void {
+    checkDecode(...call);
+    const [rows, y, first, count] = call;
+    const view = (argument: string, buffer: DeviceBuffer) => this.#floats("decode", argument, buffer);
+    decodeRows(rows, view("y", y), first, count, view);
   }
 
   // ---- quantization -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import * as check from "../check.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
+import { checkDecode } from "../coded_rows.ts";
 import { checkPackedAttention } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
@@ -304,6 +305,18 @@ export class GpuDevice implements Device {
   #into(op: string, x: DeviceBuffer, y: DeviceBuffer, length: number): void {
     const from = this.views.buffer(op, "x", x), to = this.views.buffer(op, "y", y);
     if (from !== to) this.recorder.copy(from, 0, to, 0, length * 4);
+  }
+
+  decode(...call: Parameters<Device["decode"]>): void {
+    checkDecode(...call);
+    const op = "decode", [rows, y, first, count] = call, { bits, width } = rows;
+    const { words, codebook, scales, starts, entries } = rows;
+    const bound = Object.fromEntries(
+      Object.entries({ words, codebook, scales, starts, entries, y })
+        .map(([name, buffer]) => [name, this.views.whole(op, name, buffer)]),
+    );
+    const parameters = { first, count, width, bits, per_row: Number(rows.perRow), nothing: 0 };
+    this.recorder.dispatch(kernels.decode, bound, parameters, count);
   }
 
   // ---- quantization -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import attentionValues from "./wgsl/attention_values.wgsl" with { type: "text" }
 import binary from "./wgsl/binary.wgsl" with { type: "text" };
 import columnAbsMax from "./wgsl/column_abs_max.wgsl" with { type: "text" };
 import combine from "./wgsl/combine.wgsl" with { type: "text" };
+import decode from "./wgsl/decode.wgsl" with { type: "text" };
 import derive from "./wgsl/derive.wgsl" with { type: "text" };
 import each from "./wgsl/each.wgsl" with { type: "text" };
 import eachRow from "./wgsl/each_row.wgsl" with { type: "text" };
@@ -56,6 +57,7 @@ export const kernels = {
   binaryProduct: new Kernel("binaryProduct", binary, rightBinary, product),
   columnAbsMax: new Kernel("columnAbsMax", columnAbsMax),
   combine: new Kernel("combine", each, combine),
+  decode: new Kernel("decode", eachRow, decode),
   derive: new Kernel("derive", each, exact, derive),
   fakeQuantize: new Kernel("fakeQuantize", each, exact, fakeQuantize),
   int8Product: new Kernel("int8Product", int8Product),
