@@ -1,14 +1,6 @@
 /** Checks that every device makes before it computes: each buffer is long enough for the shape of its operation. */
 
-import type {
-  AttentionShape,
-  DeviceBuffer,
-  DeviceWeight,
-  GemmShape,
-  QuantizeLayout,
-  RotaryShape,
-  UniformRule,
-} from "./device.ts";
+import type { AttentionShape, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { checkRule } from "./quantizer.ts";
 
@@ -60,24 +52,32 @@ function checkMultiple(op: string, argument: string, value: number, divisor: num
   }
 }
 
-/** Arguments of `weight`. */
-export function checkWeight(data: Float32Array, outFeatures: number, inFeatures: number): void {
-  checkInteger("weight", "outFeatures", outFeatures, 1);
-  checkInteger("weight", "inFeatures", inFeatures, 1);
-  if (data.length !== outFeatures * inFeatures) {
-    const expected = outFeatures * inFeatures;
-    throw new DeviceError("length", `weight: data holds ${data.length} elements: expected ${expected}`);
+/** Arguments of `weight` and `int8Weight`. */
+export function checkWeight(
+  op: string,
+  data: Float32Array | Int8Array,
+  outFeatures: number,
+  inFeatures: number,
+): void {
+  checkInteger(op, "outFeatures", outFeatures, 1);
+  // Sums of products of int8 fit into int32.
+  const widest = data instanceof Int8Array ? Math.floor((2 ** 31 - 1) / 128 ** 2) : undefined;
+  checkInteger(op, "inFeatures", inFeatures, 1, widest);
+  checkExactly(op, "data", data, outFeatures * inFeatures);
+}
+
+/** Throws unless `data` holds `expected` elements. */
+export function checkExactly(op: string, argument: string, data: { length: number }, expected: number): void {
+  if (data.length !== expected) {
+    throw new DeviceError(
+      "length",
+      `${op}: ${argument} holds ${data.length} elements: expected ${expected}`,
+    );
   }
 }
 
 /** Arguments of `linear`. */
-export function checkLinear(
-  x: DeviceBuffer,
-  weight: DeviceWeight,
-  bias: DeviceBuffer | null,
-  y: DeviceBuffer,
-  rows: number,
-): void {
+export function checkLinear(...[x, weight, bias, y, rows]: Parameters<Device["linear"]>): void {
   checkInteger("linear", "rows", rows);
   checkLength("linear", "x", x, rows * weight.inFeatures);
   checkLength("linear", "y", y, rows * weight.outFeatures);
@@ -173,12 +173,8 @@ export function checkLogSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, 
 }
 
 /** Arguments of `fakeQuantize`. */
-export function checkFakeQuantize(
-  x: DeviceBuffer,
-  y: DeviceBuffer,
-  rule: UniformRule,
-  { rows, columns, axis, groupSize }: QuantizeLayout,
-): void {
+export function checkFakeQuantize(...[x, y, rule, layout]: Parameters<Device["fakeQuantize"]>): void {
+  const { rows, columns, axis, groupSize } = layout;
   checkRule("fakeQuantize", rule);
   checkInteger("fakeQuantize", "rows", rows);
   checkInteger("fakeQuantize", "columns", columns);

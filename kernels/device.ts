@@ -44,6 +44,51 @@ export interface PackedIntegers {
   readonly zeros: Uint8Array | Float32Array;
   /** Stored column `j` is column `permutation[j]` of the weight; in order when absent. */
   readonly permutation?: Int32Array;
+  /** Weights that stand apart (SpQR's outliers): their values replace those of the codes. */
+  readonly outliers?: SparseValues;
+}
+
+/** Some values of a matrix in compressed sparse row form. */
+export interface SparseValues {
+  /** `[rows + 1]`: the entries of row `i` are `start[i]` to `start[i + 1]`. */
+  readonly start: Uint32Array;
+  /** Stored column of each entry. */
+  readonly column: Uint16Array | Uint32Array;
+  /** Value of each entry. */
+  readonly value: Float16Array | Float32Array;
+}
+
+/** A weight of binary codes (LUT-GEMM): `w = sum_i alpha_i B_i + offset` in float32, in this order, `B_i` +1 or -1. */
+export interface BinaryCodes {
+  /** Rows of the weight. */
+  readonly outFeatures: number;
+  /** Columns of the weight. */
+  readonly inFeatures: number;
+  /** Planes: 1 to 8. */
+  readonly bits: number;
+  /** Consecutive columns of a row that share their scales: a divisor of `inFeatures`. */
+  readonly groupSize: number;
+  /** `[outFeatures, inFeatures]`: bit `i` is set where plane `i` is +1. */
+  readonly patterns: Uint8Array;
+  /** `[outFeatures, inFeatures / groupSize, bits]` */
+  readonly alphas: Float32Array;
+  /** `[outFeatures, inFeatures / groupSize]`, added to each weight of a group. */
+  readonly offsets?: Float32Array;
+}
+
+/** What a device can hold packed. */
+export type PackedCodes = PackedIntegers | BinaryCodes;
+
+/** The codes of an int8 weight on a device, for products that do not round: what LLM.int8() runs on. */
+export interface DeviceInt8Weight extends Disposable {
+  /** Rows of the weight. */
+  readonly outFeatures: number;
+  /** Columns of the weight. */
+  readonly inFeatures: number;
+  /** Bytes that the weight occupies on the device. */
+  readonly byteLength: number;
+  /** The integer sums `[rows, outFeatures]` of products with the codes `x` `[rows, inFeatures]`, the same on all devices. */
+  product(x: Int8Array, rows: number): Promise<Int32Array>;
 }
 
 /** A `[columns, columns]` matrix `x^T x`, summed in float64 over all the rows added so far (Hessians, covariances). */
@@ -114,6 +159,49 @@ export interface AttentionShape {
   readonly slopes?: DeviceBuffer;
 }
 
+/** Keys or values of one layer of a cache: the oldest tokens in packed groups, the newest as they are (KIVI). */
+export interface PackedTokens {
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** Values that share a scale and a minimum: `x = scale * code + minimum`. */
+  readonly groupSize: number;
+  /**
+   * What a group runs along: consecutive tokens of one `channel` (group `g` of the `width` channels of its tokens), or
+   * consecutive channels of one `token`.
+   */
+  readonly axis: "channel" | "token";
+  /** Tokens `[0, quantized)` are codes. */
+  readonly quantized: number;
+  /** Bits of uint32 words, as many for each group: code `i` at bit `bits * (i mod n)` of word `i / n`, `n = 32 / bits`. */
+  readonly words: DeviceBuffer;
+  /** `[groups, 2]`: scale and minimum. */
+  readonly ranges: DeviceBuffer;
+  /** `[recentTokens, width]`: token `t` that is not packed is row `t mod recentTokens`. */
+  readonly recent: DeviceBuffer;
+  /** Rows of `recent`. */
+  readonly recentTokens: number;
+}
+
+/** Rows of codes into a codebook, `x = codebook[code] * range + center` (KVQuant), but where a value stands apart. */
+export interface CodedRows {
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** Values of a row. */
+  readonly width: number;
+  /** Bits of uint32 words, as many for each row: code `j` at bit `bits * (j mod n)` of word `j / n`, `n = 32 / bits`. */
+  readonly words: DeviceBuffer;
+  /** `[2^bits]`: what a code stands for. */
+  readonly codebook: DeviceBuffer;
+  /** Center and range, `[rows, 2]` where each row has its own, else `[width, 2]`. */
+  readonly scales: DeviceBuffer;
+  /** Whether each row has its own center and range. */
+  readonly perRow: boolean;
+  /** Bits of uint32: the entries of row `t` are `starts[t]` to `starts[t + 1]`. */
+  readonly starts: DeviceBuffer;
+  /** Of each entry the column, as bits of uint32, and the value. */
+  readonly entries: DeviceBuffer;
+}
+
 /** Rotary position embedding of a `[tokens, heads * headDim]` matrix. */
 export interface RotaryShape {
   /** Rows of the matrix. */
@@ -175,12 +263,12 @@ export interface Device extends Disposable {
   /** Lays a dense weight `[outFeatures, inFeatures]` out for {@linkcode Device.linear}. */
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight;
   /**
-   * A weight of packed integers for {@linkcode Device.linear}, which gives the bits that it gives with the same values
-   * as a dense weight. With one row, as in decoding, a device may multiply the codes themselves, and the result is then
-   * as close to the exact one, but not the same bits. Devices that have kernels for it hold the packed codes, others the
-   * values.
+   * A weight of packed codes for {@linkcode Device.linear}, which gives the bits that it gives with the same values as a
+   * dense weight. With few rows, as in decoding, a device may multiply the codes themselves, and it may add the products
+   * of outliers at the end: the result is then as close to the exact one, but not the same bits. Devices that have
+   * kernels for it hold the packed codes, others the values.
    */
-  packedWeight(packed: PackedIntegers): DeviceWeight;
+  packedWeight(packed: PackedCodes): DeviceWeight;
   /** `y = x W^T + bias`: `x` `[rows, inFeatures]`, `y` `[rows, outFeatures]`. */
   linear(
     x: DeviceBuffer,
@@ -189,6 +277,8 @@ export interface Device extends Disposable {
     y: DeviceBuffer,
     rows: number,
   ): void;
+  /** Lays int8 codes `[outFeatures, inFeatures]` out for integer products; at most 131071 columns, which int32 can sum. */
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): DeviceInt8Weight;
   /** General matrix product of two buffers; with `beta` 0 (the default) the old content of `c` is ignored. */
   gemm(a: DeviceBuffer, b: DeviceBuffer, c: DeviceBuffer, shape: GemmShape): void;
 
@@ -211,6 +301,14 @@ export interface Device extends Disposable {
   rotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void;
   /** Softmax attention: `q` and `y` `[tokens, heads * headDim]`, `k` and `v` `[>= kvTokens, kvHeads * headDim]`. */
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
+  /** Attention of one query over packed keys and values, which it decodes as it reads them; no slopes. */
+  packedAttention(
+    q: DeviceBuffer,
+    keys: PackedTokens,
+    values: PackedTokens,
+    y: DeviceBuffer,
+    shape: AttentionShape,
+  ): void;
   /** The first half of attention, materialised: causal probabilities `[heads, tokens, kvTokens]`, 0 where masked. */
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void;
   /** The second half: `y = p v` from materialised probabilities, summed over the keys that the query sees. */
@@ -223,6 +321,9 @@ export interface Device extends Disposable {
   multiply(x: DeviceBuffer, y: DeviceBuffer): void;
   /** `y = log softmax(x)` for each row of `columns`. `x` and `y` may be the same buffer. */
   logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void;
+
+  /** Decodes rows `[first, first + count)` into `y` `[count, width]`: the same bits on every device. */
+  decode(rows: CodedRows, y: DeviceBuffer, first: number, count: number): void;
 
   // ---- quantization -------------------------------------------------------------------------------------
   /**

@@ -1,5 +1,6 @@
 /** Tests of attention on every device: windows, soft caps, position biases, groups, prefill against decoding. */
 
+import { assertEquals, assertThrows } from "@std/assert";
 import {
   type Accuracy,
   assertSameBits,
@@ -10,7 +11,9 @@ import {
   testedDevices,
   u,
 } from "./device_suite.ts";
-import type { AttentionShape, Device, DeviceBuffer } from "./device.ts";
+import type { AttentionShape, Device, DeviceBuffer, PackedTokens } from "./device.ts";
+import { DeviceError } from "./error.ts";
+import { referenceDevice } from "./reference.ts";
 import { attentionProbabilities, visibleKeys } from "./reference/attention.ts";
 
 const random = new Random(2);
@@ -26,12 +29,12 @@ class Sample {
   readonly #errors = new Map<Accuracy, Float64Array>();
   readonly #fusedErrors = new Map<Accuracy, Float64Array>();
 
-  constructor(readonly shape: AttentionShape, sloped: boolean) {
+  constructor(readonly shape: AttentionShape, sloped: boolean, k?: Float32Array, v?: Float32Array) {
     const { tokens, kvTokens, heads, kvHeads, headDim } = shape;
     this.q = random.normal(tokens * heads * headDim);
     // The cache is longer than the tokens in it.
-    this.k = random.normal((kvTokens + 3) * kvHeads * headDim);
-    this.v = random.normal((kvTokens + 3) * kvHeads * headDim);
+    this.k = k ?? random.normal((kvTokens + 3) * kvHeads * headDim);
+    this.v = v ?? random.normal((kvTokens + 3) * kvHeads * headDim);
     this.slopes = sloped ? Float32Array.from({ length: heads }, (_, head) => 2 ** -(head + 1)) : null;
     this.#p = new Float64Array(heads * tokens * kvTokens);
     attentionProbabilities(this.q, this.k, this.#p, shape, this.slopes);
@@ -167,6 +170,139 @@ const samples = [
   // One dimension: scores without a sum, so that the bound is tight enough to hold the soft cap to account.
   new Sample({ ...plain, tokens: 1, kvTokens: 700, headDim: 1, scale: 1, softcap: 1.5 }, false),
 ];
+
+/** One side of a packed cache: what a device holds, and the float32 values that it stands for, which are exact. */
+class PackedSide {
+  readonly words: Uint32Array;
+  readonly ranges: Float32Array;
+  readonly recent: Float32Array;
+  readonly values: Float32Array;
+
+  constructor(
+    readonly shape: Pick<PackedTokens, "bits" | "groupSize" | "axis" | "quantized" | "recentTokens">,
+    tokens: number,
+    width: number,
+  ) {
+    const { bits, groupSize, axis, quantized, recentTokens } = shape;
+    const groups = quantized * width / groupSize, perWord = Math.floor(32 / bits);
+    const wordsOfGroup = Math.ceil(groupSize / perWord);
+    this.words = Uint32Array.from(
+      { length: groups * wordsOfGroup },
+      () => Math.floor(2 ** 32 * random.next()),
+    );
+    // Multiples of 1/16, so that scale * code + minimum needs no rounding.
+    const sixteenths = (most: number) => Math.floor(most * random.next()) / 16;
+    this.ranges = Float32Array.from(
+      { length: 2 * groups },
+      (_, i) => i % 2 ? -sixteenths(32) : sixteenths(5),
+    );
+    this.recent = random.normal(recentTokens * width);
+    this.values = new Float32Array(tokens * width);
+    for (let t = 0; t < tokens; t++) {
+      for (let channel = 0; channel < width; channel++) {
+        const at = t * width + channel;
+        const group = axis === "token"
+          ? Math.floor(at / groupSize)
+          : Math.floor(t / groupSize) * width + channel;
+        const i = (axis === "token" ? channel : t) % groupSize;
+        const word = this.words[group * wordsOfGroup + Math.floor(i / perWord)];
+        const code = (word >>> (bits * (i % perWord))) % 2 ** bits;
+        this.values[at] = t < quantized
+          ? this.ranges[2 * group] * code + this.ranges[2 * group + 1]
+          : this.recent[t % recentTokens * width + channel];
+      }
+    }
+  }
+
+  upload(device: Device): PackedTokens & Disposable {
+    const words = device.upload(new Float32Array(this.words.buffer)), ranges = device.upload(this.ranges);
+    const recent = device.upload(this.recent);
+    return {
+      ...this.shape,
+      words,
+      ranges,
+      recent,
+      [Symbol.dispose]() {
+        for (const buffer of [words, ranges, recent]) buffer[Symbol.dispose]();
+      },
+    };
+  }
+}
+
+/** Attention over a packed cache is attention over its values, on the reference device too. */
+function packedCase(
+  shape: Omit<AttentionShape, "tokens" | "slopes">,
+  keys: PackedSide["shape"],
+  values: PackedSide["shape"],
+): Case {
+  const width = shape.kvHeads * shape.headDim;
+  const left = new PackedSide(keys, shape.kvTokens, width);
+  const right = new PackedSide(values, shape.kvTokens, width);
+  const sample = new Sample({ ...shape, tokens: 1 }, false, left.values, right.values);
+  return {
+    name: `packed attention ${sample.name}, ${JSON.stringify([keys, values])}`,
+    run: (device) =>
+      sample.with(device, sample.q.length, ({ q, k, v, y, shape }) => {
+        if (device.name === "reference") return device.attention(q, k, v, y, shape);
+        using keys = left.upload(device), values = right.upload(device);
+        device.packedAttention(q, keys, values, y, shape);
+      }),
+    bound: (i, expected, accuracy) => sample.outputBound(i, expected, accuracy),
+  };
+}
+
+const side = { bits: 2, groupSize: 8, axis: "channel", quantized: 64, recentTokens: 9 } as const;
+testCases("packedAttention", [
+  packedCase({ ...plain, kvTokens: 1 }, { ...side, quantized: 0 }, { ...side, quantized: 0 }),
+  packedCase(
+    { ...plain, kvTokens: 73, heads: 4, kvHeads: 2, headDim: 32, scale: 0.18 },
+    side,
+    { ...side, axis: "token", quantized: 70 },
+  ),
+  // Three bits do not fill a word; keys along tokens, values along channels.
+  packedCase(
+    { ...plain, kvTokens: 200, heads: 3, kvHeads: 1, headDim: 24, scale: 0.2 },
+    { ...side, bits: 3, axis: "token", groupSize: 12, quantized: 199 },
+    { ...side, bits: 5, groupSize: 20, quantized: 180, recentTokens: 33 },
+  ),
+  packedCase(
+    { ...plain, kvTokens: 130, heads: 2, kvHeads: 2, headDim: 8, softcap: 3, window: 70 },
+    { ...side, bits: 8, groupSize: 64, quantized: 128 },
+    { ...side, bits: 1, axis: "token", quantized: 130 },
+  ),
+]);
+
+for (const tested of [{ name: "reference", open: () => referenceDevice() }, ...testedDevices]) {
+  Deno.test(`packedAttention: the plain example, and misuse (${tested.name})`, async () => {
+    const device = await tested.open();
+    // Two tokens with the keys 1 and 3 (codes 0 and 2 of scale 1 above 1) and the values 10 and 20; q = 0 weighs them
+    // alike.
+    const packed = { bits: 2, groupSize: 2, axis: "channel", quantized: 2, recentTokens: 1 } as const;
+    using words = device.upload(new Float32Array(Uint32Array.of(0b1000).buffer));
+    using ranges = device.upload(Float32Array.of(1, 1)), q = device.upload(Float32Array.of(0));
+    using recent = device.upload(Float32Array.of(20)), y = device.allocate(1);
+    using others = device.upload(Float32Array.of(5, 10));
+    const keys = { ...packed, words, ranges, recent };
+    const values = { ...packed, words, ranges: others, recent };
+    const shape = { tokens: 1, kvTokens: 2, heads: 1, kvHeads: 1, headDim: 1, scale: 1 };
+    device.packedAttention(q, keys, values, y, shape);
+    // 10 + 0 * 5 and 10 + 2 * 5.
+    assertEquals(await device.read(y), Float32Array.of(15));
+    const misuse: [Partial<PackedTokens>, Partial<AttentionShape>, string][] = [
+      [{}, { tokens: 2 }, "tokens is 2: expected an integer, 1 to 1"],
+      [{}, { slopes: q }, "slopes are given: expected none"],
+      [{ bits: 9 }, {}, "keys.bits is 9"],
+      [{ groupSize: 3 }, {}, "keys.groupSize is 3: expected a divisor of 2 quantized tokens"],
+      [{ quantized: 3 }, {}, "keys.quantized is 3: expected an integer, 0 to 2"],
+      [{ recentTokens: 0 }, {}, "keys.recentTokens is 0"],
+      [{ ranges: q }, {}, "keys.ranges holds 1 elements: expected at least 2"],
+    ];
+    for (const [part, other, message] of misuse) {
+      const call = () => device.packedAttention(q, { ...keys, ...part }, values, y, { ...shape, ...other });
+      assertThrows(call, DeviceError, `packedAttention: ${message}`);
+    }
+  });
+}
 
 testCases("attention", samples.flatMap((sample) => sample.cases()));
 

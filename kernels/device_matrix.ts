@@ -7,6 +7,8 @@
 import { compare, suites, testedDevices } from "./device_suite.ts";
 import { referenceDevice } from "./reference.ts";
 import "./device_attention_test.ts";
+import "./device_decode_test.ts";
+import "./device_int8_test.ts";
 import "./device_quantize_test.ts";
 import "./device_test.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
-import type { Device, PackedIntegers } from "./device.ts";
+import type { BinaryCodes, Device, PackedCodes, PackedIntegers, SparseValues } from "./device.ts";
 import { assertSameBits, gamma, Random, testedDevices, tiny, u } from "./device_suite.ts";
 import { DeviceError } from "./error.ts";
 import { codeAt, groupsOfRow, packedValues, rangeIndex } from "./packed.ts";
@@ -19,10 +19,14 @@ interface Options {
   readonly groupSize: number;
   readonly permuted?: boolean;
   readonly floatZeros?: boolean;
+  /** Share of the weights that stand apart. */
+  readonly outliers?: number;
 }
 
 /** Random codes; every stream of bits is a stream of codes. */
-function randomPacked({ bits, out, inner, groupSize, permuted, floatZeros }: Options): PackedIntegers {
+function randomPacked(
+  { bits, out, inner, groupSize, permuted, floatZeros, outliers }: Options,
+): PackedIntegers {
   const ranges = out * inner / groupSize;
   const codes = Uint8Array.from(
     { length: Math.ceil(out * inner * bits / 8) },
@@ -41,10 +45,35 @@ function randomPacked({ bits, out, inner, groupSize, permuted, floatZeros }: Opt
     ...(permuted
       ? { permutation: Int32Array.from(order.sort((a, b) => a.key - b.key).map(({ j }) => j)) }
       : {}),
+    ...(outliers === undefined ? {} : { outliers: randomSparse(out, inner, outliers) }),
   };
 }
 
-async function linear(device: Device, packed: PackedIntegers, dense: boolean, rows: number, x: Float32Array) {
+/** Values at random places; the second row has none. */
+function randomSparse(rows: number, columns: number, share: number): SparseValues {
+  const start = new Uint32Array(rows + 1), column: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++) if (row !== 1 && random.next() < share) column.push(j);
+    start[row + 1] = column.length;
+  }
+  return { start, column: Uint16Array.from(column), value: random.normal(column.length, 3) };
+}
+
+/** Random binary codes. */
+function randomBinary([out, inner, bits, groupSize]: readonly number[], shifted: boolean): BinaryCodes {
+  const groups = out * inner / groupSize;
+  return {
+    outFeatures: out,
+    inFeatures: inner,
+    bits,
+    groupSize,
+    patterns: Uint8Array.from({ length: out * inner }, () => Math.floor(2 ** bits * random.next())),
+    alphas: random.normal(groups * bits),
+    ...(shifted ? { offsets: random.normal(groups) } : {}),
+  };
+}
+
+async function linear(device: Device, packed: PackedCodes, dense: boolean, rows: number, x: Float32Array) {
   const { outFeatures: out, inFeatures: inner } = packed;
   using weight = dense ? device.weight(packedValues(packed), out, inner) : device.packedWeight(packed);
   using input = device.upload(x), y = device.allocate(rows * out);
@@ -64,6 +93,15 @@ const shapes: Options[] = [1, 2, 3, 4, 5, 6, 7, 8].flatMap((bits) => [
   { bits, out: 13, inner: 45, groupSize: 45, permuted: true, floatZeros: true },
 ]);
 
+/** Output and input features, planes and group size, whether groups have offsets; the last one no device looks up. */
+const binaryShapes: readonly (readonly [readonly number[], boolean])[] = [
+  [[1, 32, 3, 32], false],
+  [[7, 96, 3, 32], true],
+  [[300, 256, 2, 128], false],
+  [[33, 64 * 33, 2, 64], true],
+  [[5, 40, 3, 8], true],
+];
+
 const reference = { name: "reference", family: "reference", open: () => Promise.resolve(referenceDevice()) };
 
 for (const tested of [reference, ...testedDevices]) {
@@ -81,6 +119,13 @@ for (const tested of [reference, ...testedDevices]) {
         );
         assertSameBits(output, expected, `${rows} rows, ${JSON.stringify(options)}`);
       }));
+    }
+    for (const [shape, shifted] of binaryShapes) {
+      const packed = randomBinary(shape, shifted), x = random.normal(70 * shape[1]);
+      const [expected, output] = await Promise.all(
+        [true, false].map((dense) => linear(device, packed, dense, 70, x)),
+      );
+      assertSameBits(output, expected, `binary codes, ${shape}`);
     }
     assertEquals(device.memory.used, 0);
   });
@@ -130,6 +175,82 @@ Deno.test("packedWeight: one row is within its bound of float64, with the same b
   }
 });
 
+/** Weights that stand apart. */
+const sparseShapes: readonly Options[] = [
+  { bits: 3, out: 70, inner: 512, groupSize: 16, floatZeros: true, permuted: true, outliers: 0.02 },
+  { bits: 4, out: 5, inner: 64, groupSize: 64, outliers: 0.5 },
+  { bits: 4, out: 3, inner: 8, groupSize: 8, outliers: 0 },
+];
+
+for (const tested of testedDevices) {
+  Deno.test(`packedWeight: outliers are within the bound of their values, in any number of rows (${tested.name})`, async () => {
+    const device = await tested.open();
+    for (const options of sparseShapes) {
+      const { out, inner } = options, packed = randomPacked(options), values = packedValues(packed);
+      const { outliers: _, ...codesOnly } = packed, codes = packedValues(codesOnly);
+      for (const rows of [1, 3, 6]) {
+        const x = random.normal(rows * inner);
+        for (const [i, got] of (await linear(device, packed, false, rows, x)).entries()) {
+          const row = i % out, at = Math.floor(i / out) * inner, w = row * inner;
+          let sum = rows % 2 ? row / 8 : 0, size = Math.abs(sum);
+          for (let j = 0; j < inner; j++) {
+            sum += values[w + j] * x[at + j];
+            // The value of the code is added, and the difference from it, which is rounded once.
+            const apart = Math.abs(values[w + j] - codes[w + j]) + Math.abs(codes[w + j]);
+            size += apart * Math.abs(x[at + j]);
+          }
+          const bound = gamma(inner + 6) * size + 2 ** -28 * size + u * Math.abs(sum);
+          assertLessOrEqual(
+            Math.abs(got - sum),
+            bound,
+            `${rows} rows, output ${i}, ${JSON.stringify(options)}`,
+          );
+        }
+      }
+    }
+    assertEquals(device.memory.used, 0);
+  });
+
+  Deno.test(`packedWeight: look-ups are within the rounding of tables and sums (${tested.name})`, async () => {
+    const device = await tested.open();
+    for (const [shape, shifted] of binaryShapes) {
+      const [out, inner, bits, groupSize] = shape, packed = randomBinary(shape, shifted);
+      const { patterns, alphas, offsets } = packed, groups = inner / groupSize;
+      for (const rows of [1, 4]) {
+        const x = random.normal(rows * inner);
+        for (const [i, got] of (await linear(device, packed, false, rows, x)).entries()) {
+          const j = i % out, row = Math.floor(i / out);
+          let sum = rows % 2 ? j / 8 : 0, size = Math.abs(sum);
+          for (let l = 0; l < inner; l++) {
+            const group = j * groups + Math.floor(l / groupSize), input = x[row * inner + l];
+            let value = offsets?.[group] ?? 0, magnitude = Math.abs(value);
+            for (let plane = 0; plane < bits; plane++) {
+              const alpha = alphas[group * bits + plane];
+              value += (patterns[j * inner + l] >> plane) & 1 ? alpha : -alpha;
+              magnitude += Math.abs(alpha);
+            }
+            sum += value * input;
+            size += magnitude * Math.abs(input);
+          }
+          // An entry is a sum of 8 in three levels, a word adds two, its scale multiplies; then a sum over the words,
+          // planes and offsets of a share, over the shares, and the bias. A device that multiplies values rounds each
+          // of them once per plane and offset, and each product and sum.
+          const words = Math.ceil(inner / 32);
+          const lookedUp = 3 + 2 + 1 + Math.min(words, 64) * (bits + 1) + Math.ceil(words / 64) + 1;
+          const terms = tested.family === "gpu" && groupSize % 32 === 0 ? lookedUp : bits + 1 + inner + 2;
+          const error = Math.abs(got - sum);
+          assertLessOrEqual(
+            error,
+            gamma(terms) * size + u * Math.abs(sum),
+            `${rows} rows, output ${i}, ${shape}`,
+          );
+        }
+      }
+    }
+    assertEquals(device.memory.used, 0);
+  });
+}
+
 Deno.test("packedWeight: what is not finite in one row or its scales stays not finite", async () => {
   const packed = randomPacked({ bits: 4, out: 8, inner: 64, groupSize: 64 });
   for (const tested of testedDevices) {
@@ -177,6 +298,23 @@ Deno.test("packedWeight: misuse is refused before anything is held", async () =>
     [{ codes: new Uint8Array(47) }, "packedWeight: codes holds 47 elements: expected 48"],
     [{ scales: new Float32Array(1) }, "packedWeight: scales holds 1 elements: expected 24"],
     [{ zeros: new Uint8Array(2) }, "packedWeight: zeros holds 2 elements: expected 24"],
+    [
+      { outliers: { start: new Uint32Array(8), column: Uint16Array.of(), value: Float32Array.of() } },
+      "outliers.start holds 8 elements: expected 9",
+    ],
+    [
+      {
+        outliers: { start: new Uint32Array(9).fill(1), column: Uint16Array.of(0), value: Float32Array.of(1) },
+      },
+      "outliers.start has 1: expected numbers from 0 to 1 that never fall",
+    ],
+    [{
+      outliers: {
+        start: new Uint32Array(9).fill(1, 1),
+        column: Uint16Array.of(12),
+        value: Float32Array.of(1),
+      },
+    }, "outliers.column is 12: expected an integer, 0 to 11"],
     [{ permutation: new Int32Array(12) }, "permutation has 0: expected each column once"],
   ];
   for (const device of [referenceDevice(), await testedDevices[0].open()]) {

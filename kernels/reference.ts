@@ -10,17 +10,20 @@ import type {
   Device,
   DeviceBuffer,
   DeviceGram,
+  DeviceInt8Weight,
   DeviceWeight,
   GemmShape,
-  PackedIntegers,
+  PackedCodes,
   QuantizeLayout,
   RotaryShape,
   UniformRule,
 } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { checkPacked, packedValues } from "./packed.ts";
+import { checkDecode, decodeRows } from "./coded_rows.ts";
+import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
-import { gemm, gram, linear } from "./reference/matrix.ts";
+import { gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
 import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
 
@@ -30,7 +33,7 @@ export function referenceDevice(): Device {
 }
 
 /** Memory of the reference device: an ordinary array that can be released. */
-class Storage<Data extends Float32Array | Float64Array> implements Disposable {
+class Storage<Data extends Float32Array | Float64Array | Int8Array> implements Disposable {
   readonly #owner: ReferenceDevice;
   #data: Data | null;
 
@@ -101,6 +104,26 @@ class ReferenceGram extends Storage<Float64Array> implements DeviceGram {
   }
 }
 
+class ReferenceInt8Weight extends Storage<Int8Array> implements DeviceInt8Weight {
+  readonly #device: ReferenceDevice;
+
+  constructor(
+    owner: ReferenceDevice,
+    codes: Int8Array,
+    readonly outFeatures: number,
+    readonly inFeatures: number,
+  ) {
+    super(owner, codes);
+    this.#device = owner;
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async product(x: Int8Array, rows: number): Promise<Int32Array> {
+    check.checkExactly("int8Weight.product", "x", x, rows * this.inFeatures);
+    return int8Product(x, this.open(this.#device, "int8Weight.product", "weight"), rows, this.inFeatures);
+  }
+}
+
 class ReferenceDevice implements Device {
   readonly name = "reference";
   readonly description = "plain TypeScript, float64 sums";
@@ -148,23 +171,23 @@ class ReferenceDevice implements Device {
   }
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
-    check.checkWeight(data, outFeatures, inFeatures);
+    check.checkWeight("weight", data, outFeatures, inFeatures);
     return new ReferenceWeight(this, data.slice(), outFeatures, inFeatures);
   }
 
-  packedWeight(packed: PackedIntegers): DeviceWeight {
+  packedWeight(packed: PackedCodes): DeviceWeight {
     checkPacked(packed);
     return new ReferenceWeight(this, packedValues(packed), packed.outFeatures, packed.inFeatures);
   }
 
-  linear(
-    x: DeviceBuffer,
-    weight: DeviceWeight,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-  ): void {
-    check.checkLinear(x, weight, bias, y, rows);
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): DeviceInt8Weight {
+    check.checkWeight("int8Weight", codes, outFeatures, inFeatures);
+    return new ReferenceInt8Weight(this, codes.slice(), outFeatures, inFeatures);
+  }
+
+  linear(...call: Parameters<Device["linear"]>): void {
+    check.checkLinear(...call);
+    const [x, weight, bias, y, rows] = call;
     linear(
       this.open(x, "linear", "x"),
       this.open(weight, "linear", "weight"),
@@ -185,14 +208,7 @@ class ReferenceDevice implements Device {
     rmsNorm(this.open(x, "rmsNorm", "x"), gain, this.open(y, "rmsNorm", "y"), rows, eps);
   }
 
-  layerNorm(
-    x: DeviceBuffer,
-    weight: DeviceBuffer,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-    eps: number,
-  ): void {
+  layerNorm(...[x, weight, bias, y, rows, eps]: Parameters<Device["layerNorm"]>): void {
     check.checkNorm("layerNorm", x, weight, bias, y, rows);
     const gain = this.open(weight, "layerNorm", "weight");
     const shift = bias && this.open(bias, "layerNorm", "bias");
@@ -214,6 +230,15 @@ class ReferenceDevice implements Device {
       shape,
       shape.slopes ? this.open(shape.slopes, "attention", "slopes") : null,
     );
+  }
+
+  packedAttention(...call: Parameters<Device["packedAttention"]>): void {
+    const op = "packedAttention";
+    checkPackedAttention(...call);
+    const [q, keys, values, y, shape] = call;
+    const view = (argument: string, buffer: DeviceBuffer) => this.open(buffer, op, argument);
+    const left = readableTokens("keys", keys, view), right = readableTokens("values", values, view);
+    packedAttention(view("q", q), left, right, view("y", y), shape);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
@@ -255,6 +280,14 @@ class ReferenceDevice implements Device {
   logSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, columns: number): void {
     check.checkLogSoftmax(x, y, rows, columns);
     logSoftmax(this.open(x, "logSoftmax", "x"), this.open(y, "logSoftmax", "y"), rows, columns);
+  }
+
+  decode(...call: Parameters<Device["decode"]>): void {
+    checkDecode(...call);
+    const [rows, y, first, count] = call;
+    decodeRows(rows, this.open(y, "decode", "y"), first, count, (argument, buffer) => {
+      return this.open(buffer, "decode", argument);
+    });
   }
 
   fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void {

@@ -4,7 +4,7 @@
  * Models made from one another share parameters; the device copy is freed when the last owner lets go of it, or
  * after each layer when the model streams its layers.
  */
-import type { Device, DeviceBuffer, DeviceWeight, PackedIntegers } from "../kernels/device.ts";
+import type { Device, DeviceBuffer, DeviceWeight, PackedCodes } from "../kernels/device.ts";
 
 /** A linear layer ready to run on a device: `y = x W^T + bias`. */
 export interface Linear extends Disposable {
@@ -81,7 +81,7 @@ export function packedLinear(
   name: string,
   shape: readonly [out: number, inputs: number],
   values: () => Promise<Float32Array>,
-  pack: () => PackedIntegers,
+  pack: () => PackedCodes,
   bias: (() => Promise<Float32Array>) | null,
 ): Parameter<Linear> {
   const weight = () => Promise.resolve(device.packedWeight(pack()));

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThro
 import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
 import { oracleTensors } from "../eval/oracle.ts";
+import { packedValues } from "../kernels/packed.ts";
 import { loadModel } from "../model/load.ts";
 import { bcq, type BcqOptions, binaryCode } from "./bcq.ts";
 import { BcqWeight } from "./bcq_weight.ts";
@@ -91,6 +92,7 @@ Deno.test("round to nearest as planes is round to nearest, up to the rounding of
       const uniform = quantizeRows(weight, rtn({ bits, groupSize }));
       const coded = binaryCode(weight, bcq({ bits, groupSize, fit: "nearest" }));
       const values = uniform.dequantize(), planes = coded.dequantize();
+      assertEquals(packedValues(coded.pack()), planes);
       for (let i = 0; i < 72; i++) {
         // `bits` sums, the offset, its sum with the level and the uniform value itself round once each; none of them
         // is larger than the whole range, twice the sum of the scales.

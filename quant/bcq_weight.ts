@@ -3,6 +3,7 @@
  * eight consecutive inputs are one byte, the index that a look-up table GEMV needs. Such a GEMV takes some inputs for
  * all rows, then the next ones; so bytes are stored in tiles of inputs, and are read from first to last.
  */
+import type { BinaryCodes } from "../kernels/device.ts";
 import { levelOf } from "./bcq_fit.ts";
 import type { PackedWeight, UniformWeight } from "./packed.ts";
 import { SchemeError } from "./scheme_error.ts";
@@ -104,6 +105,13 @@ export class BcqWeight implements PackedWeight {
       }
     }
     return patterns;
+  }
+
+  /** The weight as kernels take it. */
+  pack(): BinaryCodes {
+    const { shape: [outFeatures, inFeatures], bits, groupSize, alphas, offsets } = this;
+    const codes = { outFeatures, inFeatures, bits, groupSize, patterns: this.patterns(), alphas };
+    return offsets === null ? codes : { ...codes, offsets };
   }
 
   dequantize(): Float32Array {

@@ -10,8 +10,8 @@ const f32 = Math.fround;
 
 /** `x = code * maximum / 127` for each row. */
 export interface Int8Vectors {
-  /** Integers from -127 to 127, `[rows, columns]`. Kept as float32, which is what devices multiply. */
-  readonly codes: Float32Array;
+  /** Integers from -127 to 127, `[rows, columns]`. */
+  readonly codes: Int8Array;
   /** Largest magnitude of each row. */
   readonly maxima: Float32Array;
 }
@@ -19,11 +19,12 @@ export interface Int8Vectors {
 /**
  * Quantizes rows in the arithmetic of bitsandbytes: `round(x * (127 * (1 / absmax)))` in float32. With a threshold above
  * 0, magnitudes that reach it count neither for the range nor have codes (0). A row without any magnitude gets zeros,
- * a row with NaN or infinity NaN.
+ * a row with NaN or infinity
+ * zeros and a maximum that is not finite either.
  */
 export function int8Vectors(data: Float32Array, columns: number, threshold = 0): Int8Vectors {
   const rows = data.length / columns;
-  const codes = new Float32Array(data.length), maxima = new Float32Array(rows);
+  const codes = new Int8Array(data.length), maxima = new Float32Array(rows);
   // Zero stands for itself: outliers are no part of what is rounded here.
   const inlier = (x: number) => threshold > 0 && Math.abs(x) >= threshold ? 0 : x;
   for (let row = 0, start = 0; row < rows; row++, start += columns) {
@@ -39,7 +40,7 @@ export function int8Vectors(data: Float32Array, columns: number, threshold = 0):
 
 /** `sum * rowMaximum * columnMaximum / 127^2 + bias` in float32, `[rows, out]`. */
 export function dequantizeSums(
-  sums: Float64Array,
+  sums: Int32Array,
   rowMaxima: Float32Array,
   columnMaxima: Float32Array,
   bias: Float32Array | null,
@@ -70,7 +71,7 @@ export class Int8Weight implements PackedWeight {
     /** Bytes of what is kept beside codes and maxima. */
     private readonly otherBytes = 0,
   ) {
-    this.codes = Int8Array.from(codes);
+    this.codes = codes;
     this.maxima = maxima;
   }
 

@@ -1,9 +1,10 @@
 /** KIVI's cache of one sequence: when tokens get packed, and attention over packed and recent tokens. */
-import type { AttentionShape, Device } from "../kernels/device.ts";
+import type { Device } from "../kernels/device.ts";
 import type { AttentionCall, KeyValueCache } from "../model/cache.ts";
 import { ModelError } from "../model/model_error.ts";
 import type { Kivi } from "./kivi.ts";
 import { KiviStore } from "./kivi_store.ts";
+import { KiviTokens } from "./kivi_tokens.ts";
 
 /** Sizes of a {@linkcode KiviCache}. */
 export interface CacheShape {
@@ -19,6 +20,7 @@ export class KiviCache implements KeyValueCache {
   readonly capacity: number;
   readonly keys: readonly KiviStore[];
   readonly values: readonly KiviStore[];
+  readonly #onDevice: (readonly KiviTokens[])[] = [];
   #length = 0;
 
   constructor(
@@ -55,12 +57,13 @@ export class KiviCache implements KeyValueCache {
     const keys = await this.device.read(call.key, 0, tokens * width);
     const values = await this.device.read(call.value, 0, tokens * width);
     if (this.#length === 0 && tokens > 1) return await this.#prompt(call, keys, values);
-    const queries = await this.device.read(call.query, 0, tokens * heads * headDim);
-    const row = (rows: Float32Array, t: number, size: number) => rows.subarray(t * size, (t + 1) * size);
+    const row = (rows: Float32Array, t: number) => rows.subarray(t * width, (t + 1) * width);
+    const size = heads * headDim;
+    using query = this.device.allocate(size), output = this.device.allocate(size);
     for (let t = 0; t < tokens; t++) {
-      const query = row(queries, t, heads * headDim);
-      const output = await this.#step(call, query, row(keys, t, width), row(values, t, width));
-      this.device.write(call.output, output, t * output.length);
+      this.device.copy(call.query, t * size, query, 0, size);
+      await this.#step({ ...call, query, output }, row(keys, t), row(values, t));
+      this.device.copy(output, 0, call.output, t * size, size);
     }
   }
 
@@ -80,63 +83,36 @@ export class KiviCache implements KeyValueCache {
   }
 
   /** One token: it attends over what is held and itself, then a full block of keys and the oldest value are packed. */
-  async #step(
-    call: AttentionCall,
-    query: Float32Array,
-    keyRow: Float32Array,
-    valueRow: Float32Array,
-  ): Promise<Float32Array> {
+  async #step(call: AttentionCall, keyRow: Float32Array, valueRow: Float32Array): Promise<void> {
     const { residualLength, execution } = this.settings;
     const key = this.keys[call.layer], value = this.values[call.layer];
     key.append(keyRow);
     value.append(valueRow);
-    const { window, softcap, slopes } = call.shape;
-    const plain = window === undefined && softcap === undefined && slopes === undefined;
-    const output = execution === "packed" && plain
-      ? packedAttention(query, key, value, call.shape)
-      : await this.#denseAttention(call, query, key, value);
+    const shape = { ...call.shape, tokens: 1, kvTokens: key.length };
+    if (execution === "packed" && shape.slopes === undefined) {
+      const [keys, values] = this.#packed(call.layer).map((tokens) => tokens.update());
+      this.device.packedAttention(call.query, keys, values, call.output, shape);
+    } else {
+      using keys = this.device.upload(key.dequantize());
+      using values = this.device.upload(value.dequantize());
+      await call.attend(call.query, keys, values, call.output, shape);
+    }
     if (key.length - key.quantized === residualLength) key.evict(residualLength);
     if (value.length - value.quantized > residualLength) value.evict(1);
-    return output;
   }
 
-  async #denseAttention(
-    call: AttentionCall,
-    row: Float32Array,
-    key: KiviStore,
-    value: KiviStore,
-  ): Promise<Float32Array> {
-    using query = this.device.upload(row);
-    using keys = this.device.upload(key.dequantize());
-    using values = this.device.upload(value.dequantize());
-    using output = this.device.allocate(row.length);
-    await call.attend(query, keys, values, output, { ...call.shape, tokens: 1, kvTokens: key.length });
-    return await this.device.read(output);
+  /** Keys and values of a layer on the device, made at the first step. */
+  #packed(layer: number): readonly KiviTokens[] {
+    return this.#onDevice[layer] ??= [this.keys, this.values].map((stores) =>
+      new KiviTokens(this.device, stores[layer])
+    );
   }
 
   advance(tokens: number): void {
     this.#length += tokens;
   }
 
-  [Symbol.dispose](): void {}
-}
-
-/** Attention of one query `[heads * headDim]` over packed keys and values, in float64. */
-export function packedAttention(
-  query: Float32Array,
-  keys: KiviStore,
-  values: KiviStore,
-  { heads, kvHeads, headDim, scale }: AttentionShape,
-): Float32Array {
-  const output = new Float32Array(heads * headDim);
-  for (let head = 0; head < heads; head++) {
-    const offset = Math.floor(head * kvHeads / heads) * headDim;
-    const weights = keys.scores(query.subarray(head * headDim, (head + 1) * headDim), offset);
-    const most = weights.reduce((a, b) => Math.max(a, b), -Infinity);
-    let total = 0;
-    for (let t = 0; t < weights.length; t++) total += weights[t] = Math.exp((weights[t] - most) * scale);
-    const sum = values.combine(weights, offset, headDim);
-    output.set(sum.map((one) => one / total), head * headDim);
+  [Symbol.dispose](): void {
+    for (const tokens of this.#onDevice.flat()) tokens[Symbol.dispose]();
   }
-  return output;
 }

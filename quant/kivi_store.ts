@@ -102,42 +102,4 @@ export class KiviStore {
     rows.set(this.recent(), this.#quantized * width);
     return rows;
   }
-
-  /** `scores[t] = sum_d query[d] * x[t, offset + d]` for every token: the product of a query with packed keys. */
-  scores(query: Float32Array, offset: number): Float64Array {
-    const { axis, width, groupSize } = this.shape;
-    const scores = new Float64Array(this.#length), recent = this.#recent;
-    if (axis === "channel") {
-      for (let t = 0; t < this.#quantized; t += groupSize) {
-        const first = t / groupSize * width + offset;
-        for (let d = 0; d < query.length; d++) this.groups.accumulate(first + d, query[d], scores, t);
-      }
-    } else {
-      for (let t = 0; t < this.#quantized; t++) {
-        for (let d = 0; d < query.length; d += groupSize) {
-          scores[t] += this.groups.dot((t * width + offset + d) / groupSize, query, d);
-        }
-      }
-    }
-    for (let t = this.#quantized, row = offset; t < this.#length; t++, row += width) {
-      for (let d = 0; d < query.length; d++) scores[t] += query[d] * recent[row + d];
-    }
-    return scores;
-  }
-
-  /** `sum_t probabilities[t] * x[t, offset + d]` for `d < size`: the product of probabilities with packed values. */
-  combine(probabilities: Float64Array, offset: number, size: number): Float64Array {
-    const { width, groupSize } = this.shape;
-    const sum = new Float64Array(size), recent = this.#recent;
-    for (let t = 0; t < this.#quantized; t++) {
-      const first = (t * width + offset) / groupSize;
-      for (let d = 0; d < size; d += groupSize) {
-        this.groups.accumulate(first + d / groupSize, probabilities[t], sum, d);
-      }
-    }
-    for (let t = this.#quantized, row = offset; t < this.#length; t++, row += width) {
-      for (let d = 0; d < size; d++) sum[d] += probabilities[t] * recent[row + d];
-    }
-    return sum;
-  }
 }

@@ -5,6 +5,7 @@ import type { Operand } from "../model/intervention.ts";
 import type { Model } from "../model/model.ts";
 import type { Codebook } from "./codebook.ts";
 import type { KvQuant } from "./kvquant.ts";
+import { DeviceRows } from "./kvquant_rows.ts";
 import {
   type ExemptRow,
   exemptRow,
@@ -32,6 +33,8 @@ interface Layer {
   readonly values: (QuantizedRow | ExemptRow)[];
   /** Decoded rows that attention reads, in simulated execution. */
   readonly dense: { readonly keys: DeviceBuffer; readonly values: DeviceBuffer } | null;
+  /** The rows as the device decodes them, in packed execution; made at the first step. */
+  packed?: { readonly keys: DeviceRows; readonly values: DeviceRows };
 }
 
 /** The cache of one sequence. */
@@ -134,22 +137,35 @@ export class KvQuantCache implements KeyValueCache {
 
   /** Decoded keys (rotated) and values of all tokens, of which the last `added` are new. */
   #held(layer: number, added: number): { keys: DeviceBuffer; values: DeviceBuffer } & Disposable {
-    const { device } = this.model;
-    const { dense } = this.#layers[layer];
-    const from = dense === null ? 0 : this.#length;
-    const keys = device.upload(this.#decode(layer, "keys", from));
-    const values = device.upload(this.#decode(layer, "values", from));
-    const count = this.#length + added - from;
-    this.#rotate(keys, from, count);
-    const release = () => {
-      keys[Symbol.dispose]();
-      values[Symbol.dispose]();
-    };
-    if (dense === null) return { keys, values, [Symbol.dispose]: release };
+    const { device } = this.model, { dense, keys: keyRows, values: valueRows } = this.#layers[layer];
+    if (dense === null) {
+      const packed = this.#packed(layer), tokens = this.#length + added;
+      const keys = device.allocate(tokens * this.#width), values = device.allocate(tokens * this.#width);
+      device.decode(packed.keys.update(keyRows), keys, 0, tokens);
+      device.decode(packed.values.update(valueRows), values, 0, tokens);
+      this.#rotate(keys, 0, tokens);
+      const release = () => {
+        keys[Symbol.dispose]();
+        values[Symbol.dispose]();
+      };
+      return { keys, values, [Symbol.dispose]: release };
+    }
+    const from = this.#length;
+    using keys = device.upload(this.#decode(layer, "keys", from));
+    using values = device.upload(this.#decode(layer, "values", from));
+    this.#rotate(keys, from, added);
     device.copy(keys, 0, dense.keys, from * this.#width, keys.length);
     device.copy(values, 0, dense.values, from * this.#width, values.length);
-    release();
     return { ...dense, [Symbol.dispose]() {} };
+  }
+
+  #packed(index: number): { readonly keys: DeviceRows; readonly values: DeviceRows } {
+    const layer = this.#layers[index], { keys, values } = this.quantizers[index];
+    const shape = { bits: this.scheme.bits, width: this.#width, capacity: this.capacity };
+    return layer.packed ??= {
+      keys: new DeviceRows(this.model.device, { ...shape, codebook: keys, scale: this.#scales[index] }),
+      values: new DeviceRows(this.model.device, { ...shape, codebook: values, scale: null }),
+    };
   }
 
   #decode(layer: number, of: "keys" | "values", from: number): Float32Array {
@@ -176,9 +192,11 @@ export class KvQuantCache implements KeyValueCache {
   }
 
   [Symbol.dispose](): void {
-    for (const { dense } of this.#layers) {
-      dense?.keys[Symbol.dispose]();
-      dense?.values[Symbol.dispose]();
+    for (const { dense, packed } of this.#layers) {
+      for (const one of [dense, packed]) {
+        one?.keys[Symbol.dispose]();
+        one?.values[Symbol.dispose]();
+      }
     }
   }
 }

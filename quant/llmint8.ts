@@ -10,11 +10,10 @@
  * dequantized int8 weights. `outliers: "original"` multiplies the weights as they were, as the paper has it, at the
  * price of keeping them.
  */
-import type { Device, DeviceBuffer } from "../kernels/device.ts";
+import type { Device, DeviceBuffer, DeviceInt8Weight } from "../kernels/device.ts";
 import { linearRoles } from "../model/architecture.ts";
 import { linearKey } from "../model/model.ts";
 import { type Linear, Parameter } from "../model/parameter.ts";
-import { Int8Product } from "./int8_product.ts";
 import { dequantizeSums, halfPrecision, int8Vectors, Int8Weight } from "./int8_vectors.ts";
 import type { Method, ModelMethod } from "./method.ts";
 import { outlierColumns, selectColumns } from "./outlier_columns.ts";
@@ -58,7 +57,7 @@ export function llmInt8(options: LlmInt8Options = {}): LlmInt8 {
 
 /** A linear layer that multiplies in int8, outlier columns apart. */
 export class Int8Linear implements Linear {
-  readonly #product: Int8Product;
+  readonly #codes: DeviceInt8Weight;
   readonly #bias: Float32Array | null;
 
   constructor(
@@ -69,12 +68,12 @@ export class Int8Linear implements Linear {
     private readonly original: Float32Array | null = null,
     bias: Float32Array | null = null,
   ) {
-    this.#product = new Int8Product(device, weight.codes, ...weight.shape);
+    this.#codes = device.int8Weight(weight.codes, ...weight.shape);
     this.#bias = bias;
   }
 
   get byteLength(): number {
-    return this.#product.byteLength;
+    return this.#codes.byteLength;
   }
 
   async run(x: DeviceBuffer, y: DeviceBuffer, rows: number): Promise<void> {
@@ -85,7 +84,7 @@ export class Int8Linear implements Linear {
     const outliers = outlierColumns(half, columns, threshold);
     const { codes, maxima } = int8Vectors(half, columns, threshold);
     for (const column of outliers) for (let i = column; i < codes.length; i += columns) codes[i] = 0;
-    const sums = await this.#product.sums(codes, rows);
+    const sums = await this.#codes.product(codes, rows);
     device.write(y, dequantizeSums(sums, maxima, this.weight.maxima, this.#bias));
     if (outliers.length === 0) return;
     using weight = device.weight(this.#outlierWeights(outliers), out, outliers.length);
@@ -101,7 +100,7 @@ export class Int8Linear implements Linear {
   }
 
   [Symbol.dispose](): void {
-    this.#product[Symbol.dispose]();
+    this.#codes[Symbol.dispose]();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Quantized weights as they are stored: bits, scales, zero points, and how many bytes that is. */
-import type { PackedIntegers } from "../kernels/device.ts";
+import type { PackedCodes, PackedIntegers } from "../kernels/device.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 /** A quantized weight `[out, in]`. Effective bits are measured from `byteLength`, never computed from a slogan. */
@@ -11,7 +11,7 @@ export interface PackedWeight {
   /** The float32 values, row-major. */
   dequantize(): Float32Array;
   /** What a device multiplies with in packed execution; absent where there is no kernel for the format. */
-  pack?(): PackedIntegers;
+  pack?(): PackedCodes;
 }
 
 /** Bits per weight, all overhead included. */

@@ -1,8 +1,4 @@
-/**
- * Groups of values quantized on their own range `[min, max]`, packed in 32-bit words: the storage of KIVI's cache.
- * Products with the values of a group never build them: the factor goes into the scale and the minimum once, and codes
- * are shifted out of their words one after the other.
- */
+/** Groups of values quantized on their own range `[min, max]`, packed in 32-bit words: the storage of KIVI's cache. */
 import { roundHalfEven } from "../kernels/round.ts";
 import { roundToHalf } from "./half.ts";
 
@@ -48,9 +44,17 @@ export class PackedGroups {
     return this.#minima[group];
   }
 
-  /** The packed codes of a group: code `i` at bit `bits * (i mod codesPerWord)` of word `i / codesPerWord`. */
-  words(group: number): Uint32Array {
-    return this.#words.slice(group * this.#wordsPerGroup, (group + 1) * this.#wordsPerGroup);
+  /** The packed codes of groups: code `i` at bit `bits * (i mod codesPerWord)` of word `i / codesPerWord` of its group. */
+  words(group: number, count = 1): Uint32Array<ArrayBuffer> {
+    return this.#words.slice(group * this.#wordsPerGroup, (group + count) * this.#wordsPerGroup);
+  }
+
+  /** Scales and minima of groups, `[count, 2]`. */
+  ranges(group: number, count: number): Float32Array {
+    return Float32Array.from(
+      { length: 2 * count },
+      (_, i) => (i % 2 ? this.#minima : this.#scales)[group + (i >> 1)],
+    );
   }
 
   /** Code `i` of a group. */
@@ -97,33 +101,6 @@ export class PackedGroups {
         values[start + i * stride] = round(round((word & top) * scale, half) + minimum, half);
       }
     }
-  }
-
-  /** `sums[at + i] += factor * x_i` for the values of a group, not rounded. */
-  accumulate(group: number, factor: number, sums: Float64Array, at: number): void {
-    const scale = factor * this.#scales[group], minimum = factor * this.#minima[group];
-    const { bits } = this, top = this.#top, perWord = this.#codesPerWord;
-    const end = at + this.groupSize;
-    for (let i = at, w = group * this.#wordsPerGroup; i < end; w++) {
-      let word = this.#words[w];
-      for (const stop = Math.min(i + perWord, end); i < stop; i++, word >>>= bits) {
-        sums[i] += scale * (word & top) + minimum;
-      }
-    }
-  }
-
-  /** `sum_i factors[at + i] * x_i` over the values of a group, not rounded. */
-  dot(group: number, factors: Float32Array, at: number): number {
-    const { bits, groupSize } = this, top = this.#top, perWord = this.#codesPerWord;
-    let codes = 0, total = 0;
-    for (let i = 0, w = group * this.#wordsPerGroup; i < groupSize; w++) {
-      let word = this.#words[w];
-      for (const stop = Math.min(i + perWord, groupSize); i < stop; i++, word >>>= bits) {
-        codes += factors[at + i] * (word & top);
-        total += factors[at + i];
-      }
-    }
-    return this.#scales[group] * codes + this.#minima[group] * total;
   }
 }
 

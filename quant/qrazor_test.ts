@@ -2,11 +2,13 @@ import { assert, assertEquals, assertLessOrEqual, assertRejects, assertThrows } 
 import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
 import { oracleTensors } from "../eval/oracle.ts";
+import { packedValues } from "../kernels/packed.ts";
 import { loadModel } from "../model/load.ts";
 import { gptq, quantizeWithHessian } from "./gptq.ts";
 import type { Matrix } from "./method.ts";
 import { qrazor, type QRazorOptions, razorWeight } from "./qrazor.ts";
 import { flagBits, razor, type RazorRule } from "./razor.ts";
+import { RazoredWeight } from "./razored_weight.ts";
 import { razorOperand } from "./razor_operand.ts";
 import { quantize } from "./quantize.ts";
 import { packedWeight } from "./quantized_linear.ts";
@@ -242,6 +244,29 @@ Deno.test("an operand that is not finite becomes NaN, and zeros stay zeros", () 
   const zeros = new Float32Array(32);
   razorOperand(zeros, { rows: 2, columns: 16, heads: 1 }, scheme);
   assertEquals(zeros, new Float32Array(32));
+});
+
+Deno.test("kernels get the values of groups along a row, and nothing where groups are cut or run down columns", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(4, 6), fc.constantFrom(8, 24), fc.boolean(), (bits, groupSize, perRow) => {
+      const codes = Int32Array.from({ length: 5 * 24 }, (_, i) => (i * 37) % 255 - 127);
+      const rule = { bits, baseBits: 8, variant: "head" } as const;
+      const shifts = new Uint8Array(codes.length / groupSize);
+      for (let group = 0; group < shifts.length; group++) {
+        shifts[group] = razor(codes, group * groupSize, groupSize, 1, rule);
+      }
+      const scales = Float32Array.from({ length: perRow ? 5 : 1 }, (_, i) => 0.1 + i);
+      const parts = { shape: [5, 24], rule, groupSize, codes, shifts, scales } as const;
+      const weight = new RazoredWeight({ ...parts, axis: "row" });
+      assertEquals(weight.pack && packedValues(weight.pack()), weight.dequantize());
+    }),
+  );
+  const odd = { rule: { bits: 4, baseBits: 8, variant: "head" }, scales: Float32Array.of(1) } as const;
+  const codes = new Int32Array(12);
+  const cut = { ...odd, shape: [2, 6], codes, groupSize: 4, shifts: new Uint8Array(4) } as const;
+  assertEquals(new RazoredWeight({ ...cut, axis: "row" }).pack, undefined);
+  const down = { ...odd, shape: [2, 6], codes, groupSize: 2, shifts: new Uint8Array(6) } as const;
+  assertEquals(new RazoredWeight({ ...down, axis: "column" }).pack, undefined);
 });
 
 Deno.test("a model is quantized at all sites, and keeps its packed weights", async () => {

@@ -10,7 +10,7 @@ import { oracleWindows } from "../eval/oracle.ts";
 import { legacyScheme } from "../eval/reference_schemes.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
-import { bcq } from "./bcq.ts";
+import { qrazor } from "./qrazor.ts";
 import { gptq } from "./gptq.ts";
 import type { Method, Tagged, WeightMethod } from "./method.ts";
 import { quantize, type QuantizeOptions } from "./quantize.ts";
@@ -74,6 +74,8 @@ Deno.test("packed and simulated execution agree, prompts bit for bit, and packed
     [{ weights: rtn({ bits: 3 }) }, 3 + 40 / 256],
     [{ weights: rtn({ bits: 8, symmetric: true }) }, 8 + 40 / 256],
     [{ weights: rtn({ bits: 2, groupSize: 64 }) }, 2 + 40 / 64],
+    // A base scale of each row times the shift of each group.
+    [{ weights: qrazor({ bits: 4, baseBits: 8, groupSize: 32 }) }, 4 + 40 / 32],
     [{ weights: rtn({ bits: 4, granularity: "tensor" }) }, 4 + 40 / 256],
     // A permutation, whose groups are no runs of columns: a number of 4 bytes for each of at least 128 rows.
     [{ weights: gptq({ bits: 4, groupSize: 64, actOrder: true }) }, 4 + 40 / 64 + 32 / 128],
@@ -98,10 +100,17 @@ Deno.test("packed and simulated execution agree, prompts bit for bit, and packed
 
 Deno.test("packed execution is refused where there is no kernel for it, and for no other word", async () => {
   using model = await loadModel("fixture:llama");
-  const scheme = { weights: bcq({ bits: 2, groupSize: 64 }) };
-  const error = await assertRejects(() => quantize(model, scheme, { execution: "packed" }), SchemeError);
+  // Groups that are cut short at the end of a row.
+  const scheme = { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 24 }) };
+  const error = await assertRejects(
+    () => quantize(model, scheme, { calibration, execution: "packed" }),
+    SchemeError,
+  );
   assertEquals(error.code, "combination");
-  assertEquals(error.message, 'bcq has no packed kernel yet: use execution "simulated"');
+  assertEquals(
+    error.message,
+    'qrazor has no packed kernel for model.layers.0.self_attn.q_proj.weight: use execution "simulated"',
+  );
   const wrong = { execution: "fused" } as unknown as QuantizeOptions;
   await assertRejects(() => quantize(model, scheme, wrong), SchemeError, 'execution is "fused"');
 });

@@ -6,8 +6,10 @@ import { denseLinear, type Linear, packedLinear, type Parameter } from "../model
 import type { PackedWeight } from "./packed.ts";
 import { SchemeError } from "./scheme_error.ts";
 
-/** How quantized weights are multiplied: dequantized once, or by a kernel that reads the packed form. Both give the
- * same bits. */
+/**
+ * How quantized weights are multiplied: dequantized once, or by a kernel that reads the packed form. Both give the same
+ * bits, but where a device multiplies the codes of few rows, or adds outliers at the end (`Device.packedWeight`).
+ */
 export type Execution = "simulated" | "packed";
 
 const packedWeights = new WeakMap<Parameter<Linear>, PackedWeight>();
@@ -28,7 +30,10 @@ export function quantizedLinear(
   const values = () => Promise.resolve(packed.dequantize());
   const pack = packed.pack?.bind(packed);
   if (execution === "packed" && pack === undefined) {
-    throw new SchemeError("combination", `${method} has no packed kernel yet: use execution "simulated"`);
+    throw new SchemeError(
+      "combination",
+      `${method} has no packed kernel for ${name}: use execution "simulated"`,
+    );
   }
   const parameter = execution === "packed" && pack !== undefined
     ? packedLinear(device, name, packed.shape, values, pack, bias)

@@ -2,6 +2,7 @@
  * Razored weights as they are stored: `bits` bits per weight, one flag per group that says by how much its codes are
  * shifted, and one base scale per output row. The bytes are the codes, flags and scales really kept.
  */
+import type { PackedIntegers } from "../kernels/device.ts";
 import { packBits, type PackedWeight, unpackBits } from "./packed.ts";
 import { flagBits, type RazorRule } from "./razor.ts";
 
@@ -46,6 +47,22 @@ export class RazoredWeight implements PackedWeight {
     const stored = Uint8Array.from(parts.codes, (code, i) => (code >> parts.shifts[groupOf(i)]) + offset);
     this.#codes = packBits(stored, this.rule.bits);
     this.#flags = packBits(parts.shifts, flagBits(this.rule));
+    // Kernels know groups along a row, all as long.
+    if (this.axis === "row" && this.shape[1] % this.groupSize === 0) this.pack = () => this.#integers();
+  }
+
+  /** The weight as kernels take it, where they know its groups: a shift scales the base scale of its group. */
+  readonly pack?: () => PackedIntegers;
+
+  #integers(): PackedIntegers {
+    const [outFeatures, inFeatures] = this.shape, { bits } = this.rule, { groupSize, scales } = this;
+    const perRow = inFeatures / groupSize, shared = scales.length === 1;
+    const grouped = Float32Array.from(
+      this.shifts(),
+      (shift, group) => scales[shared ? 0 : Math.floor(group / perRow)] * 2 ** shift,
+    );
+    const zeros = new Uint8Array(grouped.length).fill(2 ** (bits - 1));
+    return { outFeatures, inFeatures, bits, groupSize, codes: this.#codes, scales: grouped, zeros };
   }
 
   /** Which group the weight at a flat index belongs to. */

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
+import { packedValues } from "../kernels/packed.ts";
 import type { Matrix } from "./method.ts";
 import { bitsPerWeight } from "./packed.ts";
 import { SchemeError } from "./scheme_error.ts";
@@ -192,6 +193,7 @@ Deno.test("spqr agrees with the golden vector", () => {
   for (const [i, value] of result.weight.dequantize().entries()) {
     assertAlmostEquals(value, dequant.flat()[i], 2e-6);
   }
+  assertEquals(packedValues(result.weight.pack()), result.weight.dequantize());
 });
 
 Deno.test("spqr computes algorithm 1: same outliers and values as a float64 twin, over random shapes", () => {
@@ -327,6 +329,7 @@ Deno.test("the packed product is that of the dequantized weight, dense and spars
           actOrder,
         });
         const { weight } = spqrWithHessian(spiky(rows, columns, 13), randomHessian(columns, 14), scheme);
+        assertEquals(packedValues(weight.pack()), weight.dequantize());
         const x = noise(columns, 15), dense = weight.dequantize(), y = weight.multiply(x);
         for (let row = 0; row < rows; row++) {
           let sum = 0, size = 0;

@@ -2,6 +2,7 @@
  * The storage of SpQR (Dettmers et al., ICLR 2024, section 4.2): dense codes of few bits, statistics that are quantized
  * themselves, and the few weights that are too sensitive to be rounded in a sparse matrix beside them.
  */
+import type { PackedIntegers } from "../kernels/device.ts";
 import type { BilevelVector } from "./bilevel.ts";
 import { packBits, type PackedWeight, unpackBits } from "./packed.ts";
 import type { SparseMatrix } from "./sparse.ts";
@@ -66,6 +67,24 @@ export class SpqrWeight implements PackedWeight {
   /** Codes `[out, in]`, in stored column order; meaningless where an outlier stands. */
   codes(): Uint8Array {
     return unpackBits(this.#codes, this.bits, this.shape[0] * this.shape[1]);
+  }
+
+  /** The weight as kernels take it. */
+  pack(): PackedIntegers {
+    const [outFeatures, inFeatures] = this.shape, groups = inFeatures / this.groupSize;
+    const byRow = (values: Float32Array) =>
+      values.map((_, i) => values[(i % groups) * outFeatures + Math.floor(i / groups)]);
+    return {
+      outFeatures,
+      inFeatures,
+      bits: this.bits,
+      groupSize: this.groupSize,
+      codes: this.#codes,
+      scales: byRow(this.scales.values()),
+      zeros: byRow(this.zeros.values()),
+      outliers: this.outliers,
+      ...(this.permutation === null ? {} : { permutation: Int32Array.from(this.permutation) }),
+    };
   }
 
   dequantize(): Float32Array {

@@ -9,7 +9,10 @@ import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } f
 import { DeviceError } from "../error.ts";
 import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
-import { checkPacked } from "../packed.ts";
+import { FloatInt8Weight } from "../int8.ts";
+import { checkDecode, decodeRows } from "../coded_rows.ts";
+import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
+import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { layPacked, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
@@ -96,6 +99,12 @@ class CpuDevice implements Device {
     throw new DeviceError("foreign", `${op}: ${argument} belongs to another device`);
   }
 
+  /** The values of a buffer, until the heap grows. */
+  #floats(op: string, argument: string, buffer: DeviceBuffer): Float32Array {
+    const start = this.#open(op, argument, buffer) / 4;
+    return this.#memory.heap.floats.subarray(start, start + buffer.length);
+  }
+
   // ---- memory -------------------------------------------------------------------------------------------
 
   allocate(length: number): DeviceBuffer {
@@ -138,7 +147,7 @@ class CpuDevice implements Device {
   // ---- linear algebra -----------------------------------------------------------------------------------
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
-    check.checkWeight(data, outFeatures, inFeatures);
+    check.checkWeight("weight", data, outFeatures, inFeatures);
     const weight = new CpuWeight(this.#memory, outFeatures, inFeatures);
     const target = this.#open("weight", "weight", weight);
     // A few megabytes at a time, so that packing does not need room for a second copy of the weight.
@@ -154,8 +163,11 @@ class CpuDevice implements Device {
     return weight;
   }
 
-  packedWeight(packed: types.PackedIntegers): DeviceWeight {
+  packedWeight(packed: types.PackedCodes): DeviceWeight {
     checkPacked(packed);
+    if (isBinary(packed) || packed.outliers) {
+      return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    }
     const layout = packedLayout(packed);
     const weight = new CpuPackedWeight(this.#memory, layout);
     layPacked(
@@ -166,14 +178,14 @@ class CpuDevice implements Device {
     return weight;
   }
 
-  linear(
-    x: DeviceBuffer,
-    weight: DeviceWeight,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-  ): void {
-    check.checkLinear(x, weight, bias, y, rows);
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): types.DeviceInt8Weight {
+    check.checkWeight("int8Weight", codes, outFeatures, inFeatures);
+    return new FloatInt8Weight(this, codes, outFeatures, inFeatures);
+  }
+
+  linear(...call: Parameters<Device["linear"]>): void {
+    check.checkLinear(...call);
+    const [x, weight, bias, y, rows] = call;
     runProduct(this.#pool, {
       a: { address: this.#open("linear", "x", x), stride: weight.inFeatures * 4, transposed: false },
       panels: this.#open("linear", "weight", weight),
@@ -205,14 +217,7 @@ class CpuDevice implements Device {
     ]);
   }
 
-  layerNorm(
-    x: DeviceBuffer,
-    weight: DeviceBuffer,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-    eps: number,
-  ): void {
+  layerNorm(...[x, weight, bias, y, rows, eps]: Parameters<Device["layerNorm"]>): void {
     check.checkNorm("layerNorm", x, weight, bias, y, rows);
     this.#pool.run("layerNorm", { units: rows, nanoseconds: rows * weight.length * 2 }, [
       this.#open("layerNorm", "x", x),
@@ -238,6 +243,15 @@ class CpuDevice implements Device {
 
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
     this.#attend("attention", { q, k, v, y }, shape);
+  }
+
+  packedAttention(...call: Parameters<Device["packedAttention"]>): void {
+    const op = "packedAttention";
+    checkPackedAttention(...call);
+    const [q, keys, values, y, shape] = call;
+    const view = (argument: string, buffer: DeviceBuffer) => this.#floats(op, argument, buffer);
+    const left = readableTokens("keys", keys, view), right = readableTokens("values", values, view);
+    packedAttention(view("q", q), left, right, view("y", y), shape);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
@@ -287,15 +301,18 @@ class CpuDevice implements Device {
     this.#pool.run("logSoftmax", { units: rows, nanoseconds: rows * columns * 2 }, [...addresses, columns]);
   }
 
+  decode(...call: Parameters<Device["decode"]>): void {
+    checkDecode(...call);
+    const [rows, y, first, count] = call;
+    const view = (argument: string, buffer: DeviceBuffer) => this.#floats("decode", argument, buffer);
+    decodeRows(rows, view("y", y), first, count, view);
+  }
+
   // ---- quantization -------------------------------------------------------------------------------------
 
-  fakeQuantize(
-    x: DeviceBuffer,
-    y: DeviceBuffer,
-    rule: types.UniformRule,
-    layout: types.QuantizeLayout,
-  ): void {
-    check.checkFakeQuantize(x, y, rule, layout);
+  fakeQuantize(...call: Parameters<Device["fakeQuantize"]>): void {
+    check.checkFakeQuantize(...call);
+    const [x, y, rule, layout] = call;
     const from = this.#open("fakeQuantize", "x", x), to = this.#open("fakeQuantize", "y", y);
     runFakeQuantize(this.#pool, this.#memory, from, to, rule, layout);
   }

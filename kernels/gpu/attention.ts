@@ -1,6 +1,7 @@
 /** Attention on the GPU: fused where a head fits into a workgroup, else in its two materialised halves. */
 
-import type { AttentionShape, DeviceBuffer } from "../device.ts";
+import type { AttentionShape, Device, DeviceBuffer } from "../device.ts";
+import { DeviceError } from "../error.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder } from "./recorder.ts";
 import { GpuBuffer, type Memory } from "./storage.ts";
@@ -23,6 +24,8 @@ function parametersOf(shape: AttentionShape) {
     first_head: 0,
     some_heads: heads,
     first_weight: 0,
+    packed_keys: 0,
+    packed_values: 0,
     scale,
     softcap: softcap ?? 1,
   };
@@ -60,6 +63,43 @@ export function runAttention(
     },
     parametersOf(shape),
     tokens * heads,
+  );
+}
+
+/** Attention of one query over packed tokens. */
+export function runPackedAttention(
+  recorder: Recorder,
+  views: Views,
+  ...[q, keys, values, y, shape]: Parameters<Device["packedAttention"]>
+): void {
+  const op = "packedAttention";
+  if (shape.headDim > fusedDims) {
+    throw new DeviceError("shape", `${op}: headDim is ${shape.headDim}: expected at most ${fusedDims}`);
+  }
+  recorder.dispatch(
+    kernels.packedAttention,
+    {
+      q: views.whole(op, "q", q),
+      y: views.whole(op, "y", y),
+      key_words: views.whole(op, "keys.words", keys.words),
+      key_ranges: views.whole(op, "keys.ranges", keys.ranges),
+      recent_keys: views.whole(op, "keys.recent", keys.recent),
+      value_words: views.whole(op, "values.words", values.words),
+      value_ranges: views.whole(op, "values.ranges", values.ranges),
+      recent_values: views.whole(op, "values.recent", values.recent),
+    },
+    { ...parametersOf(shape), packed_keys: keys.quantized, packed_values: values.quantized },
+    shape.heads,
+    {
+      key_bits: keys.bits,
+      key_group: keys.groupSize,
+      key_by_token: Number(keys.axis === "token"),
+      key_rows: keys.recentTokens,
+      value_bits: values.bits,
+      value_group: values.groupSize,
+      value_by_token: Number(values.axis === "token"),
+      value_rows: values.recentTokens,
+    },
   );
 }
 
@@ -120,7 +160,7 @@ export function runValues(
         some_heads: count,
         first_weight: weights.skip,
       },
-      Math.ceil(count * tokens * headDim / 64),
+      Math.ceil(count * tokens * headDim / 256),
     );
   }
 }

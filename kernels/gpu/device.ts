@@ -8,15 +8,21 @@ import * as check from "../check.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
-import { checkPacked, packedValues } from "../packed.ts";
+import { checkDecode } from "../coded_rows.ts";
+import { checkPackedAttention } from "../packed_attention.ts";
+import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
-import { runAttention, runProbabilities, runValues } from "./attention.ts";
+import { runAttention, runPackedAttention, runProbabilities, runValues } from "./attention.ts";
+import { canLookUp, GpuBinaryWeight } from "./binary.ts";
+import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
+import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
-import { GpuPackedWeight, GpuWeight, layPacked, layWeight, runGemm, runLinear } from "./product.ts";
+import { runLinear } from "./product.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { Recorder } from "./recorder.ts";
 import { GpuBuffer, Memory } from "./storage.ts";
+import { GpuLinearWeight, GpuPackedWeight, GpuWeight, layPacked, layWeight } from "./weights.ts";
 import { Views } from "./views.ts";
 
 /**
@@ -122,32 +128,42 @@ export class GpuDevice implements Device {
   // ---- linear algebra -----------------------------------------------------------------------------------
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
-    check.checkWeight(data, outFeatures, inFeatures);
+    check.checkWeight("weight", data, outFeatures, inFeatures);
     const weight = new GpuWeight(this.store, this.views.bindingBytes, outFeatures, inFeatures);
     layWeight(this.store, this.recorder, weight, data);
     return weight;
   }
 
-  packedWeight(packed: types.PackedIntegers): DeviceWeight {
+  packedWeight(packed: types.PackedCodes): DeviceWeight {
     checkPacked(packed);
-    // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
-    if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) {
-      return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    const dense = () => this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    const limit = this.views.bindingBytes;
+    if (isBinary(packed)) {
+      return canLookUp(packed) ? new GpuBinaryWeight(this.store, this.recorder, limit, packed) : dense();
     }
-    const weight = new GpuPackedWeight(this.store, this.views.bindingBytes, packed);
+    // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
+    if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) return dense();
+    const weight = new GpuPackedWeight(this.store, limit, packed);
     layPacked(this.store, this.recorder, weight, packed);
     return weight;
   }
 
-  linear(
-    x: DeviceBuffer,
-    weight: DeviceWeight,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-  ): void {
-    check.checkLinear(x, weight, bias, y, rows);
-    if (!(weight instanceof GpuWeight || weight instanceof GpuPackedWeight)) {
+  int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): types.DeviceInt8Weight {
+    check.checkWeight("int8Weight", codes, outFeatures, inFeatures);
+    return new GpuInt8Weight(
+      this.recorder,
+      this.store,
+      this.views.bindingBytes,
+      codes,
+      outFeatures,
+      inFeatures,
+    );
+  }
+
+  linear(...call: Parameters<Device["linear"]>): void {
+    check.checkLinear(...call);
+    const [x, weight, bias, y, rows] = call;
+    if (!(weight instanceof GpuLinearWeight)) {
       throw new DeviceError("foreign", "linear: weight belongs to another device");
     }
     runLinear(this.recorder, this.views, this.store, { x, weight, bias, y }, rows);
@@ -165,14 +181,7 @@ export class GpuDevice implements Device {
     this.#norm("rmsNorm", { x, weight, bias: null, y }, rows, eps);
   }
 
-  layerNorm(
-    x: DeviceBuffer,
-    weight: DeviceBuffer,
-    bias: DeviceBuffer | null,
-    y: DeviceBuffer,
-    rows: number,
-    eps: number,
-  ): void {
+  layerNorm(...[x, weight, bias, y, rows, eps]: Parameters<Device["layerNorm"]>): void {
     this.#norm("layerNorm", { x, weight, bias, y }, rows, eps);
   }
 
@@ -226,6 +235,11 @@ export class GpuDevice implements Device {
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {
     check.checkAttention("attention", { q, k, v, y }, shape);
     runAttention(this.recorder, this.views, this.store, { q, k, v, y }, shape);
+  }
+
+  packedAttention(...call: Parameters<Device["packedAttention"]>): void {
+    checkPackedAttention(...call);
+    runPackedAttention(this.recorder, this.views, ...call);
   }
 
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void {
@@ -293,15 +307,23 @@ export class GpuDevice implements Device {
     if (from !== to) this.recorder.copy(from, 0, to, 0, length * 4);
   }
 
+  decode(...call: Parameters<Device["decode"]>): void {
+    checkDecode(...call);
+    const op = "decode", [rows, y, first, count] = call, { bits, width } = rows;
+    const { words, codebook, scales, starts, entries } = rows;
+    const bound = Object.fromEntries(
+      Object.entries({ words, codebook, scales, starts, entries, y })
+        .map(([name, buffer]) => [name, this.views.whole(op, name, buffer)]),
+    );
+    const parameters = { first, count, width, bits, per_row: Number(rows.perRow), nothing: 0 };
+    this.recorder.dispatch(kernels.decode, bound, parameters, count);
+  }
+
   // ---- quantization -------------------------------------------------------------------------------------
 
-  fakeQuantize(
-    x: DeviceBuffer,
-    y: DeviceBuffer,
-    rule: types.UniformRule,
-    layout: types.QuantizeLayout,
-  ): void {
-    check.checkFakeQuantize(x, y, rule, layout);
+  fakeQuantize(...call: Parameters<Device["fakeQuantize"]>): void {
+    check.checkFakeQuantize(...call);
+    const [x, y, rule, layout] = call;
     this.#into("fakeQuantize", x, y, layout.rows * layout.columns);
     runFakeQuantize(this.recorder, this.store, this.views, y, rule, layout);
   }

@@ -45,6 +45,11 @@ const operations: Record<string, (device: Device) => Promise<Float32Array | Floa
     device.linear(input, weight, null, y, rows);
     return await device.read(y);
   },
+  async "int8 products"(device) {
+    const codes = (length: number) => Int8Array.from({ length }, (_, i) => (i * 73) % 255 - 127);
+    using weight = device.int8Weight(codes(300 * 500), 300, 500);
+    return Float64Array.from(await weight.product(codes(90 * 500), 90));
+  },
   async "norm, activation, sums and products"(device) {
     using input = device.upload(x), weight = device.upload(gain), y = device.allocate(rows * columns);
     using addend = device.upload(other);

@@ -3,7 +3,7 @@
 import * as check from "../check.ts";
 import type { DeviceBuffer, DeviceGram } from "../device.ts";
 import { kernels } from "./kernels.ts";
-import { runGemm } from "./product.ts";
+import { runGemm } from "./gemm.ts";
 import type { Recorder } from "./recorder.ts";
 import { type Memory, Piece } from "./storage.ts";
 import type { Views } from "./views.ts";

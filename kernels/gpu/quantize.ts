@@ -91,7 +91,7 @@ class Quantizer {
         piece: pieceLength,
         range_stride: ranges.rangeStride,
         stride: ranges.stride,
-      }, Math.ceil(ranges.ranges * piecesOf(ranges) / (alone ? 64 : 1)));
+      }, Math.ceil(ranges.ranges * piecesOf(ranges) / (alone ? 256 : 1)));
       firstPiece += piecesOf(ranges);
     }
     recorder.dispatch(
@@ -104,7 +104,7 @@ class Quantizer {
         mode: modes[rule.mode],
         zero_in_range: Number(rule.zeroInRange),
       },
-      Math.ceil(count / 64),
+      Math.ceil(count / 256),
     );
     const half = 2 ** (rule.bits - 1), symmetric = rule.mode === "symmetric";
     for (const { first, length } of windows) {

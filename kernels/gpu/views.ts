@@ -35,7 +35,8 @@ export class Views {
     return {
       buffer: this.buffer(op, argument, buffer),
       offset: first * 4,
-      size: Math.max(4, length * 4),
+      // No smaller than an element of any kernel.
+      size: Math.max(16, length * 4),
     };
   }
 

@@ -44,3 +44,14 @@ export function gram(x: Float32Array, acc: Float64Array, rows: number, columns: 
     }
   }
 }
+
+/** Integer sums `[rows, outFeatures]` of `x` `[rows, columns]` and `weight` `[outFeatures, columns]`. */
+export function int8Product(x: Int8Array, weight: Int8Array, rows: number, columns: number): Int32Array {
+  const out = weight.length / columns, sums = new Int32Array(rows * out);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < out; j++) {
+      for (let l = 0; l < columns; l++) sums[i * out + j] += x[i * columns + l] * weight[j * columns + l];
+    }
+  }
+  return sums;
+}

@@ -16,16 +16,11 @@ fn opaque(value: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(value) ^ params.nothing);
 }
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = flat(group, groups) * 256u + lane;
-  if (i >= params.count) {
-    return;
-  }
+fn total() -> u32 {
+  return params.count;
+}
+
+fn each(i: u32) {
   let old = acc[i];
   let value = x[i];
   let sum = opaque(old.x + value);

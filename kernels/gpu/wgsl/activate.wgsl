@@ -42,16 +42,11 @@ fn relu(x: f32) -> f32 {
   return select(x, 0.0, (bitcast<u32>(x) & 0x80000000u) != 0u && !is_nan(x));
 }
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = flat(group, groups) * 256u + lane;
-  if (i >= params.count) {
-    return;
-  }
+fn total() -> u32 {
+  return params.count;
+}
+
+fn each(i: u32) {
   let v = x[i];
   var result = v;
   switch (params.kind) {

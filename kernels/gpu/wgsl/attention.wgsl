@@ -2,14 +2,12 @@
 // 64, one key per invocation, keeping the greatest score, the sum of exponentials and the output so far, which are
 // rescaled when the maximum grows (online softmax, Milakov & Gimelshein 2018; FlashAttention). Then each invocation
 // sums up to four dimensions of the output over the values of the block. Blocks start at the first key that the query
-// sees, so that a query has the same bits in prefill and in decoding.
+// sees, so that a query has the same bits in prefill and in decoding. Keys and values are float32
+// (attention_dense.wgsl) or packed (attention_packed.wgsl).
 // Roofline: 2 reads of head_dim floats per 4 * head_dim flop: one flop every 2 bytes, from the cache where queries
 // share keys, from memory in decoding.
 
 @group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read> k: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<f32>;
-@group(0) @binding(4) var<storage, read> slopes: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 const lowest = -3.4028234e+38;
@@ -17,22 +15,16 @@ const lowest = -3.4028234e+38;
 var<workgroup> query: array<f32, 256>;
 var<workgroup> weights: array<f32, 64>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = flat(group, groups);
-  if (row >= params.tokens * params.heads) {
-    return;
-  }
+fn total() -> u32 {
+  return params.tokens * params.heads;
+}
+
+fn each_row(row: u32, lane: u32) {
   let dims = params.head_dim;
   let head = row % params.heads;
   let position = position_of(row / params.heads);
-  let width = params.kv_heads * dims;
   let column = kv_head_of(head) * dims;
-  let slope = slopes[select(0u, head, params.has_slopes == 1u)];
+  let slope = slope_of(head);
   for (var d = lane; d < dims; d += 64u) {
     query[d] = q[row * dims + d];
   }
@@ -45,9 +37,8 @@ fn main(
     var score = lowest;
     if (lane < count) {
       score = 0.0;
-      let from_key = (first + lane) * width + column;
       for (var d = 0u; d < dims; d++) {
-        score = fma(query[d], k[from_key + d], score);
+        score = fma(query[d], key_at(first + lane, column + d), score);
       }
       score = finish_score(score, slope, position - first - lane);
     }
@@ -61,7 +52,7 @@ fn main(
       if (d < dims) {
         var part = 0.0;
         for (var j = 0u; j < count; j++) {
-          part = fma(weights[j], v[(first + j) * width + column + d], part);
+          part = fma(weights[j], value_at(first + j, column + d), part);
         }
         out[e] = fma(out[e], kept, part);
       }

@@ -7,16 +7,11 @@
 @group(0) @binding(3) var<storage, read> slopes: array<f32>;
 @group(0) @binding(4) var<storage, read_write> p: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = flat(group, groups);
-  if (row >= params.tokens * params.some_heads) {
-    return;
-  }
+fn total() -> u32 {
+  return params.tokens * params.some_heads;
+}
+
+fn each_row(row: u32, lane: u32) {
   let dims = params.head_dim;
   let head = params.first_head + row / params.tokens;
   let token = row % params.tokens;

@@ -5,17 +5,12 @@
 @group(0) @binding(2) var<storage, read> v: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = flat(group, groups) * 64u + lane;
+fn total() -> u32 {
+  return params.tokens * params.some_heads * params.head_dim;
+}
+
+fn each(index: u32) {
   let dims = params.head_dim;
-  if (index >= params.tokens * params.some_heads * dims) {
-    return;
-  }
   let d = index % dims;
   let some_head = index / dims % params.some_heads;
   let head = params.first_head + some_head;

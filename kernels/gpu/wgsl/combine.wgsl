@@ -12,16 +12,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 @group(0) @binding(2) var<storage, read> y: array<f32>;
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = flat(group, groups) * 256u + lane;
-  if (i >= params.count) {
-    return;
-  }
+fn total() -> u32 {
+  return params.count;
+}
+
+fn each(i: u32) {
   let other = y[(params.phase + i) % params.period];
   x[i] = select(x[i] + other, x[i] * other, params.multiply == 1u);
 }

@@ -36,16 +36,11 @@ fn from_range(low: u32, high: u32) -> vec2<u32> {
   return vec2<u32>(scale, select(bitcast<u32>(zero), 0u, zero == 0.0));
 }
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let range = flat(group, groups) * 64u + lane;
-  if (range >= params.ranges) {
-    return;
-  }
+fn total() -> u32 {
+  return params.ranges;
+}
+
+fn each(range: u32) {
   var low_key = 0xffffffffu;
   var high_key = 0u;
   var size = 0u;

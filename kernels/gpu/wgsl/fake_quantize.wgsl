@@ -32,16 +32,11 @@ fn rounded_quotient(value: u32, scale: u32) -> f32 {
   return round(bitcast<f32>(divide(value, scale)));
 }
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = flat(group, groups) * 256u + lane;
-  if (i >= params.count) {
-    return;
-  }
+fn total() -> u32 {
+  return params.count;
+}
+
+fn each(i: u32) {
   let range = i / params.divisor % params.modulus;
   let scale = quantizers[range * 2u];
   let zero = bitcast<f32>(quantizers[range * 2u + 1u]);

@@ -9,6 +9,9 @@ struct Params {
   n: u32,
   // Words of four codes in a row.
   words: u32,
+  // Sums of a row, and where those of this part of the weight begin.
+  y_row: u32,
+  y_first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
@@ -41,7 +44,7 @@ fn dots(a: u32, b: vec4<u32>) -> vec4<i32> {
 fn store_row(i: u32, j: u32, sums: vec4<i32>) {
   for (var e = 0u; e < 4u; e++) {
     if (i < params.m && j + e < params.n) {
-      y[i * params.n + j + e] = sums[e];
+      y[i * params.y_row + params.y_first + j + e] = sums[e];
     }
   }
 }

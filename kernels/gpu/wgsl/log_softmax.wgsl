@@ -10,16 +10,11 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = flat(group, groups);
-  if (row >= params.rows) {
-    return;
-  }
+fn total() -> u32 {
+  return params.rows;
+}
+
+fn each_row(row: u32, lane: u32) {
   let columns = params.columns;
   let start = row * columns;
   var highest = x[start + min(lane, columns - 1u)];

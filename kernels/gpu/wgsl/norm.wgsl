@@ -15,16 +15,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = flat(group, groups);
-  if (row >= params.rows) {
-    return;
-  }
+fn total() -> u32 {
+  return params.rows;
+}
+
+fn each_row(row: u32, lane: u32) {
   let columns = params.columns;
   let start = row * columns;
   var mean = 0.0;

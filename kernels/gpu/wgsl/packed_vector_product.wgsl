@@ -1,29 +1,9 @@
 // y = x W^T + bias for up to four rows of x and a weight of packed integers: decoding, where each code is used once.
-// Tiling: a workgroup covers 32 output features and 8 segments of 128 input features at a time; an invocation
-// decodes one segment of one feature, 8 codes a step, and sums it up in order; the segments are then added in order,
-// so that the bits are those of the same weight in float32 (vector_product.wgsl).
+// Tiling: that of vector.wgsl, with one output feature per lane; an invocation decodes 8 codes a step. The order of sums
+// is that of vector_product.wgsl, so that the bits are those of the same weight in float32.
 // Roofline: bits / 8 bytes (and 8 bytes per range) moved per weight against 2 * rows + 6 operations: bound by memory
 // at 4 bits up to some 30 operations a byte, which is below the balance of every GPU that is current.
 
-struct Params {
-  k: u32,
-  n: u32,
-  stride: u32,
-  y_row: u32,
-  y_first: u32,
-  has_bias: u32,
-  // Rows of x: up to four.
-  rows: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
-// Whether there is more than one row: sums of four are kept, and those of missing rows repeat the last one.
-override several: bool = false;
-const segment = 128u;
-const segments = 8u;
 var<workgroup> parts: array<vec4<f32>, 256>;
 
 fn segment_sums(begin: u32, end: u32, j: u32) -> vec4<f32> {
@@ -31,9 +11,9 @@ fn segment_sums(begin: u32, end: u32, j: u32) -> vec4<f32> {
   var range = 0xffffffffu;
   var scale = 0.0;
   var zero = 0.0;
-  let second = min(1u, params.rows - 1u) * params.k;
-  let third = min(2u, params.rows - 1u) * params.k;
-  let fourth = (params.rows - 1u) * params.k;
+  let second = row_start(1u);
+  let third = row_start(2u);
+  let fourth = row_start(3u);
   for (var first = begin; first < end; first += 8u) {
     let at = first / 32u * bits * params.stride + j;
     let quarter = first / 8u % 4u;
@@ -95,7 +75,7 @@ fn main(
 ) {
   let lane = index % 32u;
   let part = index / 32u;
-  let j = flat(group, groups) * 32u + lane;
+  let j = (group.y * groups.x + group.x) * 32u + lane;
   var total = vec4<f32>();
   for (var first = 0u; first < params.k; first += segments * segment) {
     var sums = vec4<f32>();
@@ -112,14 +92,7 @@ fn main(
     }
     workgroupBarrier();
   }
-  if (part > 0u || j >= params.n) {
-    return;
-  }
-  for (var row = 0u; row < params.rows; row++) {
-    var value = total[row];
-    if (params.has_bias == 1u) {
-      value = value + bias[params.y_first + j];
-    }
-    y[row * params.y_row + params.y_first + j] = value;
+  if (part == 0u && j < params.n) {
+    store(j, total);
   }
 }

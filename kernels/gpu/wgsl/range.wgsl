@@ -5,16 +5,11 @@ var<workgroup> lows: array<u32, 64>;
 var<workgroup> highs: array<u32, 64>;
 var<workgroup> sizes: array<u32, 64>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = flat(group, groups);
-  if (index >= params.ranges * params.pieces) {
-    return;
-  }
+fn total() -> u32 {
+  return params.ranges * params.pieces;
+}
+
+fn each_row(index: u32, lane: u32) {
   let range = index / params.pieces;
   let piece = index % params.pieces;
   let mine = limits_of(range, piece, lane, 64u);

@@ -13,16 +13,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = flat(group, groups) * 256u + lane;
-  if (index >= params.pairs) {
-    return;
-  }
+fn total() -> u32 {
+  return params.pairs;
+}
+
+fn each(index: u32) {
   let i = index % params.half;
   let head = index / params.half;
   let token = head / params.heads;

@@ -15,6 +15,9 @@ struct Params {
   first_head: u32,
   some_heads: u32,
   first_weight: u32,
+  // Leading keys and values that are codes, where any are.
+  packed_keys: u32,
+  packed_values: u32,
   scale: f32,
   softcap: f32,
 }
