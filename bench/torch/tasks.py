@@ -1,12 +1,12 @@
 """The peer's six choice tasks: lm-evaluation-harness on PyTorch float32. usage: tasks.py MODEL_DIR TASKS_DIR LIMIT THREADS BATCH"""
 import contextlib
+import io
 import json
 import os
 import pathlib
 import sys
 import time
 
-os.environ["TQDM_DISABLE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 directory, data, limit, threads, batch = sys.argv[1:6]
 
@@ -47,7 +47,7 @@ def config_of(name):
     return config
 
 
-with contextlib.redirect_stdout(sys.stderr):
+with contextlib.redirect_stdout(sys.stderr), contextlib.redirect_stderr(io.StringIO()):
     model = AutoModelForCausalLM.from_pretrained(directory, torch_dtype=torch.float32)
     harness = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(directory), batch_size=int(batch), device="cpu")
     seconds, cpu, accuracy = {}, {}, {}
