@@ -10,6 +10,7 @@ export const preTokenizers: Readonly<Record<string, readonly JsonObject[]>> = {
   "default": [byteLevel(true)],
   "gpt-2": [byteLevel(true)],
   "smollm": [{ type: "Digits", individual_digits: true }, byteLevel(true)],
+  "starcoder": [{ type: "Digits", individual_digits: true }, byteLevel(true)],
   "llama-bpe": [
     split(
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" +
