@@ -34,8 +34,15 @@ for (const [name, scheme] of Object.entries(schemes)) {
   const weight = packedWeight(model, 0, "q");
   if (weight === undefined) throw new TypeError("unreachable: all weights are quantized");
   const data = Float32Array.from(weight.dequantize());
+  const prompt = model.tokenizer.encode("The President of the United States"),
+    tokens = await model.generate(prompt);
   await writeSafetensors(
     `${directory}/${name}.safetensors`,
-    new Map([["q", { dtype: "F32", shape: weight.shape, data }]]),
+    new Map([
+      ["q", { dtype: "F32", shape: weight.shape, data }],
+      // Token ids are exact in float32.
+      ["prompt", { dtype: "F32", shape: [prompt.length], data: Float32Array.from(prompt) }],
+      ["tokens", { dtype: "F32", shape: [tokens.length], data: Float32Array.from(tokens) }],
+    ]),
   );
 }

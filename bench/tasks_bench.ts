@@ -1,8 +1,10 @@
 /**
  * Seconds of the six choice tasks on the fixture model, 200 examples each, ours and lm-evaluation-harness' in one run:
- * float32, the same weights, rows and threads. `deno bench -A bench/tasks_bench.ts`; the peer needs
- * `pip install torch==2.13.0 lm-eval==0.4.8 transformers==4.51.3`.
+ * float32, the same weights, rows and threads, the harness with batches of one (its default) and of eight. Seconds of the
+ * clock, and of the processor, which other work on the machine disturbs less. `deno bench -A bench/tasks_bench.ts`; the
+ * peer needs `pip install torch==2.13.0 lm-eval==0.4.8 transformers==4.51.3`.
  */
+import process from "node:process";
 import { choiceTasks, evaluateTask } from "../mod.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
@@ -15,40 +17,54 @@ const inputs = ["../fixtures/models/llama", "../fixtures/tasks"]
 
 using device = await cpuDevice({ threads });
 using model = await loadModel("fixture:llama", { device });
-const ours: { task: string; examples: number; seconds: number; accuracy: number }[] = [];
-for (const task of choiceTasks) {
-  const start = performance.now();
-  const { metrics, examples } = await evaluateTask(model, task, { limit });
-  const seconds = (performance.now() - start) / 1000;
-  ours.push({ task, examples: examples.length, seconds, accuracy: metrics.acc });
-}
-
-interface Peer {
-  readonly missing?: string;
-  readonly version: string;
-  readonly seconds: Record<string, number>;
+interface Measured {
   readonly accuracy: Record<string, number>;
+  /** Seconds of the clock, by task. */
+  readonly seconds: Record<string, number>;
+  /** Seconds of the processor, by task. */
+  readonly cpu: Record<string, number>;
 }
-const peer = await runTorch<Peer>("tasks", ...inputs, limit, threads);
-if (peer?.missing !== undefined) console.log(`lm-evaluation-harness: skipped, ${peer.missing}`);
-const known = peer !== null && peer.missing === undefined;
+const ours: Measured = { accuracy: {}, seconds: {}, cpu: {} };
+for (const task of choiceTasks) {
+  const start = performance.now(), before = process.cpuUsage();
+  const { metrics } = await evaluateTask(model, task, { limit });
+  const { user, system } = process.cpuUsage(before);
+  ours.seconds[task] = (performance.now() - start) / 1000;
+  ours.cpu[task] = (user + system) / 1e6;
+  ours.accuracy[task] = metrics.acc;
+}
 
-console.log(`\nChoice tasks, fixture:llama, ${threads} threads${known ? `, and ${peer.version}` : ""}`);
-console.table(Object.fromEntries(ours.map(({ task, examples, seconds, accuracy }) => [task, {
-  examples,
-  "seconds": seconds.toFixed(2),
-  "accuracy": accuracy.toFixed(4),
-  ...(known
-    ? {
-      "harness, seconds": peer.seconds[task].toFixed(2),
-      "harness, accuracy": peer.accuracy[task].toFixed(4),
-      "speed over harness": (peer.seconds[task] / seconds).toFixed(2),
-    }
-    : {}),
-}])));
-const total = ours.reduce((sum, { seconds }) => sum + seconds, 0);
-const theirs = known ? Object.values(peer.seconds).reduce((sum, one) => sum + one, 0) : NaN;
-console.log(
-  `all six: ${total.toFixed(1)} s`,
-  known ? `harness ${theirs.toFixed(1)} s, speed ${(theirs / total).toFixed(2)}` : "",
-);
+const columns: Record<string, Measured> = { quantbook: ours };
+for (const batch of [1, 8]) {
+  const peer = await runTorch<Measured & { missing?: string; version: string }>(
+    "tasks",
+    ...inputs,
+    limit,
+    threads,
+    batch,
+  );
+  if (peer === null) break;
+  if (peer.missing !== undefined) {
+    console.log(`lm-evaluation-harness: skipped, ${peer.missing}`);
+    break;
+  }
+  columns[`${peer.version}, batches of ${batch}`] = peer;
+}
+
+console.log(`\nChoice tasks, fixture:llama, ${limit} examples each (or all), ${threads} threads`);
+const sum = (values: Record<string, number>) => Object.values(values).reduce((total, one) => total + one, 0);
+for (const [name, { accuracy, seconds, cpu }] of Object.entries(columns)) {
+  console.log(`\n${name}`);
+  console.table(Object.fromEntries(choiceTasks.map((task) => [task, {
+    accuracy: accuracy[task].toFixed(4),
+    "seconds": seconds[task].toFixed(2),
+    "cpu seconds": cpu[task].toFixed(2),
+    "our speed over it": (seconds[task] / ours.seconds[task]).toFixed(2),
+    "by cpu": (cpu[task] / ours.cpu[task]).toFixed(2),
+  }])));
+  console.log(
+    `all six: ${sum(seconds).toFixed(1)} s, cpu ${sum(cpu).toFixed(1)} s;`,
+    `our speed over it ${(sum(seconds) / sum(ours.seconds)).toFixed(2)},`,
+    `by cpu ${(sum(cpu) / sum(ours.cpu)).toFixed(2)}`,
+  );
+}

@@ -5,8 +5,8 @@
 import type { DeviceBuffer } from "../kernels/device.ts";
 import {
   type InputSite,
+  layerRoles,
   type LinearRole,
-  linearRoles,
   linearShape,
   siteOfRole,
 } from "../model/architecture.ts";
@@ -147,7 +147,7 @@ export async function analyzeLayers(
   const entering = await inputsOf(model, windows, "after");
   const found: LayerAnalysis[] = [];
   for (let layer = 0; layer < architecture.layers; layer++) {
-    for (const role of linearRoles(architecture)) {
+    for (const role of layerRoles(architecture, layer)) {
       const key = `${layer}.${siteOfRole(role)}`;
       const [x, quantizedX] = [arriving.get(key), entering.get(key)];
       if (x === undefined || quantizedX === undefined) continue;

@@ -28,7 +28,7 @@ export async function firstLayerProblems(
 ): Promise<LayerProblem[]> {
   const problems: LayerProblem[] = [];
   try {
-    await quantizeLayerwise(model, windows, false, async (layer, role, statistics) => {
+    await quantizeLayerwise(model, windows, false, async (layer, { role }, statistics) => {
       if (layer > 0) throw new FirstLayerDone();
       const linear = model.linear(layer, role);
       const [rows, columns] = linear.shape;

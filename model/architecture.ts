@@ -241,6 +241,25 @@ export function layerRoles(architecture: Architecture, layer: number): LinearRol
   return linearRoles(architecture).filter((role) => !(experts && /gate|up|down/.test(role)));
 }
 
+/** A linear layer of a decoder layer: its own, or one of an expert's. */
+export interface LinearPlace {
+  /** What it computes. */
+  readonly role: LinearRole;
+  /** Index of the expert that it belongs to. */
+  readonly expert?: number;
+}
+
+/** All linear layers of a decoder layer in the order they run, experts included; routers are none. */
+export function layerLinears(architecture: Architecture, layer: number): LinearPlace[] {
+  const places: LinearPlace[] = layerRoles(architecture, layer).map((role) => ({ role }));
+  const { experts } = architecture;
+  if (experts === undefined || !hasExperts(architecture, layer)) return places;
+  const own = (["gate", "up", "down"] as const).flatMap((role) =>
+    Array.from({ length: experts.count }, (_, expert) => ({ role, expert }))
+  );
+  return [...places, ...own];
+}
+
 /**
  * The linear roles that read the output of the norm of a site, when the norm feeds nothing else: a factor per channel can
  * then move between the norm and these layers. Empty when the site has no such norm.

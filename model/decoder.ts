@@ -62,6 +62,8 @@ export interface PassContext {
   readonly interventions: readonly Intervention[];
   /** The cache that attention goes through, if any. */
   readonly cache: KeyValueCache | null;
+  /** Tokens of each sequence, where a pass has several: each goes on where the cache ends and sees no other. */
+  readonly sequences?: readonly number[];
 }
 
 /** Normalizes rows of `x` into `y`. */
@@ -186,6 +188,30 @@ async function project(
 
 /** Attention of new tokens, from their projections to the input of the output projection. */
 export async function attend(
+  context: PassContext,
+  layer: LoadedLayer,
+  query: DeviceBuffer,
+  key: DeviceBuffer,
+  value: DeviceBuffer,
+  output: DeviceBuffer,
+  tokens: number,
+): Promise<void> {
+  const { sequences = [tokens], device } = context;
+  if (sequences.length === 1) return await attendOne(context, layer, query, key, value, output, tokens);
+  let first = 0;
+  for (const rows of sequences) {
+    using scratch = new Scratch(device);
+    const whole = [query, key, value, output];
+    const parts = whole.map((one) => scratch.take(one.length / tokens * rows));
+    const start = (i: number) => whole[i].length / tokens * first;
+    for (let i = 0; i < 3; i++) device.copy(whole[i], start(i), parts[i], 0, parts[i].length);
+    await attendOne(context, layer, parts[0], parts[1], parts[2], parts[3], rows);
+    device.copy(parts[3], 0, output, start(3), parts[3].length);
+    first += rows;
+  }
+}
+
+async function attendOne(
   context: PassContext,
   layer: LoadedLayer,
   query: DeviceBuffer,

@@ -3,6 +3,7 @@
  * each token, the token goes through the most likely experts, and their outputs are added in these proportions.
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
+import type { InputSite } from "./architecture.ts";
 import type { PassContext } from "./decoder.ts";
 import type { Linear } from "./parameter.ts";
 import { Scratch } from "./scratch.ts";
@@ -56,6 +57,10 @@ export async function mixExperts(
       device.copy(x, token * hiddenSize, input, row * hiddenSize, hiddenSize);
     }
     const linears = await load(expert);
+    const observe = async (x: DeviceBuffer, site: InputSite, columns: number) => {
+      for (const one of interventions) await one.expertInput?.(x, { layer, site, rows, columns, expert });
+    };
+    await observe(input, "mlp", hiddenSize);
     await linears.gate.run(input, gate, rows);
     await linears.up.run(input, up, rows);
     device.activate(activation, gate);
@@ -63,6 +68,7 @@ export async function mixExperts(
     for (const one of interventions) {
       await one.input?.(up, { layer, site: "down", rows, columns: intermediateSize });
     }
+    await observe(up, "down", intermediateSize);
     await linears.down.run(up, output, rows);
     // Row `token` of the sum gains `share * output[row]`: a product with a matrix that has one entry per column.
     const scatter = new Float32Array(tokens * rows);

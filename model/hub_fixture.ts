@@ -11,7 +11,7 @@ export interface Fault {
   times?: number;
 }
 
-/** A hub with one model. */
+/** A hub with one model or data set. */
 export interface FakeHub extends AsyncDisposable {
   /** Address. */
   readonly endpoint: string;
@@ -23,15 +23,22 @@ export interface FakeHub extends AsyncDisposable {
   readonly tokens: (string | null)[];
 }
 
-/** The commit of the model's `main`. */
+/** The commit of every revision that it has. */
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
-/** Starts a hub that has the files of `directory` as model `name`. */
-export async function fakeHub(name: string, directory: string): Promise<FakeHub> {
-  const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  for await (const entry of Deno.readDir(directory)) {
-    if (entry.isFile) files.set(entry.name, await Deno.readFile(`${directory}/${entry.name}`));
+/** Starts a hub that has the files of `directory` as model `name`, or other files as a data set. */
+export async function fakeHub(
+  name: string,
+  source: string | ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+): Promise<FakeHub> {
+  const files = new Map(typeof source === "string" ? [] : source);
+  if (typeof source === "string") {
+    for await (const entry of Deno.readDir(source)) {
+      if (entry.isFile) files.set(entry.name, await Deno.readFile(`${source}/${entry.name}`));
+    }
   }
+  const api = `/api/${typeof source === "string" ? "models" : "datasets"}/${name}`;
+  const revision = typeof source === "string" ? "main" : encodeURIComponent("refs/convert/parquet");
   const requests: string[] = [], faults: Fault[] = [], tokens: (string | null)[] = [];
   const hash = (kind: string, ...parts: (string | Uint8Array)[]) => {
     const digest = createHash(kind);
@@ -43,7 +50,7 @@ export async function fakeHub(name: string, directory: string): Promise<FakeHub>
     path,
     size: bytes.length,
     oid: hash("sha1", `blob ${bytes.length}\0`, bytes),
-    ...(path.endsWith(".safetensors")
+    ...(/\.(safetensors|parquet)$/.test(path)
       ? { lfs: { oid: hash("sha256", bytes), size: bytes.length, pointerSize: 134 } }
       : {}),
   }));
@@ -65,7 +72,7 @@ export async function fakeHub(name: string, directory: string): Promise<FakeHub>
       return new Response(null, { status: 302, headers: { location: kind.redirect + pathname } });
     }
     if (kind === "garbage") return new Response("<html>not a hub</html>");
-    if (pathname === `/api/models/${name}/revision/main`) {
+    if (pathname === `${api}/revision/${revision}`) {
       return Response.json({
         _id: "1",
         id: name,
@@ -76,9 +83,16 @@ export async function fakeHub(name: string, directory: string): Promise<FakeHub>
         gated: false,
       });
     }
-    if (pathname.startsWith(`/api/models/${name}/tree/`)) return Response.json(tree);
-    const [, path] = pathname.match(/\/resolve\/[^/]+\/(.+)$/) ?? [];
-    const bytes = files.get(path ?? "");
+    const listed = pathname.match(/\/tree\/[^/]+(\/.+)?$/);
+    if (pathname.startsWith(api) && listed !== null) {
+      const folder = listed[1] === undefined ? "" : `${listed[1].slice(1)}/`;
+      const inside = tree.filter(({ path }) => path.startsWith(folder));
+      return inside.length > 0 ? Response.json(inside) : new Response("not found", { status: 404 });
+    }
+    const path = pathname.match(/\/resolve\/[^/]+\/(.+)$/)?.[1] ?? "";
+    const bytes = pathname.startsWith(`${api.replace(/^\/api(\/models)?/, "")}/`)
+      ? files.get(path)
+      : undefined;
     if (bytes === undefined) return new Response("not found", { status: 404 });
     return body(bytes, Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0), kind);
   }

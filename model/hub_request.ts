@@ -63,10 +63,12 @@ function refuse(status: number, url: string): void {
   if (status === 401 || status === 403) {
     throw new HubError(
       "unauthorized",
-      `${url}: status ${status}: the model does not exist, or needs a token with access (HF_TOKEN)`,
+      `${url}: status ${status}: the repository does not exist, or needs a token with access (HF_TOKEN)`,
     );
   }
-  if (status === 404) throw new HubError("missing", `${url}: status 404: no such model, revision or file`);
+  if (status === 404) {
+    throw new HubError("missing", `${url}: status 404: no such repository, revision or file`);
+  }
 }
 
 /** Waits. */

@@ -26,7 +26,7 @@ export type CacheFactory = (capacity: number) => KeyValueCache;
 
 /** What distinguishes a model from the one it was made from. */
 export interface Changes {
-  /** Replaced linear layers, by `linearKey(layer, role)`. */
+  /** Replaced linear layers, by `linearKey(layer, role, expert)`. */
   readonly linears?: ReadonlyMap<string, Parameter<Linear>>;
   /** Replaced vectors (norm weights, biases), by checkpoint name. */
   readonly vectors?: ReadonlyMap<string, Parameter<DeviceBuffer>>;
@@ -127,12 +127,10 @@ export class Model implements Disposable {
     return new Uint8Array(digest).toHex();
   }
 
-  /** The parameter of a linear layer. */
-  linear(layer: number, role: LinearRole): Parameter<Linear> {
-    const found = this.#parts.linears.get(linearKey(layer, role));
-    if (found === undefined) {
-      throw new ModelError("option", `Model ${this.name} has no linear layer ${linearKey(layer, role)}`);
-    }
+  /** The parameter of a linear layer, or of an expert's. */
+  linear(layer: number, role: LinearRole, expert?: number): Parameter<Linear> {
+    const key = linearKey(layer, role, expert), found = this.#parts.linears.get(key);
+    if (found === undefined) throw new ModelError("option", `Model ${this.name} has no linear layer ${key}`);
     return found;
   }
 
@@ -213,15 +211,16 @@ export class Model implements Disposable {
           ones: await this.#table(fixedNames.ones) ?? null,
         },
       }),
-      experts: await loadExperts(this.#parts.fixed, index),
+      experts: await loadExperts(this.#parts, index),
     };
   }
 
   /** Lets a layer go, when the model streams its layers. */
   leaveLayer(index: number): void {
     if (!this.streaming) return;
-    for (const role of layerRoles(this.architecture, index)) this.linear(index, role).evict();
-    for (const [name, one] of this.#parts.fixed) if (name.startsWith(`${index}.`)) one.evict();
+    for (const parts of [this.#parts.linears, this.#parts.fixed]) {
+      for (const [name, one] of parts) if (name.startsWith(`${index}.`)) one.evict();
+    }
   }
 
   async #loadNorm(names: NormNames, layer: number): Promise<LoadedNorm> {

@@ -16,9 +16,9 @@ import { headNormWeight, linearBias, linearWeight, normWeight, type Reader } fro
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "./parameter.ts";
 import { rotaryTable } from "./rotary.ts";
 
-/** The key of a linear layer: `"3.down"`. */
-export function linearKey(layer: number, role: LinearRole): string {
-  return `${layer}.${role}`;
+/** The key of a linear layer: `"3.down"`, or `"3.7.down"` of expert 7. */
+export function linearKey(layer: number, role: LinearRole, expert?: number): string {
+  return expert === undefined ? `${layer}.${role}` : `${layer}.${expert}.${role}`;
 }
 
 /** What models made from one another share. */
@@ -29,7 +29,7 @@ export interface Parts {
   readonly vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
   /** Replaced biases by `linearKey`. */
   readonly biases: ReadonlyMap<string, Float32Array>;
-  /** What no method replaces, by name: output projection, rotary tables, routers, experts. */
+  /** What no method replaces, by name: output projection, projections of the embedding, routers. */
   readonly fixed: ReadonlyMap<string, Parameter<Linear>>;
   /** Tables of positions by name. */
   readonly tables: ReadonlyMap<string, Parameter<DeviceBuffer>>;
@@ -41,7 +41,6 @@ export const fixedNames = {
   into: "embedding.into",
   out: "embedding.out",
   router: (layer: number): string => `${layer}.router`,
-  expert: (layer: number, expert: number, role: LinearRole): string => `${layer}.${expert}.${role}`,
   rotary: "rotary",
   longRotary: "rotary.long",
   windowRotary: "rotary.window",
@@ -102,7 +101,7 @@ export function partsOf(architecture: Architecture, checkpoint: Checkpoint, devi
           const shape: readonly [number, number] = role === "down"
             ? [hiddenSize, intermediateSize]
             : [intermediateSize, hiddenSize];
-          fixed.set(fixedNames.expert(layer, expert, role), dense(name, shape));
+          linears.set(linearKey(layer, role, expert), dense(name, shape));
         }
       }
     }
@@ -145,18 +144,22 @@ export function partsOf(architecture: Architecture, checkpoint: Checkpoint, devi
 }
 
 /** The experts of a layer, loaded one at a time. */
-export async function loadExperts(fixed: Parts["fixed"], layer: number): Promise<LoadedExperts | undefined> {
-  const get = (name: string): Promise<Linear> => {
-    const found = fixed.get(name);
-    if (found === undefined) throw new RangeError(`unreachable: ${name} is listed with its router`);
+export async function loadExperts(
+  { fixed, linears }: Parts,
+  layer: number,
+): Promise<LoadedExperts | undefined> {
+  const router = fixed.get(fixedNames.router(layer));
+  if (router === undefined) return undefined;
+  const get = (expert: number, role: LinearRole): Promise<Linear> => {
+    const found = linears.get(linearKey(layer, role, expert));
+    if (found === undefined) throw new RangeError(`unreachable: expert ${expert} is listed with its router`);
     return found.load();
   };
-  if (!fixed.has(fixedNames.router(layer))) return undefined;
   return {
-    router: await get(fixedNames.router(layer)),
+    router: await router.load(),
     async load(expert) {
       const [gate, up, down] = await Promise.all(
-        (["gate", "up", "down"] as const).map((role) => get(fixedNames.expert(layer, expert, role))),
+        (["gate", "up", "down"] as const).map((role) => get(expert, role)),
       );
       return { gate, up, down };
     },

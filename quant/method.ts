@@ -40,6 +40,8 @@ export interface WeightPlace {
   readonly layer: number;
   /** Which linear layer. */
   readonly role: LinearRole;
+  /** Index of the expert that it belongs to, in a mixture of experts. */
+  readonly expert?: number;
   /** Which input. */
   readonly site: InputSite;
   /** Name in the checkpoint, for messages. */
@@ -55,7 +57,10 @@ export interface WeightMethod<S extends Tagged> {
   readonly needs: "nothing" | "gram" | ((scheme: S) => "nothing" | "gram");
   /** Whether each sub-block is calibrated on its quantized predecessors in the same layer. */
   readonly sequential?: (scheme: S) => boolean;
-  /** Rewrites the model before its weights are quantized, preserving its function (or nearly so, as clipping does). */
+  /**
+   * Rewrites the model before its weights are quantized, preserving its function (or nearly so, as clipping does). Methods
+   * that do are refused for mixtures of experts.
+   */
   readonly prepare?: (model: Model, scheme: S, context: QuantizeContext) => Promise<Model>;
   /** Whether the scheme leaves this weight as it is. */
   readonly skips?: (scheme: S, place: WeightPlace) => boolean;

@@ -1,5 +1,5 @@
 /** Applies a scheme to a model: transforms, then weights, then activations and attention operands, then the cache. */
-import { type LinearRole, linearRoles, linearShape, siteOfRole, tensorName } from "../model/architecture.ts";
+import { layerLinears, type LinearPlace, siteOfRole } from "../model/architecture.ts";
 import { linearKey, type Model } from "../model/model.ts";
 import type { Linear, Parameter } from "../model/parameter.ts";
 import { quantizeLayerwise } from "./layerwise.ts";
@@ -112,25 +112,26 @@ async function quantizeWeights(
   const { architecture, device } = model;
   const one = async (
     layer: number,
-    role: LinearRole,
+    { role, expert }: LinearPlace,
     input: InputStatistics | null,
   ): Promise<Parameter<Linear>> => {
-    const { name, shape, values } = model.linear(layer, role);
-    const place = { layer, role, site: siteOfRole(role), name };
-    if (method.skips?.(scheme, place)) return model.linear(layer, role).retain();
+    const parameter = model.linear(layer, role, expert), { name, shape, values } = parameter;
+    const place = { layer, role, expert, site: siteOfRole(role), name };
+    if (method.skips?.(scheme, place)) return parameter.retain();
     const weight = { rows: shape[0], columns: shape[1], data: await values() };
     requireFinite(name, weight.data);
     const packed = await method.quantize(weight, scheme, place, input);
     context.progress(`${scheme.method} ${name}`);
-    return quantizedLinear(device, name, packed, model.bias(layer, role), scheme.method, execution);
+    const bias = expert === undefined ? model.bias(layer, role) : null;
+    return quantizedLinear(device, name, packed, bias, scheme.method, execution);
   };
   const needs = typeof method.needs === "function" ? method.needs(scheme) : method.needs;
   let linears: Map<string, Parameter<Linear>>;
   if (needs === "nothing") {
     linears = new Map();
     for (let layer = 0; layer < architecture.layers; layer++) {
-      for (const role of linearRoles(architecture)) {
-        linears.set(linearKey(layer, role), await one(layer, role, null));
+      for (const place of layerLinears(architecture, layer)) {
+        linears.set(linearKey(layer, place.role, place.expert), await one(layer, place, null));
       }
     }
   } else {
@@ -148,12 +149,7 @@ function requireFinite(name: string, values: Float32Array): void {
 /** Refuses group sizes that divide no layer's features, before anything is computed. */
 function checkShapes(model: Model, scheme: Scheme): void {
   const { architecture } = model;
-  if (architecture.experts && (scheme.weights ?? scheme.linears ?? scheme.transforms) !== undefined) {
-    throw new SchemeError(
-      "combination",
-      `weights of a mixture of experts (${architecture.family}) cannot be quantized: expected activations, attention operands or kv`,
-    );
-  }
+  if (architecture.experts !== undefined) refuseForExperts(architecture.family, scheme);
   const check = (site: string, part: Tagged | undefined, columns: number, what: string) => {
     if (
       part === undefined || !("groupSize" in part) || typeof part.groupSize !== "number" ||
@@ -166,15 +162,28 @@ function checkShapes(model: Model, scheme: Scheme): void {
       );
     }
   };
-  for (const role of linearRoles(architecture)) {
-    const name = tensorName(architecture.linears[role]?.weight ?? role, 0);
-    const columns = linearShape(architecture, role)[1];
-    check("weights", scheme.weights, columns, `input features of ${name}`);
-    check("activations", scheme.activations, columns, `input features of ${name}`);
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    for (const { role, expert } of layerLinears(architecture, layer)) {
+      const { name, shape: [, columns] } = model.linear(layer, role, expert);
+      check("weights", scheme.weights, columns, `input features of ${name}`);
+      check("activations", scheme.activations, columns, `input features of ${name}`);
+    }
   }
   for (const site of ["keyBeforeRotary", "query", "key", "value"] as const) {
     check(site, scheme[site], architecture.headDim, "dimensions of a head");
   }
+}
+
+/** Methods that rewrite or replace whole blocks know those of dense models only. */
+function refuseForExperts(family: string, { transforms = [], linears, weights }: Scheme): void {
+  const prepares = weights !== undefined && weightMethod(weights).prepare !== undefined;
+  const [refused] = [...transforms, ...(linears ? [linears] : []), ...(prepares ? [weights] : [])];
+  if (refused === undefined) return;
+  throw new SchemeError(
+    "combination",
+    `${refused.method} cannot be applied to a mixture of experts (${family}): expected weights by a method that takes one ` +
+      `linear layer at a time (rtn, gptq, spqr, qrazor, bcq, zeroQuant), activations, attention operands or kv`,
+  );
 }
 
 async function calibrationHash(windows: readonly Int32Array[] | undefined): Promise<string | null> {

@@ -1,6 +1,6 @@
 /** Quantized weights as linear layers of a model, and their measured size. */
 import type { Device } from "../kernels/device.ts";
-import { type LinearRole, linearRoles } from "../model/architecture.ts";
+import { layerLinears, type LinearRole } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear, packedLinear, type Parameter } from "../model/parameter.ts";
 import type { PackedWeight } from "./packed.ts";
@@ -48,18 +48,23 @@ export function recordPacked(parameter: Parameter<Linear>, packed: PackedWeight)
 }
 
 /** The quantized weight of a linear layer, or undefined where it is dense. */
-export function packedWeight(model: Model, layer: number, role: LinearRole): PackedWeight | undefined {
-  return packedWeights.get(model.linear(layer, role));
+export function packedWeight(
+  model: Model,
+  layer: number,
+  role: LinearRole,
+  expert?: number,
+): PackedWeight | undefined {
+  return packedWeights.get(model.linear(layer, role, expert));
 }
 
 /** Measured storage of the linear layers' weights; dense ones count as float16, as checkpoints store them. */
 export function weightStorage(model: Model): { bytes: number; weights: number; bitsPerWeight: number } {
   let bytes = 0, weights = 0;
   for (let layer = 0; layer < model.architecture.layers; layer++) {
-    for (const role of linearRoles(model.architecture)) {
-      const [out, inputs] = model.linear(layer, role).shape;
+    for (const { role, expert } of layerLinears(model.architecture, layer)) {
+      const [out, inputs] = model.linear(layer, role, expert).shape;
       weights += out * inputs;
-      bytes += packedWeight(model, layer, role)?.byteLength ?? 2 * out * inputs;
+      bytes += packedWeight(model, layer, role, expert)?.byteLength ?? 2 * out * inputs;
     }
   }
   return { bytes, weights, bitsPerWeight: 8 * bytes / weights };

@@ -1,5 +1,6 @@
-"""The peer's six choice tasks: lm-evaluation-harness on PyTorch float32. usage: tasks.py MODEL_DIR TASKS_DIR LIMIT THREADS"""
+"""The peer's six choice tasks: lm-evaluation-harness on PyTorch float32. usage: tasks.py MODEL_DIR TASKS_DIR LIMIT THREADS BATCH"""
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -7,7 +8,7 @@ import sys
 import time
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
-directory, data, limit, threads = sys.argv[1:5]
+directory, data, limit, threads, batch = sys.argv[1:6]
 
 try:
     import lm_eval
@@ -46,15 +47,15 @@ def config_of(name):
     return config
 
 
-with contextlib.redirect_stdout(sys.stderr):
+with contextlib.redirect_stdout(sys.stderr), contextlib.redirect_stderr(io.StringIO()):
     model = AutoModelForCausalLM.from_pretrained(directory, torch_dtype=torch.float32)
-    harness = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(directory), batch_size=1, device="cpu")
-    seconds, accuracy = {}, {}
+    harness = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(directory), batch_size=int(batch), device="cpu")
+    seconds, cpu, accuracy = {}, {}, {}
     for name in TASKS:
         task = ConfigurableTask(config=config_of(name))
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         out = evaluate(harness, {f"our_{name}": task}, limit=int(limit), bootstrap_iters=0)
-        seconds[name] = time.perf_counter() - start
+        seconds[name], cpu[name] = time.perf_counter() - start, time.process_time() - busy
         accuracy[name] = out["results"][f"our_{name}"]["acc,none"]
 version = f"lm-eval {lm_eval.__version__ if hasattr(lm_eval, '__version__') else ''} on PyTorch {torch.__version__}".replace("  ", " ")
-print(json.dumps({"version": version, "seconds": seconds, "accuracy": accuracy}))
+print(json.dumps({"version": version, "seconds": seconds, "cpu": cpu, "accuracy": accuracy}))

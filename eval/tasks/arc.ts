@@ -6,6 +6,12 @@ function arc(set: "arc_easy" | "arc_challenge"): ChoiceTask {
     kind: "choice",
     name: set,
     base: set,
+    hub: {
+      name: "allenai/ai2_arc",
+      config: set === "arc_easy" ? "ARC-Easy" : "ARC-Challenge",
+      split: "test",
+      shots: "train",
+    },
     metrics: ["acc", "acc_norm"],
     shots: { count: 0, draw: "random", split: "train" },
     example: (row) => {

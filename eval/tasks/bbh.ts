@@ -10,6 +10,7 @@ export function bbh(subtask: string): GenerationTask {
     kind: "generation",
     name: `bbh_cot_fewshot_${subtask}`,
     base: `bbh.${subtask}`,
+    hub: { name: "lukaemon/bbh", config: subtask, split: "test" },
     shots: { count: 3, draw: "first", split: "cot" },
     stop: ["</s>", "Q", "\n\n"],
     maxNewTokens: 1024,

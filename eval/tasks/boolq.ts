@@ -6,6 +6,7 @@ export const boolq: ChoiceTask = {
   kind: "choice",
   name: "boolq",
   base: "boolq",
+  hub: { name: "aps/super_glue", config: "boolq", split: "validation", shots: "train" },
   metrics: ["acc"],
   shots: { count: 0, draw: "random", split: "train", spare: true },
   example: (row) => ({

@@ -1,6 +1,7 @@
 /** Task data from outside: rows of JSONL, JSON, CSV and Parquet files and the raw WikiText, each with the line that it stands on. */
 // @ts-types="./csv_parse.d.ts"
 import { parse } from "csv-parse/sync";
+import { type DatasetPart, hubDataset } from "../../model/hub.ts";
 import { isJsonObject, type JsonObject, own, parseJson } from "../../model/json.ts";
 import { TaskError } from "./error.ts";
 import { Row } from "./row.ts";
@@ -30,6 +31,13 @@ export async function readRows(path: string): Promise<Row[]> {
   else if (extension === "raw") rows = pageRows(path, decode(path, bytes));
   else throw new TaskError("option", `${path}: expected a file of ${extensions.join(", ")}`);
   if (rows.length === 0) throw new TaskError("empty", `${path}:1: no examples`);
+  return rows;
+}
+
+/** The rows of a part of a public set on the hub, in the order of its files. */
+export async function hubRows(part: DatasetPart): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const path of await hubDataset(part)) rows.push(...await readRows(path));
   return rows;
 }
 

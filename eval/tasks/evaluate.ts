@@ -3,7 +3,7 @@ import type { JsonObject } from "../../model/json.ts";
 import type { Model } from "../../model/model.ts";
 import { hashOf } from "../results.ts";
 import { groupOf, resultOf } from "./aggregate.ts";
-import { findFile, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
+import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
 import { TaskError } from "./error.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { openLog, type TaskLog } from "./log.ts";
@@ -16,7 +16,7 @@ import type { ChoiceExample, GenerationExample, RollingExample, Task } from "./t
 
 /** Data that a caller has: files or rows. */
 export interface TaskData {
-  /** The questions: a file, or rows with the fields of the public set. */
+  /** The questions: a file, rows with the fields of the public set, or `"hub"` for that set itself. */
   readonly examples: string | readonly JsonObject[];
   /** What worked examples are drawn from (default: the questions); for `bbh` the file of worked chains. */
   readonly shots?: string | readonly JsonObject[];
@@ -24,7 +24,11 @@ export interface TaskData {
 
 /** How to evaluate. */
 export interface TaskOptions {
-  /** A directory with files `task.ext` or `task.split.ext`, one file, or data (default: the suite's own sets). */
+  /**
+   * A directory with files `task.ext` or `task.split.ext`, one file, data, or `"hub"` for the public set on the Hugging Face
+   * hub (cached, see `HF_HOME`; default: the suite's own sets). The hub has no worked chains for `bbh`: a subtask takes
+   * `{ examples: "hub", shots: "chains.txt" }`.
+   */
   readonly data?: string | TaskData;
   /** Only so many first examples; of each member of a group. */
   readonly limit?: number;
@@ -77,8 +81,10 @@ export async function evaluateTask(
 }
 
 /** The members of a group whose data lies in a directory, in the order of the alphabet. */
-async function membersOf(name: string, data: string | TaskData): Promise<string[]> {
-  if (typeof data !== "string" || await isFile(data)) {
+async function membersOf(name: string, data: string | TaskData): Promise<readonly string[]> {
+  const { published } = groups[name];
+  if (data === "hub" && published !== undefined) return published;
+  if (typeof data !== "string" || data === "hub" || await isFile(data)) {
     throw new TaskError(
       "option",
       `data must be a directory for the group ${name}, with files such as ${name}.part.test.jsonl`,
@@ -156,9 +162,9 @@ interface Data {
   readonly prefix: string | null;
 }
 
-async function readData(task: Task, { data = ownTasks }: TaskOptions): Promise<Data> {
+async function readData(task: Task, { data = ownTasks, fewShot }: TaskOptions): Promise<Data> {
   const prefixOf = task.kind === "generation" ? task.prefix : undefined;
-  if (typeof data === "string" && !(await isFile(data))) {
+  if (typeof data === "string" && data !== "hub" && !(await isFile(data))) {
     const file = await findFile(data, task.base, "test") ?? await findFile(data, task.base, "");
     if (file === undefined) {
       throw new TaskError(
@@ -174,15 +180,25 @@ async function readData(task: Task, { data = ownTasks }: TaskOptions): Promise<D
       prefix: prefixOf !== undefined && await isFile(chains) ? prefixOf(await readText(chains)) : null,
     };
   }
-  const { examples, shots } = typeof data === "string" ? { examples: data, shots: undefined } : data;
-  const rows = (source: string | readonly JsonObject[], name: string) =>
-    typeof source === "string" ? readRows(source) : rowsOfObjects(name, source);
-  const questions = await rows(examples, "data.examples");
+  // Nobody downloads a training set for no examples.
+  const published = data === "hub" && (fewShot ?? task.shots.count) > 0 && task.hub.shots !== undefined
+    ? "hub"
+    : undefined;
+  if (data === "hub" && prefixOf !== undefined) {
+    throw new TaskError("option", `data is "hub": ${task.name} needs a file of worked chains as data.shots`);
+  }
+  const { examples, shots } = typeof data === "string" ? { examples: data, shots: published } : data;
+  const { split, shots: shotsSplit = split, ...set } = task.hub;
+  const rows = (source: string | readonly JsonObject[], name: string, part: string) => {
+    if (source === "hub") return hubRows({ ...set, split: part });
+    return typeof source === "string" ? readRows(source) : rowsOfObjects(name, source);
+  };
+  const questions = await rows(examples, "data.examples", split);
   if (shots === undefined) return { questions, pool: null, prefix: null };
   if (prefixOf !== undefined && typeof shots === "string") {
     return { questions, pool: null, prefix: prefixOf(await readText(shots)) };
   }
-  return { questions, pool: await rows(shots, "data.shots"), prefix: null };
+  return { questions, pool: await rows(shots, "data.shots", shotsSplit), prefix: null };
 }
 
 /** Reads all rows and draws all worked examples before anything runs: mistakes in the data show at once. */

@@ -286,8 +286,8 @@ Deno.test("a done example is taken from the log, not computed again", async () =
   }
 });
 
-Deno.test("sharing contexts saves most tokens and changes no bit", async () => {
-  using model = await loadModel("fixture:llama");
+async function sharesWithoutATrace(name: string): Promise<void> {
+  using model = await loadModel(name);
   const { tokenizer } = model;
   const context = `${"The bell of Tom is grey. ".repeat(12)}\nQuestion: what is grey?\nAnswer:`;
   const pairs = [" the bell", " the boat", " the bell of Rose", " Tom"].map((text) =>
@@ -311,7 +311,12 @@ Deno.test("sharing contexts saves most tokens and changes no bit", async () => {
     }
     assertEquals(shared[i].logProbability, sum);
   }
-});
+}
+
+for (const name of ["fixture:llama", "fixture:opt"]) {
+  Deno.test(`sharing contexts saves most tokens and changes no bit of ${name}`, () =>
+    sharesWithoutATrace(name));
+}
 
 Deno.test("what does not treat tokens one by one is fed whole sequences", async () => {
   using model = await loadModel("fixture:llama");

@@ -7,6 +7,7 @@ export const gsm8k: GenerationTask = {
   kind: "generation",
   name: "gsm8k",
   base: "gsm8k",
+  hub: { name: "openai/gsm8k", config: "main", split: "test", shots: "train" },
   shots: { count: 5, draw: "random", split: "train" },
   stop: ["Question:", "</s>", "<|im_end|>"],
   maxNewTokens: 256,

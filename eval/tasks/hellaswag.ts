@@ -7,6 +7,7 @@ export const hellaswag: ChoiceTask = {
   kind: "choice",
   name: "hellaswag",
   base: "hellaswag",
+  hub: { name: "Rowan/hellaswag", config: "default", split: "validation", shots: "train" },
   metrics: ["acc", "acc_norm"],
   shots: { count: 0, draw: "random", split: "train", spare: true },
   example: (row) => {

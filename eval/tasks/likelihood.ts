@@ -1,8 +1,11 @@
 /**
  * Log-probabilities of continuations. Choices of one question share their context, and questions with worked examples
  * share these: what the last sequence has in common with the next stays in the key-value cache, so that each context is
- * computed once. Rows of a pass do not depend on each other, hence the numbers are the same bits as without sharing.
+ * computed once, and what differs between the choices runs in one pass. The choices lie one behind the other there, not
+ * padded to the longest, so that nothing is gained by sorting them by length. Rows of a pass do not depend on each other,
+ * hence the numbers are the same bits as without sharing.
  */
+import { branchLogits } from "../../model/branches.ts";
 import { DenseCache } from "../../model/cache.ts";
 import { isJsonObject } from "../../model/json.ts";
 import type { Model } from "../../model/model.ts";
@@ -20,6 +23,8 @@ export interface Likelihood {
 /** Scores continuations with one model. */
 export class LikelihoodScorer implements Disposable {
   readonly #shares: boolean;
+  /** Some models rotate longer sequences in another way, from the first token on. */
+  readonly #sharedLength: number;
   #cache: DenseCache | null = null;
   #held: Int32Array = new Int32Array(0);
   #computed = 0;
@@ -27,6 +32,9 @@ export class LikelihoodScorer implements Disposable {
   /** Makes a scorer; dispose of it to free its cache. */
   constructor(private readonly model: Model) {
     this.#shares = sharesPrefixes(model);
+    const { positions } = model.architecture;
+    const scaling = positions.kind === "rotary" ? positions.scaling : undefined;
+    this.#sharedLength = scaling?.kind === "longrope" ? scaling.originalPositions : Infinity;
   }
 
   /** Tokens that the model has read so far; without sharing it would be the sum of all lengths. */
@@ -43,13 +51,12 @@ export class LikelihoodScorer implements Disposable {
     }
     const found = new Map<TokenRequest, Likelihood>();
     const groups = [...unique.values()];
-    const prefix = this.#shares ? await this.#prefix(groups.map(([first]) => first)) : null;
-    for (const group of groups) {
-      const { fed } = group[0];
-      const most = Math.max(...group.map(({ targets }) => targets.length));
-      const rows = prefix === null
-        ? await this.#whole(fed)
-        : await this.#rest(prefix, fed, fed.length - most);
+    const fed = groups.map(([{ fed }]) => fed);
+    const shared = this.#shares && fed.every(({ length }) => length <= this.#sharedLength)
+      ? await this.#branches(fed, await this.#prefix(groups.map(([first]) => first)))
+      : null;
+    for (const [i, group] of groups.entries()) {
+      const rows = shared?.[i] ?? await this.#whole(fed[i]);
       for (const request of group) found.set(request, likelihoodOf(rows, request));
     }
     return requests.map((request) => found.get(request) ?? { logProbability: NaN, isGreedy: false });
@@ -78,22 +85,21 @@ export class LikelihoodScorer implements Disposable {
     return { length, last, cache };
   }
 
-  /** Logits from position `from` to the last of a sequence whose beginning is held. */
-  async #rest(
+  /** Logits of sequences whose beginning is held, from its last position on. */
+  async #branches(
+    sequences: readonly Int32Array[],
     { length, last, cache }: { length: number; last: Float32Array; cache: DenseCache },
-    fed: Int32Array,
-    from: number,
-  ): Promise<Logits> {
+  ): Promise<Logits[]> {
     const width = this.model.architecture.vocabularySize;
-    if (fed.length === length) return { values: last, first: length - 1, width };
-    const rows = await this.model.step(fed.subarray(length), cache, false);
-    this.#computed += fed.length - length;
-    cache.rewind(length);
-    if (from >= length) return { values: rows, first: length, width };
-    const values = new Float32Array(last.length + rows.length);
-    values.set(last);
-    values.set(rows, last.length);
-    return { values, first: length - 1, width };
+    const rests = sequences.map((fed) => fed.subarray(length)).filter((rest) => rest.length > 0);
+    const rows = rests.length === 0 ? [] : await branchLogits(this.model, rests, cache);
+    this.#computed += rests.reduce((sum, rest) => sum + rest.length, 0);
+    return sequences.map((fed) => {
+      const values = new Float32Array(last.length + (fed.length - length) * width);
+      values.set(last);
+      if (fed.length > length) values.set(rows.shift() ?? [], last.length);
+      return { values, first: last.length === 0 ? length : length - 1, width };
+    });
   }
 
   async #whole(fed: Int32Array): Promise<Logits> {

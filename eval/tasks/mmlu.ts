@@ -11,6 +11,7 @@ export function mmlu(subject: string): ChoiceTask {
     kind: "choice",
     name: `mmlu_${subject}`,
     base: `mmlu.${subject}`,
+    hub: { name: "cais/mmlu", config: subject, split: "test", shots: "dev" },
     metrics: ["acc"],
     shots: { count: 0, draw: "first", split: "dev" },
     description: "The following are multiple choice questions (with answers) about " +

@@ -6,6 +6,7 @@ export const openbookqa: ChoiceTask = {
   kind: "choice",
   name: "openbookqa",
   base: "openbookqa",
+  hub: { name: "allenai/openbookqa", config: "main", split: "test", shots: "train" },
   metrics: ["acc", "acc_norm"],
   shots: { count: 0, draw: "random", split: "train" },
   example: (row) => {

@@ -6,6 +6,7 @@ export const piqa: ChoiceTask = {
   kind: "choice",
   name: "piqa",
   base: "piqa",
+  hub: { name: "ybisk/piqa", config: "plain_text", split: "validation", shots: "train" },
   metrics: ["acc", "acc_norm"],
   shots: { count: 0, draw: "random", split: "train", spare: true },
   example: (row) => ({

@@ -6,6 +6,7 @@ import { TaskError } from "./error.ts";
 import { gsm8k } from "./gsm8k.ts";
 import { hellaswag } from "./hellaswag.ts";
 import { mmlu } from "./mmlu.ts";
+import { mmluSubjects } from "./mmlu_subjects.ts";
 import { openbookqa } from "./openbookqa.ts";
 import { piqa } from "./piqa.ts";
 import type { Task } from "./task.ts";
@@ -34,11 +35,18 @@ export const choiceTasks = ["boolq", "arc_easy", "arc_challenge", "hellaswag", "
 /** Names of the tasks; `mmlu` and `bbh` are groups, of which `mmlu_<subject>` and `bbh_<subtask>` are the members. */
 export const taskNames: readonly string[] = [...single.map(({ name }) => name), "mmlu", "bbh"];
 
-/** Groups: what the files of their members are called, and the member of each. */
+/** Groups: what the files of their members are called, the member of each, and the members of the public set. */
 export const groups: Readonly<
-  Record<string, { readonly split: string; readonly member: (part: string) => Task }>
+  Record<
+    string,
+    {
+      readonly split: string;
+      readonly member: (part: string) => Task;
+      readonly published?: readonly string[];
+    }
+  >
 > = {
-  mmlu: { split: "test", member: mmlu },
+  mmlu: { split: "test", member: mmlu, published: mmluSubjects },
   bbh: { split: "test", member: bbh },
 };
 

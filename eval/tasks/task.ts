@@ -13,6 +13,18 @@ export interface Shots {
   readonly spare?: boolean;
 }
 
+/** Where the public set of a task lies on the hub. */
+export interface PublicSet {
+  /** Name of the data set: `allenai/ai2_arc`. */
+  readonly name: string;
+  /** Its configuration: `ARC-Easy`. */
+  readonly config: string;
+  /** The split of the questions. */
+  readonly split: string;
+  /** The split of the worked examples; without one they come from the questions. */
+  readonly shots?: string;
+}
+
 interface Common {
   /** Name as lm-evaluation-harness has it. */
   readonly name: string;
@@ -20,6 +32,8 @@ interface Common {
   readonly base: string;
   /** The worked examples. */
   readonly shots: Shots;
+  /** The public set, as the harness reads it. */
+  readonly hub: PublicSet;
   /** Stands before everything else. */
   readonly description?: string;
 }

@@ -25,6 +25,7 @@ const primer = [
 
 const noComment = "I have no comment.";
 const base = "truthfulqa";
+const published = { name: "truthfulqa/truthful_qa", split: "validation" };
 const shots: Shots = { count: 0, draw: "never", split: "" };
 
 /** One true answer among false ones. */
@@ -38,6 +39,7 @@ function choiceTask(set: "mc1" | "mc2"): ChoiceTask {
     kind: "choice",
     name: `truthfulqa_${set}`,
     base,
+    hub: { ...published, config: "multiple_choice" },
     shots,
     metrics: [set === "mc1" ? "acc" : "mc2"],
     example: (row) => {
@@ -72,6 +74,7 @@ export const truthfulqaGen: GenerationTask = {
   kind: "generation",
   name: "truthfulqa_gen",
   base,
+  hub: { ...published, config: "generation" },
   shots,
   stop: ["\n\n"],
   maxNewTokens: 256,

@@ -7,6 +7,7 @@ export const wikitext: RollingTask = {
   kind: "rolling",
   name: "wikitext",
   base: "wikitext",
+  hub: { name: "EleutherAI/wikitext_document_level", config: "wikitext-2-raw-v1", split: "test" },
   shots: { count: 0, draw: "never", split: "" },
   example: (row) => {
     const page = row.text("page");

@@ -7,6 +7,7 @@ export const winogrande: ChoiceTask = {
   kind: "choice",
   name: "winogrande",
   base: "winogrande",
+  hub: { name: "allenai/winogrande", config: "winogrande_xl", split: "validation", shots: "train" },
   metrics: ["acc"],
   shots: { count: 0, draw: "random", split: "train", spare: true },
   example: (row) => {

@@ -1,0 +1,103 @@
+/** Tasks read their public sets from a hub on the loopback interface: cached, resumed, and the same as from a file. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { HubError } from "../../model/hub_error.ts";
+import { hubDataset } from "../../model/hub.ts";
+import { commit, type FakeHub, fakeHub } from "../../model/hub_fixture.ts";
+import { loadModel } from "../../model/load.ts";
+import { TaskError } from "./error.ts";
+import { evaluateTask } from "./evaluate.ts";
+import type { TaskExample } from "./result.ts";
+
+const patience = { tries: 3, seconds: 0.01 };
+const file = new URL("../../fixtures/expected/tasks/arc_easy.parquet", import.meta.url).pathname;
+const part = { name: "allenai/ai2_arc", config: "ARC-Easy", split: "test" };
+
+/** Runs with a fresh cache and a hub that has ARC: six questions as the test set, in two files, and six to be shown. */
+async function withHub(run: (hub: FakeHub, cache: string) => Promise<void>): Promise<void> {
+  const cache = await Deno.makeTempDir(), bytes = await Deno.readFile(file);
+  const keys = ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"];
+  const before = keys.map((key) => [key, Deno.env.get(key)] as const);
+  for (const key of keys) Deno.env.delete(key);
+  const paths = [
+    "ARC-Easy/test/0000",
+    "ARC-Easy/test/0001",
+    "ARC-Easy/train/0000",
+    "ARC-Challenge/test/0000",
+  ];
+  try {
+    await using hub = await fakeHub(part.name, new Map(paths.map((path) => [`${path}.parquet`, bytes])));
+    Deno.env.set("HF_ENDPOINT", hub.endpoint);
+    Deno.env.set("HF_HOME", cache);
+    await run(hub, `${cache}/hub/datasets--allenai--ai2_arc`);
+  } finally {
+    for (const [key, value] of before) value === undefined ? Deno.env.delete(key) : Deno.env.set(key, value);
+    await Deno.remove(cache, { recursive: true });
+  }
+}
+
+/** Examples without the place that they were read from. */
+const placeless = (examples: readonly TaskExample[]) => examples.map((one) => ({ ...one, id: 0, where: "" }));
+
+Deno.test("a task on the hub's set gives what it gives on the file, and offline asks nobody", async () => {
+  await withHub(async (hub, folder) => {
+    using model = await loadModel("fixture:llama");
+    const local = await evaluateTask(model, "arc_easy", { data: file });
+    const remote = await evaluateTask(model, "arc_easy", { data: "hub" });
+    assertEquals(placeless(remote.examples), placeless([...local.examples, ...local.examples]));
+    assert(!hub.requests.some((one) => one.includes("train")), "worked examples were loaded for nothing");
+    const link = await Deno.readLink(`${folder}/snapshots/${commit}/ARC-Easy/test/0001.parquet`);
+    assert(/^(\.\.\/){4}blobs\/[0-9a-f]{64}$/.test(link), link);
+    assertEquals(await Deno.readTextFile(`${folder}/refs/refs/convert/parquet`), commit);
+    Deno.env.set("HF_HUB_OFFLINE", "1");
+    const asked = hub.requests.length;
+    assertEquals(await evaluateTask(model, "arc_easy", { data: "hub" }), remote);
+    const missing = () => evaluateTask(model, "arc_easy", { data: "hub", fewShot: 1 });
+    assertEquals((await assertRejects(missing, HubError)).code, "offline");
+    assertEquals(hub.requests.length, asked);
+  });
+});
+
+Deno.test("worked examples come from the training set", async () => {
+  await withHub(async (hub) => {
+    using model = await loadModel("fixture:llama");
+    const data = { examples: file, shots: file };
+    const local = await evaluateTask(model, "arc_easy", { data, fewShot: 2, limit: 2 });
+    const remote = await evaluateTask(model, "arc_easy", { data: "hub", fewShot: 2, limit: 2 });
+    assertEquals(placeless(remote.examples), placeless(local.examples));
+    assert(hub.requests.some((one) => one.includes("ARC-Easy/train")));
+  });
+});
+
+Deno.test("a cut download goes on; wrong bytes and missing parts are refused and leave no part behind", async () => {
+  await withHub(async (hub, folder) => {
+    hub.faults.push({ path: "test/0001.parquet", kind: "corrupt" });
+    // Both files have the same bytes, hence one download.
+    hub.faults.push({ path: "test/0000.parquet", kind: "corrupt" });
+    assertEquals((await assertRejects(() => hubDataset(part, { patience }), HubError)).code, "checksum");
+    const left = await Array.fromAsync(
+      Deno.readDir(`${folder}/snapshots/${commit}/ARC-Easy`),
+      ({ name }) => name,
+    );
+    assert(!left.includes("test"), "a part that is not whole has its name");
+    hub.faults.push({ path: "test/0000.parquet", kind: { cut: 1000 } });
+    assertEquals((await hubDataset(part, { patience })).map((path) => path.slice(-12)), [
+      "0000.parquet",
+      "0001.parquet",
+    ]);
+    assert(hub.requests.some((one) => one.endsWith("bytes=1000-")), "the download began anew");
+    for (const config of ["ARC-Hard", "../ARC-Easy"]) {
+      const error = await assertRejects(() => hubDataset({ ...part, config }, { patience }), HubError);
+      assertEquals(error.code, "missing");
+    }
+  });
+});
+
+Deno.test("chains of thought are not on the hub", async () => {
+  using model = await loadModel("fixture:llama");
+  const error = await assertRejects(
+    () => evaluateTask(model, "bbh_word_sorting", { data: "hub" }),
+    TaskError,
+  );
+  assertEquals(error.code, "option");
+  await assertRejects(() => evaluateTask(model, "bbh", { data: "hub" }), TaskError, "directory");
+});
