@@ -50,7 +50,10 @@ export interface SweepOptions {
    * stores nothing.
    */
   readonly results?: string | null;
-  /** Whether a row that is not stored is an error instead of being measured (default: whether `QUANTBOOK_STORED` is set). */
+  /**
+   * Whether a row that is not stored is an error instead of being measured (default: when `QUANTBOOK_STORED` or
+   * `QUANTBOOK_PLAN` is set; the latter names a file to which the arguments of such a sweep are written).
+   */
   readonly storedOnly?: boolean;
   /** Where models run (default: the process's device). */
   readonly device?: Device;
@@ -78,13 +81,31 @@ export async function sweep(cells: readonly Cell[], options: SweepOptions): Prom
   const checked = cells.map((cell) => ({ ...cell, scheme: parseScheme(cell.scheme) }));
   using bench = await SweepBench.open(options);
   const rows: Row[] = [];
-  for (const cell of checked) {
-    const { row, stored } = await bench.row(cell);
-    rows.push(row);
-    options.onRow?.(row, rows.length, cells.length, stored);
+  try {
+    for (const cell of checked) {
+      const { row, stored } = await bench.row(cell);
+      rows.push(row);
+      options.onRow?.(row, rows.length, cells.length, stored);
+    }
+  } catch (error) {
+    const file = Deno.env.get("QUANTBOOK_PLAN");
+    if (file !== undefined && error instanceof ResultsError && error.code === "missing") {
+      await recordSweep(file, checked, options);
+    }
+    throw error;
   }
   return rows;
 }
+
+/** Appends the arguments of a sweep to a file, for `notebooks/lib/plan.ts`. */
+async function recordSweep(file: string, cells: readonly Cell[], options: SweepOptions): Promise<void> {
+  const { windows, calibration = [], execution } = options;
+  const [scored, calibrated] = [windows, calibration].map((all) => all.map((ids) => Array.from(ids)));
+  const line = JSON.stringify({ cells, windows: scored, calibration: calibrated, execution });
+  await Deno.writeTextFile(file, line + "\n", { append: true });
+}
+
+const storedOnly = ["QUANTBOOK_STORED", "QUANTBOOK_PLAN"];
 
 /** What the cells of a sweep share: windows, a device, a store, and the float models with their predictions. */
 export class SweepBench implements Disposable {
@@ -128,7 +149,7 @@ export class SweepBench implements Disposable {
     if (store === null) return { row: await this.#measure(cell, key), stored: false };
     const found = await store.read(key);
     if (found !== undefined) return { row: { ...found as Row, ...cell }, stored: true };
-    if (this.options.storedOnly ?? Deno.env.has("QUANTBOOK_STORED")) {
+    if (this.options.storedOnly ?? storedOnly.some((name) => Deno.env.has(name))) {
       throw new ResultsError("missing", `${cell.model} ${cell.label}: no result ${key} in ${store.location}`);
     }
     await using _claim = await store.claim(key);
