@@ -9,8 +9,9 @@ import { parseScheme, type Scheme } from "../quant/scheme.ts";
 import { Reference } from "./divergence.ts";
 import { measure, type Measurement } from "./measure.ts";
 import { requireWindows } from "./perplexity.ts";
-import { hashOf, readResult, resultsDirectory, sourceHash, writeResult } from "./results.ts";
+import { hashOf, resultsLocation, sourceHash } from "./results.ts";
 import type { TokenWindows } from "./score.ts";
+import { openStore, ResultsError, type ResultsStore } from "./store.ts";
 
 /** One thing to measure. */
 export interface Cell {
@@ -44,8 +45,16 @@ export interface SweepOptions {
   readonly calibration?: TokenWindows;
   /** How quantized weights are multiplied (default `"simulated"`): results agree, times and memory do not. */
   readonly execution?: Execution;
-  /** Where rows are stored (default `QUANTBOOK_CACHE` or `.quantbook/results`); null stores nothing. */
+  /**
+   * Where rows are stored: a directory or `s3://bucket/prefix` (default `QUANTBOOK_CACHE` or `.quantbook/results`); null
+   * stores nothing.
+   */
   readonly results?: string | null;
+  /**
+   * Whether a row that is not stored is an error instead of being measured (default: when `QUANTBOOK_STORED` or
+   * `QUANTBOOK_PLAN` is set; the latter names a file to which the arguments of such a sweep are written).
+   */
+  readonly storedOnly?: boolean;
   /** Where models run (default: the process's device). */
   readonly device?: Device;
   /** Called after each cell. */
@@ -53,7 +62,9 @@ export interface SweepOptions {
 }
 
 /**
- * Measures all cells, in order.
+ * Measures all cells, in order. Processes that share a store share the work: none measures what another is measuring.
+ *
+ * @throws {ResultsError} `missing`, when only stored rows are wanted and one is not there
  *
  * @example
  * ```ts
@@ -67,37 +78,128 @@ export interface SweepOptions {
  * ```
  */
 export async function sweep(cells: readonly Cell[], options: SweepOptions): Promise<Row[]> {
-  requireWindows(options.windows);
   const checked = cells.map((cell) => ({ ...cell, scheme: parseScheme(cell.scheme) }));
-  const device = options.device ?? await defaultDevice();
-  const results = options.results === undefined ? resultsDirectory() : options.results;
-  const determinants = {
-    code: await sourceHash(),
-    device: device.name,
-    windows: await hashTokens(options.windows),
-    ...(options.execution === "packed" ? { execution: options.execution } : {}),
-  };
-  const calibration = await hashTokens(options.calibration ?? []);
-  using models = new ModelShelf(device, options.windows);
-  using weights = new LastWeights(options);
+  using bench = await SweepBench.open(options);
   const rows: Row[] = [];
-  for (const cell of checked) {
-    const model = await models.get(cell.model);
-    const key = await hashOf({
-      ...determinants,
-      calibration,
-      model: await model.hash(),
-      scheme: cell.scheme,
-    });
-    const stored = results === null ? undefined : await readResult(key, results);
-    const row = stored === undefined
-      ? await measureCell(cell, key, model, await models.reference(cell.model), weights, options, device)
-      : { ...stored as Row, ...cell };
-    if (stored === undefined && results !== null) await writeResult(key, row, results);
-    rows.push(row);
-    options.onRow?.(row, rows.length, cells.length, stored !== undefined);
+  try {
+    for (const cell of checked) {
+      const { row, stored } = await bench.row(cell);
+      rows.push(row);
+      options.onRow?.(row, rows.length, cells.length, stored);
+    }
+  } catch (error) {
+    const file = Deno.env.get("QUANTBOOK_PLAN");
+    if (file !== undefined && error instanceof ResultsError && error.code === "missing") {
+      await recordSweep(file, checked, options);
+    }
+    throw error;
   }
   return rows;
+}
+
+/** Appends the arguments of a sweep to a file, for `notebooks/lib/plan.ts`. */
+async function recordSweep(file: string, cells: readonly Cell[], options: SweepOptions): Promise<void> {
+  const { windows, calibration = [], execution } = options;
+  const [scored, calibrated] = [windows, calibration].map((all) => all.map((ids) => Array.from(ids)));
+  const line = JSON.stringify({ cells, windows: scored, calibration: calibrated, execution });
+  await Deno.writeTextFile(file, line + "\n", { append: true });
+}
+
+const storedOnly = ["QUANTBOOK_STORED", "QUANTBOOK_PLAN"];
+
+/** What the cells of a sweep share: windows, a device, a store, and the float models with their predictions. */
+export class SweepBench implements Disposable {
+  readonly #models: ModelShelf;
+  readonly #weights: LastWeights;
+
+  private constructor(
+    private readonly options: SweepOptions,
+    private readonly device: Device,
+    private readonly store: ResultsStore | null,
+    private readonly determinants: Omit<Determinants, "model" | "scheme">,
+  ) {
+    this.#models = new ModelShelf(device, options.windows);
+    this.#weights = new LastWeights(options);
+  }
+
+  /** Opens the store and starts the device, unless one is given. */
+  static async open(options: SweepOptions): Promise<SweepBench> {
+    requireWindows(options.windows);
+    const device = options.device ?? await defaultDevice();
+    const location = options.results === undefined ? resultsLocation() : options.results;
+    const determinants = {
+      code: await sourceHash(),
+      device: device.name,
+      execution: options.execution,
+      windows: await hashTokens(options.windows),
+      calibration: await hashTokens(options.calibration ?? []),
+    };
+    const store = location === null ? null : await openStore(location);
+    return new SweepBench(options, device, store, determinants);
+  }
+
+  /** Hash of all that determines a cell's row. The cell's scheme must have been parsed. */
+  async key(cell: Cell): Promise<string> {
+    const model = await this.#models.get(cell.model);
+    return await cellKey({ ...this.determinants, model: await model.hash(), scheme: cell.scheme });
+  }
+
+  /** The stored row of a cell, or a new one, measured while nobody else measures it; `onMeasure` is called before. */
+  async row(cell: Cell, onMeasure = () => {}): Promise<{ row: Row; stored: boolean }> {
+    const { store } = this;
+    const key = await this.key(cell);
+    if (store === null) return { row: await this.#measure(cell, key), stored: false };
+    const found = await store.read(key);
+    if (found !== undefined) return { row: { ...found as Row, ...cell }, stored: true };
+    if (this.options.storedOnly ?? storedOnly.some((name) => Deno.env.has(name))) {
+      throw new ResultsError("missing", `${cell.model} ${cell.label}: no result ${key} in ${store.location}`);
+    }
+    await using _claim = await store.claim(key);
+    const meanwhile = await store.read(key);
+    if (meanwhile !== undefined) return { row: { ...meanwhile as Row, ...cell }, stored: true };
+    onMeasure();
+    const row = await this.#measure(cell, key);
+    await store.write(key, row);
+    return { row, stored: false };
+  }
+
+  async #measure(cell: Cell, key: string): Promise<Row> {
+    const model = await this.#models.get(cell.model);
+    const reference = await this.#models.reference(cell.model);
+    return await measureCell(cell, key, model, reference, this.#weights, this.options, this.device);
+  }
+
+  /** Frees the models. */
+  [Symbol.dispose](): void {
+    this.#weights[Symbol.dispose]();
+    this.#models[Symbol.dispose]();
+  }
+}
+
+/** All that determines the values of a row; models and token windows by their hashes. */
+export interface Determinants {
+  /** Of the code that measures. */
+  readonly code: string;
+  /** Name of the device. */
+  readonly device: string;
+  /** How quantized weights are multiplied; simulated when absent. */
+  readonly execution?: Execution;
+  /** Of the scored windows. */
+  readonly windows: string;
+  /** Of the windows for methods that calibrate. */
+  readonly calibration: string;
+  /** Of the float model. */
+  readonly model: string;
+  /** With all defaults filled in. */
+  readonly scheme: Scheme;
+}
+
+/** The hash that a cell's row is stored under. */
+export async function cellKey(
+  { code, device, execution, windows, calibration, model, scheme }: Determinants,
+): Promise<string> {
+  const packed = execution === "packed" ? { execution } : {};
+  return await hashOf({ code, device, windows, ...packed, calibration, model, scheme });
 }
 
 async function measureCell(
@@ -154,7 +256,8 @@ class LastWeights implements Disposable {
   }
 }
 
-async function hashTokens(windows: TokenWindows): Promise<string> {
+/** Hash of token windows, as keys contain it. */
+export async function hashTokens(windows: TokenWindows): Promise<string> {
   return await hashOf(windows.map((ids) => Array.from(ids)));
 }
 

@@ -12,7 +12,7 @@ import { measure } from "./measure.ts";
 import { oracleWindows } from "./oracle.ts";
 import { pairedDifference, trend } from "./paired.ts";
 import { perplexity, perplexityOf } from "./perplexity.ts";
-import { ResultsError } from "./results.ts";
+import { ResultsError } from "./store.ts";
 import { type Row, sweep } from "./sweep.ts";
 
 const windows = (await oracleWindows("test")).slice(0, 3).map((ids) => ids.slice(0, 64));

@@ -1,0 +1,69 @@
+/** What a cell will take on a device: the work of `work.ts` at the rates of the device's profile. */
+import type { Architecture } from "../../model/architecture.ts";
+import type { Execution } from "../../quant/quantized_linear.ts";
+import type { Scheme } from "../../quant/scheme.ts";
+import type { TokenWindows } from "../score.ts";
+import { type Cost, SweepError } from "./manifest.ts";
+import { predictBytes } from "./memory.ts";
+import { type Work, workOf } from "./work.ts";
+
+/** How fast a device is. */
+export interface DeviceProfile {
+  /** What was measured, or assumed. */
+  readonly description: string;
+  /** Seconds per unit of each kind of work. */
+  readonly seconds: Readonly<Record<string, number>>;
+}
+
+const folder = new URL("../../fixtures/devices/", import.meta.url);
+
+/**
+ * Reads the profile of a device: `cpu`, `gpu`, or the path of a JSON file.
+ *
+ * @throws {SweepError} `profile`, when there is none
+ */
+export async function loadProfile(name: string): Promise<DeviceProfile> {
+  const path = name.endsWith(".json") ? name : new URL(`${name}.json`, folder);
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (cause) {
+    throw new SweepError("profile", `no profile of the device ${name} at ${path}`, { cause });
+  }
+}
+
+/** Time and memory of a cell. Kinds of work that the profile does not know take as long as its slowest of that sort. */
+export function predictCost(
+  architecture: Architecture,
+  scheme: Scheme,
+  { windows, calibration, execution }: {
+    windows: TokenWindows;
+    calibration: TokenWindows;
+    execution: Execution;
+  },
+  profile: DeviceProfile,
+): Cost {
+  const texts = {
+    windows: windows.map(({ length }) => length),
+    calibration: calibration.map(({ length }) => length),
+  };
+  const work = workOf(architecture, scheme, texts);
+  return {
+    seconds: predictSeconds(work, profile),
+    bytes: predictBytes(architecture, scheme, texts, execution),
+  };
+}
+
+/** The time that work takes. */
+export function predictSeconds(work: Work, { seconds }: DeviceProfile): number {
+  return Object.entries(work).reduce((sum, [kind, amount]) => sum + amount * rateOf(kind, seconds), 0);
+}
+
+/** A method that nobody has measured, such as a user's own, counts as the slowest that was. */
+function rateOf(kind: string, seconds: DeviceProfile["seconds"]): number {
+  if (Object.hasOwn(seconds, kind)) return seconds[kind];
+  const sort = kind.replace(/\..*/, ".");
+  return Math.max(
+    0,
+    ...Object.keys(seconds).filter((name) => name.startsWith(sort)).map((name) => seconds[name]),
+  );
+}

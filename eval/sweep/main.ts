@@ -1,0 +1,135 @@
+/**
+ * Sweeps that outgrow one machine: `deno task sweep plan|run|merge|status`.
+ *
+ * - `plan GRID.ts... [--device cpu|gpu] [--out manifest.jsonl]` writes the manifest of the sweeps that modules export by
+ *   default: the arguments of `sweep`, or a list of them;
+ * - `run MANIFEST [--shard i/n] [--results STORE]` measures what the store lacks;
+ * - `merge MANIFEST --into STORE STORE...` brings stores together;
+ * - `status MANIFEST [--results STORE]` shows progress, failures and an estimate.
+ *
+ * A store is a directory or `s3://bucket/prefix`; by default that of all sweeps. Exit codes: 0 when all is done, 1 when
+ * cells failed or are missing, 2 when the call or the manifest is wrong.
+ */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { QuantbookError } from "../../kernels/error.ts";
+import { resultsLocation } from "../results.ts";
+import type { Row } from "../sweep.ts";
+import { loadProfile } from "./cost.ts";
+import { formatManifest, type Manifest, parseManifest, type PlannedCell } from "./manifest.ts";
+import { mergeResults, sweepStatus } from "./merge.ts";
+import { planSweeps, type SweepPlan } from "./plan.ts";
+import { runShard } from "./run.ts";
+import { parseShard } from "./shard.ts";
+
+const usage = `usage: deno task sweep plan GRID.ts... [--device NAME] [--out FILE]
+       deno task sweep run MANIFEST [--shard i/n] [--results STORE]
+       deno task sweep merge MANIFEST --into STORE STORE...
+       deno task sweep status MANIFEST [--results STORE]`;
+
+/** `93 s`, `12.5 min`, `3.2 h`, `4.1 days`. */
+export function durationText(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 7200) return `${(seconds / 60).toFixed(1)} min`;
+  return seconds < 2 * 86400 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86400).toFixed(1)} days`;
+}
+
+function planText({ cells }: Manifest): string {
+  const total = cells.reduce((sum, { predicted }) => sum + predicted.seconds, 0);
+  const most = cells.reduce<PlannedCell | null>(
+    (a, b) => (a?.predicted.bytes ?? 0) > b.predicted.bytes ? a : b,
+    null,
+  );
+  return `${cells.length} cells, ${durationText(total)} on one device of this kind, ` +
+    `at most ${((most?.predicted.bytes ?? 0) / 2 ** 30).toFixed(2)} GiB on the device (${most?.label})`;
+}
+
+function table(rows: readonly Row[]): string {
+  const lines = rows.map(({ model, label, perplexity, divergence, bitsPerWeight }) =>
+    [
+      model,
+      label,
+      perplexity.value.toFixed(4),
+      perplexity.standardError.toFixed(4),
+      divergence?.value.toFixed(6) ?? "",
+      bitsPerWeight.toFixed(2),
+    ].join("\t")
+  );
+  return ["model\tlabel\tperplexity\tstandard error\tKL to float\tbits per weight", ...lines].join("\n");
+}
+
+/** Runs a command line and returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals: [command, first, ...rest] } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
+      out: { type: "string" },
+      shard: { type: "string", default: "0/1" },
+      results: { type: "string", default: resultsLocation() },
+      into: { type: "string" },
+    },
+  });
+  if (first === undefined || (command === "merge" && values.into === undefined)) {
+    console.error(usage);
+    return 2;
+  }
+  if (command === "plan") {
+    const plans: SweepPlan[] = [];
+    for (const path of [first, ...rest]) {
+      const module: { default: SweepPlan | SweepPlan[] } = await import(pathToFileURL(resolve(path)).href);
+      plans.push(...[module.default].flat());
+    }
+    const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
+    const text = formatManifest(manifest);
+    if (values.out === undefined) await Deno.stdout.write(new TextEncoder().encode(text));
+    else await Deno.writeTextFile(values.out, text);
+    console.error(planText(manifest));
+    return 0;
+  }
+  const manifest = await parseManifest(await Deno.readTextFile(first));
+  switch (command) {
+    case "run": {
+      const shard = parseShard(values.shard);
+      const log = (event: string, { key, label }: PlannedCell) => console.log(`${event} ${key} ${label}`);
+      const failed = await runShard(manifest, { shard, results: values.results, onEvent: log });
+      return failed.length === 0 ? 0 : 1;
+    }
+    case "merge": {
+      const { rows, missing } = await mergeResults(manifest, values.into ?? "", rest);
+      console.log(table(rows));
+      for (const { key, label } of missing) console.error(`missing ${key} ${label}`);
+      return missing.length === 0 ? 0 : 1;
+    }
+    case "status": {
+      const { done, failed, waiting, seconds } = await sweepStatus(manifest, values.results);
+      console.log(
+        `${done} of ${manifest.cells.length} cells done in ${
+          durationText(seconds.spent)
+        }, ${waiting} waiting, ` +
+          `${failed.length} failed; about ${durationText(seconds.left)} left on one device`,
+      );
+      for (const { cell, failure } of failed) {
+        console.log(`failed ${cell.key} ${cell.label} on ${failure.host}: ${failure.message}`);
+      }
+      return waiting + failed.length === 0 ? 0 : 1;
+    }
+    default:
+      console.error(usage);
+      return 2;
+  }
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await main(Deno.args);
+  } catch (error) {
+    if (!(error instanceof QuantbookError || error instanceof Deno.errors.NotFound)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  }
+  // The threads of the device would keep the process alive.
+  Deno.exit();
+}

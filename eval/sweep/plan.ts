@@ -1,0 +1,60 @@
+/** Makes the manifest of a sweep: every cell with its hash and what it is expected to take. */
+import { defaultDevice } from "../../kernels/default.ts";
+import { loadModel } from "../../model/load.ts";
+import type { Model } from "../../model/model.ts";
+import { parseScheme } from "../../quant/scheme.ts";
+import { requireWindows } from "../perplexity.ts";
+import { sourceHash } from "../results.ts";
+import type { TokenWindows } from "../score.ts";
+import { type Cell, cellKey, hashTokens, type SweepOptions } from "../sweep.ts";
+import { type DeviceProfile, predictCost } from "./cost.ts";
+import type { Manifest, PlannedCell } from "./manifest.ts";
+
+/** The arguments of a call of `sweep`, to be carried out elsewhere. */
+export interface SweepPlan extends Pick<SweepOptions, "windows" | "calibration" | "execution"> {
+  /** What to measure. */
+  readonly cells: readonly Cell[];
+}
+
+/**
+ * Plans sweeps. Cells that have been planned already are left out, so sweeps may overlap.
+ *
+ * @param device name of the device that will run it
+ */
+export async function planSweeps(
+  plans: readonly SweepPlan[],
+  device: string,
+  profile: DeviceProfile,
+): Promise<Manifest> {
+  const code = await sourceHash();
+  const tokens = new Map<string, TokenWindows>();
+  const cells = new Map<string, PlannedCell>();
+  const models = new Map<string, Model>();
+  try {
+    for (const { windows, calibration = [], execution = "simulated", cells: wanted } of plans) {
+      const hashes = { windows: await hashTokens(windows), calibration: await hashTokens(calibration) };
+      tokens.set(hashes.windows, windows).set(hashes.calibration, calibration);
+      for (const { model: specifier, label, scheme: given } of wanted) {
+        // Nothing but shapes is read of a model that does not run.
+        const model = models.get(specifier) ??
+          await loadModel(specifier, { device: await defaultDevice() });
+        models.set(specifier, model);
+        requireWindows(windows, model);
+        const scheme = parseScheme(given);
+        const key = await cellKey({ code, device, execution, ...hashes, model: await model.hash(), scheme });
+        const predicted = predictCost(
+          model.architecture,
+          scheme,
+          { windows, calibration, execution },
+          profile,
+        );
+        if (!cells.has(key)) {
+          cells.set(key, { key, model: specifier, label, scheme, ...hashes, execution, predicted });
+        }
+      }
+    }
+  } finally {
+    for (const model of models.values()) model[Symbol.dispose]();
+  }
+  return { code, device, tokens, cells: [...cells.values()] };
+}

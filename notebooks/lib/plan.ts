@@ -1,0 +1,50 @@
+/**
+ * Plans the sweeps of notebooks for other machines: `deno run -A notebooks/lib/plan.ts [--device NAME] [--out FILE] name ...`.
+ *
+ * Each notebook runs up to its first sweep that lacks stored rows, which goes into the manifest. Where a later sweep depends
+ * on an earlier one, plan again once the first has been run. A manifest without cells means that all rows are there.
+ */
+import { parseArgs } from "node:util";
+import { loadProfile } from "../../eval/sweep/cost.ts";
+import { formatManifest } from "../../eval/sweep/manifest.ts";
+import { planSweeps, type SweepPlan } from "../../eval/sweep/plan.ts";
+import { notebookPath, readNotebook } from "./files.ts";
+import { runAsModule } from "./module.ts";
+
+/** The first sweep of a notebook that lacks stored rows, if there is one. */
+export async function planNotebook(
+  path: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<SweepPlan[]> {
+  const file = await Deno.makeTempFile({ prefix: "quantbook-plan-" });
+  try {
+    const { error } = await runAsModule(await readNotebook(path), path, { ...env, QUANTBOOK_PLAN: file });
+    const lines = (await Deno.readTextFile(file)).split("\n").filter((line) => line !== "");
+    if (error !== null && lines.length === 0) throw new Error(error);
+    return lines.map((line) => {
+      const { cells, windows, calibration, execution } = JSON.parse(line);
+      const [scored, calibrated] = [windows, calibration].map((all: number[][]) =>
+        all.map((ids) => Int32Array.from(ids))
+      );
+      return { cells, windows: scored, calibration: calibrated, execution };
+    });
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+if (import.meta.main) {
+  const { values, positionals } = parseArgs({
+    options: {
+      device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
+      out: { type: "string", default: "manifest.jsonl" },
+    },
+    allowPositionals: true,
+  });
+  const plans: SweepPlan[] = [];
+  for (const name of positionals) plans.push(...await planNotebook(notebookPath(name)));
+  const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
+  await Deno.writeTextFile(values.out, formatManifest(manifest));
+  console.error(`${values.out}: ${manifest.cells.length} cells`);
+  Deno.exit();
+}
