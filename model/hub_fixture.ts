@@ -134,3 +134,28 @@ function body(bytes: Uint8Array<ArrayBuffer>, from: number, kind: Fault["kind"] 
     { status, headers: { "content-length": String(part.length) } },
   );
 }
+
+const settings = ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"];
+
+/**
+ * Runs with the environment of a hub and of a fresh cache. A process has one environment: test files that run side by
+ * side in it take turns.
+ */
+export async function withHubEnvironment(
+  endpoint: string,
+  run: (cache: string) => Promise<void>,
+): Promise<void> {
+  const cache = await Deno.makeTempDir();
+  using turn = await Deno.open(`${cache}/../quantbook-hub-${Deno.pid}`, { create: true, write: true });
+  await turn.lock(true);
+  const before = settings.map((key) => [key, Deno.env.get(key)] as const);
+  for (const key of settings) Deno.env.delete(key);
+  try {
+    Deno.env.set("HF_ENDPOINT", endpoint);
+    Deno.env.set("HF_HOME", cache);
+    await run(`${cache}/hub`);
+  } finally {
+    for (const [key, value] of before) value === undefined ? Deno.env.delete(key) : Deno.env.set(key, value);
+    await Deno.remove(cache, { recursive: true });
+  }
+}

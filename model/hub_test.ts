@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HubError } from "./hub_error.ts";
 import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
-import { commit, type FakeHub, fakeHub } from "./hub_fixture.ts";
+import { commit, type FakeHub, fakeHub, withHubEnvironment } from "./hub_fixture.ts";
 import { loadModel } from "./load.ts";
 
 const fixture = decodeURIComponent(new URL("../fixtures/models/llama", import.meta.url).pathname);
@@ -15,19 +15,8 @@ async function withHub(
   run: (hub: FakeHub, cache: string) => Promise<void>,
   directory = fixture,
 ): Promise<void> {
-  const cache = await Deno.makeTempDir();
-  const keys = ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"];
-  const before = keys.map((key) => [key, Deno.env.get(key)] as const);
-  for (const key of keys) Deno.env.delete(key);
-  try {
-    await using hub = await fakeHub(name, directory);
-    Deno.env.set("HF_ENDPOINT", hub.endpoint);
-    Deno.env.set("HF_HOME", cache);
-    await run(hub, `${cache}/hub/models--someone--tiny-llama`);
-  } finally {
-    for (const [key, value] of before) value === undefined ? Deno.env.delete(key) : Deno.env.set(key, value);
-    await Deno.remove(cache, { recursive: true });
-  }
+  await using hub = await fakeHub(name, directory);
+  await withHubEnvironment(hub.endpoint, (cache) => run(hub, `${cache}/models--someone--tiny-llama`));
 }
 
 async function refused(options: HubOptions = {}): Promise<HubError> {

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HubError } from "../../model/hub_error.ts";
 import { hubDataset } from "../../model/hub.ts";
-import { commit, type FakeHub, fakeHub } from "../../model/hub_fixture.ts";
+import { commit, type FakeHub, fakeHub, withHubEnvironment } from "../../model/hub_fixture.ts";
 import { loadModel } from "../../model/load.ts";
 import { TaskError } from "./error.ts";
 import { evaluateTask } from "./evaluate.ts";
@@ -14,25 +14,15 @@ const part = { name: "allenai/ai2_arc", config: "ARC-Easy", split: "test" };
 
 /** Runs with a fresh cache and a hub that has ARC: six questions as the test set, in two files, and six to be shown. */
 async function withHub(run: (hub: FakeHub, cache: string) => Promise<void>): Promise<void> {
-  const cache = await Deno.makeTempDir(), bytes = await Deno.readFile(file);
-  const keys = ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"];
-  const before = keys.map((key) => [key, Deno.env.get(key)] as const);
-  for (const key of keys) Deno.env.delete(key);
+  const bytes = await Deno.readFile(file);
   const paths = [
     "ARC-Easy/test/0000",
     "ARC-Easy/test/0001",
     "ARC-Easy/train/0000",
     "ARC-Challenge/test/0000",
   ];
-  try {
-    await using hub = await fakeHub(part.name, new Map(paths.map((path) => [`${path}.parquet`, bytes])));
-    Deno.env.set("HF_ENDPOINT", hub.endpoint);
-    Deno.env.set("HF_HOME", cache);
-    await run(hub, `${cache}/hub/datasets--allenai--ai2_arc`);
-  } finally {
-    for (const [key, value] of before) value === undefined ? Deno.env.delete(key) : Deno.env.set(key, value);
-    await Deno.remove(cache, { recursive: true });
-  }
+  await using hub = await fakeHub(part.name, new Map(paths.map((path) => [`${path}.parquet`, bytes])));
+  await withHubEnvironment(hub.endpoint, (cache) => run(hub, `${cache}/datasets--allenai--ai2_arc`));
 }
 
 /** Examples without the place that they were read from. */

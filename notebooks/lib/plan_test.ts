@@ -15,7 +15,6 @@ Deno.test("a store that a planned sweep filled elsewhere renders the report with
   const directory = await Deno.makeTempDir();
   // Notebooks import by the names of the project's deno.json.
   const path = `${NOTEBOOKS}/.check.${crypto.randomUUID().slice(0, 8)}.ipynb`;
-  const before = Deno.env.toObject();
   try {
     const { cells } = await tinySweep(`${directory}/model`, 3);
     const source = `
@@ -36,12 +35,14 @@ await show(table(rows.map(({ label, perplexity }) => ({ label, perplexity: perpl
     await runShard(manifest, { results: `${directory}/elsewhere` });
     assertEquals(await planNotebook(path, { QUANTBOOK_CACHE: `${directory}/elsewhere` }), []);
 
-    Deno.env.set("QUANTBOOK_STORED", "1");
-    Deno.env.set("QUANTBOOK_CACHE", `${directory}/here`);
-    const without = await executed(path, "sources", `${directory}/executed`);
+    const render = (store: string) =>
+      executed(path, "sources", {
+        folder: `${directory}/executed`,
+        env: { QUANTBOOK_STORED: "1", QUANTBOOK_CACHE: `${directory}/${store}` },
+      });
+    const without = await render("here");
     assert(without.error?.includes("no result"), `${without.error}`);
-    Deno.env.set("QUANTBOOK_CACHE", `${directory}/elsewhere`);
-    const run = await executed(path, "sources", `${directory}/executed`);
+    const run = await render("elsewhere");
     assertEquals(run.error, null);
     const pages = await renderSite({
       notebooks: [run],
@@ -53,10 +54,6 @@ await show(table(rows.map(({ label, perplexity }) => ({ label, perplexity: perpl
     const html = [...pages.values()].join("");
     for (const { label } of cells) assert(html.includes(label), label);
   } finally {
-    for (const name of ["QUANTBOOK_STORED", "QUANTBOOK_CACHE"]) {
-      if (before[name] === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, before[name]);
-    }
     await Deno.remove(path).catch(() => {});
     await Deno.remove(directory, { recursive: true });
   }
