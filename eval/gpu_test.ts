@@ -89,7 +89,8 @@ const schemes: Record<string, Scheme> = {
   gptq: { weights: gptq({ bits: 4, actOrder: true }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   spqr: { weights: spqr({ bits: 3, groupSize: 16 }) },
-  qqq: { weights: qqq({ groupSize: 128 }), activations: token8 },
+  // The search of a hundred thresholds takes lavapipe ten minutes.
+  qqq: { weights: qqq({ groupSize: 128, thresholds: 8 }), activations: token8 },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
   bcq: { weights: bcq({ bits: 4, groupSize: 64, rounds: 2 }) },
   kivi: { kv: kivi({ bits: 2 }) },
