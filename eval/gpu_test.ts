@@ -23,7 +23,7 @@ import { llmInt8 } from "../quant/llmint8.ts";
 import { qqq } from "../quant/qqq.ts";
 import { qrazor } from "../quant/qrazor.ts";
 import { quantize } from "../quant/quantize.ts";
-import type { Execution } from "../quant/quantized_linear.ts";
+import { packedWeight, quantizedLinear } from "../quant/quantized_linear.ts";
 import { rtn } from "../quant/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/smoothquant.ts";
@@ -50,14 +50,9 @@ const calibration = await corpus("sotu", {
 });
 
 /** A model, quantized if there is anything to quantize. */
-async function quantized(
-  device: Device,
-  name: string,
-  scheme: Scheme,
-  execution?: Execution,
-): Promise<Model> {
+async function quantized(device: Device, name: string, scheme: Scheme): Promise<Model> {
   using model = await loadModel(name, { device });
-  return await quantize(model, scheme, { calibration, ...(execution ? { execution } : {}) });
+  return await quantize(model, scheme, { calibration });
 }
 
 /** The same weights, and norms into which factors may have been folded, on another device. */
@@ -140,6 +135,23 @@ for (const [name, scheme] of Object.entries(schemes)) {
   }
 }
 
+/** The same quantized weights, multiplied as they are stored. */
+function executedPacked(model: Model): Model {
+  const linears = new Map<string, Parameter<Linear>>();
+  for (let layer = 0; layer < model.architecture.layers; layer++) {
+    for (const role of linearRoles(model.architecture)) {
+      const { name } = model.linear(layer, role), packed = packedWeight(model, layer, role);
+      assert(packed !== undefined);
+      const bias = model.bias(layer, role);
+      linears.set(
+        linearKey(layer, role),
+        quantizedLinear(model.device, name, packed, bias, "any", "packed"),
+      );
+    }
+  }
+  return model.with({ linears, change: "packed" });
+}
+
 /** Weights that the GPU multiplies as they are stored. */
 const packed: Record<string, Scheme> = {
   rtn: { weights: rtn({ bits: 3, groupSize: 64 }) },
@@ -155,7 +167,7 @@ for (const [name, scheme] of Object.entries(packed)) {
     async fn() {
       using gpu = await gpuDevice();
       using simulated = await quantized(gpu, "fixture:llama", scheme);
-      using packed = await quantized(gpu, "fixture:llama", scheme, "packed");
+      using packed = executedPacked(simulated);
       for (const tokens of [1, 7]) {
         const ids = windows[0].slice(0, tokens), expected = await simulated.logits(ids);
         const most = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
