@@ -9,6 +9,7 @@ import {
   assertGreaterOrEqual,
   assertLessOrEqual,
 } from "@std/assert";
+import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import type { LinearRole } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
 import { compensate, problemOf } from "../quant/compensation.ts";
@@ -50,7 +51,7 @@ for (const [model, ids] of Object.entries(quick)) {
   const schemes = gptqSchemes();
   if (model === "opt") schemes.delete(brokenOnOpt);
 
-  Deno.test(`${model}: GPTQ gives the original code's perplexities`, async (t) => {
+  Deno.test(`${model}: GPTQ gives the original code's perplexities`, { ignore: onSoftwareGpu }, async (t) => {
     // A code that falls to the other side of a rounding boundary changes the rest of its row and all later layers. At
     // 2 bits that is felt: either no code flips and perplexities agree to 1e-6 (half of the runs), or they differ by a
     // percent.

@@ -1,5 +1,6 @@
 /** KIVI against the original code: perplexities, decoding token by token, short prompts. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import type { KeyValueCache } from "../model/cache.ts";
 import { argmax } from "../model/generate.ts";
 import { loadModel } from "../model/load.ts";
@@ -36,7 +37,7 @@ const quick = {
 };
 
 for (const [model, ids] of Object.entries(quick)) {
-  Deno.test(`${model}: KIVI gives the original code's perplexities`, async (t) => {
+  Deno.test(`${model}: KIVI gives the original code's perplexities`, { ignore: onSoftwareGpu }, async (t) => {
     // Float32 rows differ by a few 1e-4: codes that fall on the other side of a rounding boundary. The fp16 rows ran with
     // a float16 model there, and here only the cache is float16. Noise of the size of float16 rounding, added to our
     // keys, moves the 2-bit perplexity by 0.15% either way (25.13 to 25.22 with four seeds; theirs is 25.27).

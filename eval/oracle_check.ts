@@ -87,6 +87,9 @@ const noisyHessian = {
   parse: (options: Record<string, unknown>) => options as unknown as NoisyHessian,
   weights: {
     needs: "gram",
+    prepare: async (model, { inner }, context) =>
+      await weightsOf(inner).prepare?.(model, inner, context) ??
+        model.with({ change: { noisyHessian: inner } }),
     sequential: ({ inner }) => weightsOf(inner).sequential?.(inner) ?? false,
     quantize(weight, { inner, random }, place, input) {
       assert(input !== null);

@@ -1,9 +1,10 @@
 /** ZeroQuant's weights and activations against DeepSpeed, on every configuration that was run (without distillation). */
+import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { checkAgainstOracle } from "./oracle_check.ts";
 import { zeroQuantSchemes } from "./zeroquant_reference.ts";
 
 for (const model of ["llama", "llama-outlier"]) {
-  Deno.test(`${model}: ZeroQuant gives DeepSpeed's perplexities`, async (t) => {
+  Deno.test(`${model}: ZeroQuant gives DeepSpeed's perplexities`, { ignore: onSoftwareGpu }, async (t) => {
     // The outlier model at W4A4 is NaN in the reference (a token that rounds to zeros): nothing to compare.
     await checkAgainstOracle(t, model, zeroQuantSchemes(), {
       tolerance: 2e-3,

@@ -1,5 +1,6 @@
 /** Rewrites and walks know every family: what preserves the function does so, what cannot be rewritten is refused. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { type InputSite, rolesOfSite } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
 import { type Model } from "../model/model.ts";
@@ -87,7 +88,7 @@ Deno.test("a walk over the sites meets the inputs of the forward pass, in every 
   }
 });
 
-Deno.test("methods that rewrite pairs run on every kind of family", async () => {
+Deno.test("methods that rewrite pairs run on every kind of family", { ignore: onSoftwareGpu }, async () => {
   // One of each: side by side, norms behind blocks and behind sums, two norms, fused and transposed weights, plain ReLU.
   for (const dir of ["falcon", "gemma2", "olmo2", "opt_350m_like", "phi3", "gpt2", "stablelm_12b_like"]) {
     using model = await loadModel(folder + dir);

@@ -310,7 +310,7 @@ Deno.test("groups without extent come back exactly: zeros, constants, dead input
   assert(dead.every(Number.isFinite));
 });
 
-Deno.test("the packed product is that of the dequantized weight, dense and sparse part", () => {
+Deno.test("kernels get the values of the dequantized weight, dense and sparse part", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 3 }),
@@ -330,17 +330,6 @@ Deno.test("the packed product is that of the dequantized weight, dense and spars
         });
         const { weight } = spqrWithHessian(spiky(rows, columns, 13), randomHessian(columns, 14), scheme);
         assertEquals(packedValues(weight.pack()), weight.dequantize());
-        const x = noise(columns, 15), dense = weight.dequantize(), y = weight.multiply(x);
-        for (let row = 0; row < rows; row++) {
-          let sum = 0, size = 0;
-          for (let j = 0; j < columns; j++) {
-            sum += dense[row * columns + j] * x[j];
-            size += Math.abs(dense[row * columns + j] * x[j]);
-          }
-          // Dense values were rounded to float32 twice (difference, product), y once; scales times zero points cancel,
-          // which magnifies by at most 2^bits + |zero| <= 32 here.
-          assertLessOrEqual(Math.abs(y[row] - sum), 32 * 2 ** -23 * (size + 1));
-        }
       },
     ),
     { seed: 2, numRuns: 40 },

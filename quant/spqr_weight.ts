@@ -104,35 +104,4 @@ export class SpqrWeight implements PackedWeight {
     }
     return values;
   }
-
-  /**
-   * `y = W x` from the packed form: `x` `[in]`, `y` `[out]`. In a group, `sum s (q - z) x = s (sum q x - z sum x)`, so
-   * a weight costs one multiplication and `sum x` is shared by all rows; outliers add their distance from the dense value.
-   */
-  multiply(x: Float32Array): Float32Array {
-    const [rows, columns] = this.shape;
-    const { groupSize, permutation, outliers } = this;
-    const codes = this.codes(), scales = this.scales.values(), zeros = this.zeros.values();
-    const ordered = permutation === null ? x : Float32Array.from(permutation, (j) => x[j]);
-    const groups = columns / groupSize, sums = new Float64Array(groups);
-    for (let j = 0; j < columns; j++) sums[Math.floor(j / groupSize)] += ordered[j];
-    const y = new Float32Array(rows);
-    for (let row = 0; row < rows; row++) {
-      let total = 0;
-      for (let group = 0; group < groups; group++) {
-        let product = 0;
-        for (let j = group * groupSize; j < (group + 1) * groupSize; j++) {
-          product += codes[row * columns + j] * ordered[j];
-        }
-        const s = group * rows + row;
-        total += scales[s] * (product - zeros[s] * sums[group]);
-      }
-      for (let k = outliers.start[row]; k < outliers.start[row + 1]; k++) {
-        const j = outliers.column[k], s = Math.floor(j / groupSize) * rows + row;
-        total += (outliers.value[k] - scales[s] * (codes[row * columns + j] - zeros[s])) * ordered[j];
-      }
-      y[row] = total;
-    }
-    return y;
-  }
 }

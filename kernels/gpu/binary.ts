@@ -2,7 +2,7 @@
 
 import type { BinaryCodes } from "../device.ts";
 import { kernels } from "./kernels.ts";
-import type { Rows } from "./product.ts";
+import type { PartProduct } from "./product.ts";
 import type { Recorder, View } from "./recorder.ts";
 import type { Memory } from "./storage.ts";
 import { cut, GpuLinearWeight, type Part } from "./weights.ts";
@@ -80,11 +80,9 @@ function layBinary(
 export function lookUp(
   recorder: Recorder,
   memory: Memory,
-  { constants, outFeatures, inFeatures, groupSize }: GpuBinaryWeight,
-  right: Record<string, View>,
-  { x, y, bias, count }: Rows,
-  part: Part,
+  { weight, part, right, x, y, bias, count }: PartProduct<GpuBinaryWeight>,
 ): void {
+  const { constants, outFeatures, inFeatures, groupSize } = weight;
   const words = inFeatures / 32, shares = Math.ceil(words / share);
   const bytes = count * shares * part.count * 4, sums = memory.take("linear", bytes, false);
   recorder.dispatch(

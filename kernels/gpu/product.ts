@@ -11,8 +11,12 @@ import { type GpuLinearWeight, GpuPackedWeight, type Part } from "./weights.ts";
 /** Rows that the vector products handle: the weight is read once for all of them. */
 const fewRows = 4;
 
-/** Rows of one product, as bindings. */
-export interface Rows {
+/** The product of some rows with a part of a weight, as bindings. */
+export interface PartProduct<Weight extends GpuLinearWeight = GpuLinearWeight> {
+  readonly weight: Weight;
+  readonly part: Part;
+  /** What kernels bind of the part. */
+  readonly right: Record<string, View>;
   /** `[count, inFeatures]` */
   readonly x: View;
   /** `[count, outFeatures]` */
@@ -36,36 +40,23 @@ export function runLinear(
   const buffers = weight.open(memory, "linear", "weight");
   const bias = offset && views.whole("linear", "bias", offset);
   for (const { first, count } of views.windows(rows, Math.max(inFeatures, outFeatures))) {
-    const window = {
+    const rows = {
       x: views.part("linear", "x", x, first * inFeatures, count * inFeatures),
       y: views.part("linear", "y", y, first * outFeatures, count * outFeatures),
       bias,
       count,
     };
     for (const [i, part] of parts.entries()) {
-      const right = weight.bindings(buffers, i);
-      if (count > fewRows) runMany(recorder, weight, right, window, part);
-      else if (weight instanceof GpuBinaryWeight) lookUp(recorder, memory, weight, right, window, part);
-      else runFew(recorder, weight, right, window, part);
-      if (weight instanceof GpuPackedWeight && weight.sparse) {
-        recorder.dispatch(
-          kernels.sparseProduct,
-          { ...right, x: window.x, y: window.y },
-          { rows: count, n: part.count, k: inFeatures, y_row: outFeatures, y_first: part.first },
-          count * part.count,
-        );
-      }
+      const product = { ...rows, weight, part, right: weight.bindings(buffers, i) };
+      if (count > fewRows) runMany(recorder, product);
+      else if (weight instanceof GpuBinaryWeight) lookUp(recorder, memory, { ...product, weight });
+      else runFew(recorder, product);
+      if (weight instanceof GpuPackedWeight && weight.sparse) addOutliers(recorder, product);
     }
   }
 }
 
-function runFew(
-  recorder: Recorder,
-  weight: GpuLinearWeight,
-  right: Record<string, View>,
-  { x, y, bias, count }: Rows,
-  part: Part,
-): void {
+function runFew(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
   const packed = weight instanceof GpuPackedWeight;
   recorder.dispatch(
     packed ? kernels.packedVectorProduct : kernels.vectorProduct,
@@ -84,13 +75,22 @@ function runFew(
   );
 }
 
-function runMany(
-  recorder: Recorder,
-  weight: GpuLinearWeight,
-  right: Record<string, View>,
-  { x, y, bias, count }: Rows,
-  part: Part,
-): void {
+function addOutliers(recorder: Recorder, { weight, part, right, x, y, count }: PartProduct): void {
+  recorder.dispatch(
+    kernels.sparseProduct,
+    { ...right, x, y },
+    {
+      rows: count,
+      n: part.count,
+      k: weight.inFeatures,
+      y_row: weight.outFeatures,
+      y_first: part.first,
+    },
+    count * part.count,
+  );
+}
+
+function runMany(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
   recorder.dispatch(
     weight.product,
     { ...right, a: x, c: y, bias: bias ?? x },

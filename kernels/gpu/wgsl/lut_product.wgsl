@@ -1,5 +1,5 @@
 // y = x W^T for binary-coded weights by table look-up (LUT-GEMM, Park et al., ICLR 2024, section 3.2): eight signs are
-// a byte, eight inputs have only 256 signed sums, and a table of them serves all rows and planes.
+// a byte, eight inputs have only 256 signed sums, and a table of them serves all output features and planes.
 // Tiling: a workgroup of 256 covers 256 output features, one per invocation, and a share of the inputs of one row of x;
 // 64 inputs at a time become eight tables in workgroup memory (8 KiB), each entry the sum of two of 16 half-byte entries.
 // sum_shares.wgsl sums up the shares.
