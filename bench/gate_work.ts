@@ -5,18 +5,21 @@ import type { Work } from "./measure.ts";
 
 /** Numbers between -0.5 and 0.5; speed does not depend on them. */
 export function ramp(length: number): Float32Array {
-  return Float32Array.from({ length }, (_, i) => (i * 7 % 97) / 97 - 0.5);
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) values[i] = (i * 7 % 97) / 97 - 0.5;
+  return values;
 }
 
 /** A weight of codes that repeat, in groups of 128. */
 export function packedRamp(out: number, inputs: number, bits: number): PackedIntegers {
-  const ranges = out * inputs / 128;
+  const ranges = out * inputs / 128, codes = new Uint8Array(out * inputs * bits / 8);
+  for (let i = 0; i < codes.length; i++) codes[i] = i * 37;
   return {
     outFeatures: out,
     inFeatures: inputs,
     bits,
     groupSize: 128,
-    codes: Uint8Array.from({ length: out * inputs * bits / 8 }, (_, i) => i * 37),
+    codes,
     scales: new Float32Array(ranges).fill(0.01),
     zeros: new Uint8Array(ranges).fill(2 ** (bits - 1)),
   };
