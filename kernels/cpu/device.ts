@@ -7,23 +7,14 @@ import * as check from "../check.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
-import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
 import { checkPacked } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
+import { defaultThreads, kernelModule } from "./module.ts";
 import { layPacked, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { CpuBuffer, CpuPackedWeight, CpuWeight, Memory, Piece } from "./storage.ts";
-
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-/** The kernels, compiled once per process. */
-function loadModule(): Promise<WebAssembly.Module> {
-  return compiled ??= fetch(new URL("./kernels.wasm", import.meta.url))
-    .then((response) => response.arrayBuffer())
-    .then((bytes) => WebAssembly.compile(bytes));
-}
 
 /**
  * A {@linkcode Device} on this processor. Release it with `using` (or `[Symbol.dispose]()`), which stops its threads;
@@ -48,16 +39,9 @@ export async function cpuDevice(options: { threads?: number } = {}): Promise<Dev
     ? defaultThreads()
     : checkThreads(options.threads, "cpuDevice: threads");
   const memory = new Memory();
-  const pool = new Pool(await loadModule(), memory.heap, threads);
+  const pool = new Pool(kernelModule(), memory.heap, threads);
   await pool.started();
   return new CpuDevice(memory, pool);
-}
-
-function defaultThreads(): number {
-  const setting = environmentVariable("QUANTBOOK_THREADS");
-  return setting === undefined
-    ? navigator.hardwareConcurrency
-    : checkThreads(Number(setting), "QUANTBOOK_THREADS");
 }
 
 const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
