@@ -10,7 +10,7 @@ import { DeviceError } from "../error.ts";
 import { runAttention } from "./attention.ts";
 import { checkPacked } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
-import { defaultThreads, kernelModule } from "./module.ts";
+import { defaultThreads, loadModule } from "./module.ts";
 import { layPacked, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
 import { runFakeQuantize } from "./quantize.ts";
@@ -39,7 +39,7 @@ export async function cpuDevice(options: { threads?: number } = {}): Promise<Dev
     ? defaultThreads()
     : checkThreads(options.threads, "cpuDevice: threads");
   const memory = new Memory();
-  const pool = new Pool(kernelModule(), memory.heap, threads);
+  const pool = new Pool(await loadModule(), memory.heap, threads);
   await pool.started();
   return new CpuDevice(memory, pool);
 }

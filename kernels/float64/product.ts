@@ -5,7 +5,7 @@
  * worked on where they lie, others are copied.
  */
 import { Heap } from "../cpu/heap.ts";
-import { defaultThreads, kernelModule } from "../cpu/module.ts";
+import { defaultThreads, moduleNow } from "../cpu/module.ts";
 import { Pool } from "../cpu/pool.ts";
 
 /** A part of a row-major matrix: element `(i, j)` is `data[start + i * stride + j]`, or of its transpose. */
@@ -34,7 +34,7 @@ let pool: Pool | undefined;
 
 /** The threads, started at the first use; until the program lets them start, the caller works alone. */
 function threads(): Pool {
-  return pool ??= new Pool(kernelModule(), heap, defaultThreads());
+  return pool ??= new Pool(moduleNow(), heap, defaultThreads());
 }
 
 /** `length` zeros for matrices that products work on. */
