@@ -6,11 +6,13 @@
  * one factorization takes the place of factor, invert, factor; where {@linkcode compensate} needs U, it inverts a
  * diagonal block of R. The factorization goes through the matrix in blocks: nearly all arithmetic is in products.
  */
-import { type Block, subtractProduct } from "../kernels/float64/product.ts";
+import { type Block, replaceByProduct, subtractProduct } from "../kernels/float64/product.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 /** Rows of a block; what is inside one is done element by element. */
 const size = 64;
+/** Columns from which all earlier ones are subtracted at once: whole depths of the product, so that no sum changes. */
+const wide = 256;
 
 /** `sum_{k < n} a[i + k] * b[j + k]`, in a fixed order. */
 function dot(a: Float64Array, i: number, b: Float64Array, j: number, n: number): number {
@@ -68,27 +70,26 @@ function invertBlock(lower: Float64Array, n: number, first: number, count: numbe
   return inverse;
 }
 
-/** Replaces `C [rows, columns]` by `C A^T`, with a square `A`. */
-function multiplyInPlace(c: Block, a: Float64Array, rows: number, columns: number): void {
-  const copy = new Float64Array(rows * columns);
-  for (let i = 0; i < rows; i++) {
-    const from = c.start + i * c.stride;
-    copy.set(c.data.subarray(from, from + columns), i * columns);
-    c.data.fill(0, from, from + columns);
-  }
-  const negated = { data: a.map((value) => -value), start: 0, stride: columns, transposed: true };
-  subtractProduct(c, { data: copy, start: 0, stride: columns }, negated, rows, columns, columns);
-}
-
 /** Lower Cholesky factor of a symmetric positive definite matrix, in place; what is above the diagonal is lost. */
 export function choleskyInPlace(matrix: Float64Array, n: number): void {
   const at = (row: number, column: number): Block => ({ data: matrix, start: row * n + column, stride: n });
   const diagonal = Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]);
+  const subtract = (first: number, count: number, from: number, depth: number) => {
+    const left = at(first, from);
+    subtractProduct(at(first, first), left, transpose(left), n - first, count, depth, "lower");
+  };
   for (let first = 0; first < n; first += size) {
-    const count = Math.min(size, n - first), end = first + count;
-    subtractProduct(at(first, first), at(first, 0), transpose(at(first, 0)), n - first, count, first);
+    const count = Math.min(size, n - first), end = first + count, start = first - first % wide;
+    if (first === start) subtract(first, Math.min(wide, n - first), 0, first);
+    else subtract(first, count, start, first - start);
     factorBlock(matrix, n, first, count, diagonal);
-    if (end < n) multiplyInPlace(at(end, first), invertBlock(matrix, n, first, count), n - end, count);
+    const inverse = invertBlock(matrix, n, first, count).map((value) => -value);
+    replaceByProduct(
+      at(end, first),
+      { data: inverse, start: 0, stride: count, transposed: true },
+      n - end,
+      count,
+    );
   }
 }
 

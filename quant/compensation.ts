@@ -3,7 +3,7 @@
  * that are still to come, so that the layer's output changes least (GPTQ, Frantar et al., ICLR 2023, algorithm 1).
  * GPTQ, SpQR and QQQ are this loop with different quantizers of a column.
  */
-import { subtractProduct } from "../kernels/float64/product.ts";
+import { float64, subtractOuter, subtractProduct } from "../kernels/float64/product.ts";
 import { inverseOfDiagonalBlock, upperFactorInPlace } from "./cholesky.ts";
 import type { InputStatistics, Matrix } from "./method.ts";
 import { SchemeError } from "./scheme_error.ts";
@@ -11,8 +11,11 @@ import { SchemeError } from "./scheme_error.ts";
 /** Columns are updated lazily in blocks of this many, as in the reference code. */
 export const blockSize = 128;
 
-/** A weight and its Hessian, ready for {@linkcode compensate}: columns permuted, dead ones zeroed, `H` damped. */
-export interface Problem {
+/**
+ * A weight and its Hessian, ready for {@linkcode compensate}: columns permuted, dead ones zeroed, `H` damped. Its
+ * matrices lie in the memory of the kernels until it is disposed of.
+ */
+export interface Problem extends Disposable {
   readonly rows: number;
   readonly columns: number;
   /** The weight transposed, `[columns, rows]`; compensation works in it, and leaves the errors there. */
@@ -58,17 +61,26 @@ export function problemOf(
   if (actOrder) permutation.sort((a, b) => order(b) - order(a) || a - b);
   let mean = 0;
   for (let j = 0; j < columns; j++) mean += order(j) / columns;
-  const work = new Float64Array(columns * rows);
-  const damped = new Float64Array(columns * columns);
-  for (let j = 0; j < columns; j++) {
-    const from = permutation[j];
-    if (!dead[from]) {
-      for (let row = 0; row < rows; row++) work[j * rows + row] = data[row * columns + from];
+  using stack = new DisposableStack();
+  const work = stack.use(float64(columns * rows)).data;
+  const damped = stack.use(float64(columns * columns)).data;
+  // Some rows at a time, whose columns the cache holds.
+  for (let some = 0; some < rows; some += 32) {
+    const end = Math.min(rows, some + 32);
+    for (let j = 0; j < columns; j++) {
+      const from = permutation[j];
+      if (dead[from]) continue;
+      for (let row = some; row < end; row++) work[j * rows + row] = data[row * columns + from];
     }
-    for (let k = 0; k < columns; k++) damped[j * columns + k] = hessian[from * columns + permutation[k]];
+  }
+  // The factor of a symmetric matrix needs half of it: here the upper half.
+  for (let j = 0; j < columns; j++) {
+    const from = permutation[j], row = hessian.subarray(from * columns, (from + 1) * columns);
+    for (let k = j; k < columns; k++) damped[j * columns + k] = row[permutation[k]];
     damped[j * columns + j] = dead[from] && !early ? 1 : order(from) + percdamp * mean;
   }
-  return { rows, columns, work, factor: upperFactorInPlace(damped, columns), permutation };
+  const factor = upperFactorInPlace(damped, columns), memory = stack.move();
+  return { rows, columns, work, factor, permutation, [Symbol.dispose]: () => memory.dispose() };
 }
 
 /** Quantizes column `column` (values of all rows) in place. */
@@ -93,21 +105,25 @@ export interface CompensateOptions {
 export function compensate(
   problem: Problem,
   quantizeColumn: QuantizeColumn,
-  { block = blockSize, onBlock }: CompensateOptions = {},
+  options: CompensateOptions = {},
 ): number {
   const { rows, columns, work, factor } = problem;
-  const error = new Float64Array(rows);
+  const block = Math.min(columns, options.block ?? blockSize);
+  using stack = new DisposableStack();
+  const error = stack.use(float64(rows)).data, pulls = stack.use(float64(block * rows)).data;
+  const inverses = stack.use(float64(block * block)).data;
   let loss = 0;
   for (let first = 0; first < columns; first += block) {
     const count = Math.min(block, columns - first);
-    const inverse = inverseOfDiagonalBlock(factor, columns, first, count);
+    const inverse = inverses.subarray(0, count * count);
+    inverse.set(inverseOfDiagonalBlock(factor, columns, first, count));
     const weights = work.slice(first * rows, (first + count) * rows);
-    const pull = { data: new Float64Array(count * rows), start: 0, stride: rows };
+    const pull = { data: pulls.fill(0), start: 0, stride: rows };
     const across = { data: factor, start: first, stride: columns, transposed: true };
     subtractProduct(pull, across, { data: work, start: 0, stride: rows }, count, rows, first);
     const within = { data: inverse, start: 0, stride: count, transposed: true };
     subtractProduct({ data: work, start: first * rows, stride: rows }, within, pull, count, rows, count);
-    onBlock?.();
+    options.onBlock?.();
     for (let j = 0; j < count; j++) {
       const start = (first + j) * rows, values = work.subarray(start, start + rows);
       error.set(values);
@@ -117,13 +133,9 @@ export function compensate(
         error[row] = (error[row] - values[row]) / pivot;
         loss += error[row] * error[row] / 2;
       }
-      for (let k = j + 1; k < count; k++) subtract(work, (first + k) * rows, error, inverse[j * count + k]);
+      subtractOuter(work.subarray(start + rows), inverse.subarray(j * count + j + 1, (j + 1) * count), error);
     }
     for (let i = 0; i < weights.length; i++) work[first * rows + i] = weights[i] - work[first * rows + i];
   }
   return loss;
-}
-
-function subtract(target: Float64Array, start: number, values: Float64Array, factor: number): void {
-  for (let i = 0; i < values.length; i++) target[start + i] -= factor * values[i];
 }

@@ -98,7 +98,7 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
-  const problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp);
+  using problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp);
   const { permutation, work } = problem;
   const signed = scheme.symmetric && scheme.codes !== "offsetBinary";
   const mode = !scheme.symmetric ? "asymmetric" : signed ? "symmetric" : "offsetBinary";

@@ -136,7 +136,7 @@ export function razorWeight(weight: Matrix, scheme: QRazor, hessian?: Float64Arr
   }
   const groups = Math.ceil(rows / groupSize);
   const shifts = new Uint8Array(columns * groups);
-  const problem = problemOf(weight, hessian, compensation.actOrder, compensation.percdamp);
+  using problem = problemOf(weight, hessian, compensation.actOrder, compensation.percdamp);
   compensate(problem, (values, j) => {
     const column = problem.permutation[j];
     const column0 = new Int32Array(rows);

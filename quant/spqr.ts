@@ -116,7 +116,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
       `statisticsGroupSize ${statisticsGroupSize} does not divide ${rows} output features`,
     );
   }
-  const problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp, "afterDamping");
+  using problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp, "afterDamping");
   const { work, factor, permutation } = problem;
   const pivots = Float64Array.from({ length: columns }, (_, j) => 1 / factor[j * columns + j]);
   const threshold = (scheme.outlierThreshold ?? Infinity) * meanCost(problem, pivots);

@@ -1,24 +1,14 @@
-/** Compiles `assembly/` to `kernels.wasm`: `deno run -A kernels/cpu/build.ts`. The same source gives the same bytes. */
+/** Compiles `assembly/` to `kernels.wasm`: `deno run -A kernels/cpu/build.ts`. */
+
+import { compileAssembly } from "../assembly.ts";
 
 /** The compiled kernels. */
 export async function buildKernels(): Promise<Uint8Array<ArrayBuffer>> {
-  const output = await Deno.makeTempFile({ suffix: ".wasm" });
-  const source = decodeURIComponent(new URL("./assembly/index.ts", import.meta.url).pathname);
-  // A child process, as the compiler's own optimizer leaves timers behind.
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", "npm:assemblyscript@0.28.20/asc", source, "--outFile", output],
-      ...["-O3", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
-      ...["--enable", "simd", "--enable", "threads"],
-      ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
-    ],
-  }).output();
-  try {
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    return await Deno.readFile(output);
-  } finally {
-    await Deno.remove(output);
-  }
+  return await compileAssembly(
+    new URL("./assembly/index.ts", import.meta.url),
+    ...["--enable", "threads"],
+    ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
+  );
 }
 
 if (import.meta.main) {

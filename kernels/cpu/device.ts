@@ -7,26 +7,17 @@ import * as check from "../check.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
-import { environmentVariable } from "../environment.ts";
 import { runAttention } from "./attention.ts";
 import { FloatInt8Weight } from "../int8.ts";
 import { checkDecode, decodeRows } from "../coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
+import { defaultThreads, loadModule } from "./module.ts";
 import { layPacked, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { CpuBuffer, CpuPackedWeight, CpuWeight, Memory, Piece } from "./storage.ts";
-
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-/** The kernels, compiled once per process. */
-function loadModule(): Promise<WebAssembly.Module> {
-  return compiled ??= fetch(new URL("./kernels.wasm", import.meta.url))
-    .then((response) => response.arrayBuffer())
-    .then((bytes) => WebAssembly.compile(bytes));
-}
 
 /**
  * A {@linkcode Device} on this processor. Release it with `using` (or `[Symbol.dispose]()`), which stops its threads;
@@ -54,13 +45,6 @@ export async function cpuDevice(options: { threads?: number } = {}): Promise<Dev
   const pool = new Pool(await loadModule(), memory.heap, threads);
   await pool.started();
   return new CpuDevice(memory, pool);
-}
-
-function defaultThreads(): number {
-  const setting = environmentVariable("QUANTBOOK_THREADS");
-  return setting === undefined
-    ? navigator.hardwareConcurrency
-    : checkThreads(Number(setting), "QUANTBOOK_THREADS");
 }
 
 const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };

@@ -26,6 +26,8 @@ export const kernelNames = [
   "quantizeRows",
   "rmsNorm",
   "rotary",
+  "subtractProduct",
+  "subtractScaled",
   "vectorProduct",
 ] as const;
 

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
-import { buildFloat64 } from "./build.ts";
 import { type Block, subtractProduct } from "./product.ts";
 
 /** Numbers in [-1, 1) that differ from place to place. */
@@ -76,9 +75,4 @@ Deno.test("NaN and infinities reach the elements that depend on them and no othe
   const c = new Float64Array(n * n);
   subtractProduct(block(c), block(x), block(identity), n, n, n);
   for (let i = 0; i < n; i++) assert(c.subarray(i * n, (i + 1) * n).every(Number.isFinite) === (i !== 3));
-});
-
-Deno.test("float64.wasm is what assembly.ts compiles to", async () => {
-  const committed = await Deno.readFile(new URL("./float64.wasm", import.meta.url));
-  assertEquals(await buildFloat64(), committed, "run kernels/float64/build.ts");
 });

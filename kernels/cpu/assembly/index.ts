@@ -5,3 +5,4 @@ export { packPanels } from "./pack";
 export { addGram, combine, packGram, product, vectorProduct } from "./product";
 export { columnAbsMax, pieceRanges, quantizeColumns, quantizePieces, quantizeRows } from "./quantize";
 export { accumulate, activate, layerNorm, logSoftmax, rmsNorm, rotary } from "./rows";
+export { subtractProduct, subtractScaled } from "./product64";

@@ -9,17 +9,18 @@
  *
  * With several rows, values are `scale * (code - zero)` in float32, added up in the order of `tile.ts`: an output has the
  * same bits as with the dense weight. With one row, as in decoding, unpacking would cost more than the product: there
- * codes stay integers, and the row becomes fixed point.
+ * codes stay integers, and the row becomes fixed point
+ * (`packed_row.ts`).
  */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
 
 // The header of the weight at hand, see `enter`.
-let bits: usize, groupSize: usize, groups: usize, panelBytes: usize, zeroBytes: bool;
-let codes: usize, ranges: usize, rangeBytes: usize, columnGroups: usize;
+export let bits: usize, groupSize: usize, groups: usize, panelBytes: usize, zeroBytes: bool;
+export let codes: usize, ranges: usize, rangeBytes: usize, columnGroups: usize;
 
 /** Reads a header of 8 words: bits, group size, groups of a row, bytes of a panel's codes, zeros are bytes, offsets. */
-function enter(weight: usize): void {
+export function enter(weight: usize): void {
   bits = load<u32>(weight);
   groupSize = load<u32>(weight, 4);
   groups = load<u32>(weight, 8);
@@ -41,12 +42,12 @@ function zerosOf(range: usize, half: usize): v128 {
 }
 
 // Constants lie in memory, as V8 builds a vector constant with four instructions wherever it is used. Masks of 4, 2 and
-// 1 bits of each byte; masks of bytes 0 and 1; float32 2^23 and 2^15, whose last 8 bits (from bit 0, from bit 8) count; a mask of every
-// other byte; 16-bit ones.
-const constants: usize = memory.data<u32>([0x0f0f0f0f, 0x03030303, 0x01010101, 0xff, 0xff00, 0x4b000000, 0x47000000, 0x00ff00ff, 0x00010001], 16);
+// 1 bits of each byte; masks of bytes 0 and 1; float32 2^23 and 2^15, whose last 8 bits (from bit 0, from bit 8) count; masks of every
+// other byte, whole and 4 bits of it.
+const constants: usize = memory.data<u32>([0x0f0f0f0f, 0x03030303, 0x01010101, 0xff, 0xff00, 0x4b000000, 0x47000000, 0x00ff00ff, 0x000f000f], 16);
 
 @inline
-function constant(i: usize): v128 {
+export function constant(i: usize): v128 {
   return v128.load32_splat(constants + (i << 2));
 }
 
@@ -72,7 +73,7 @@ function join(bits: usize, nibbles: v128, pairs: v128, ones: v128, quad: usize, 
  * a quad of columns. Blocks of 4-bit and 8-bit codes have no planes: quads follow each other.
  */
 @inline
-function plane(bits: usize, panel: usize, quad: usize, width: usize): v128 {
+export function plane(bits: usize, panel: usize, quad: usize, width: usize): v128 {
   if (bits == 8) return v128.load(panel + (quad << 5) + (width == 4 ? 0 : 16));
   if (bits == 4) return v128.load(panel + (quad << 4));
   const block = panel + (quad >> 2) * (bits << 4);
@@ -83,7 +84,7 @@ function plane(bits: usize, panel: usize, quad: usize, width: usize): v128 {
 
 /** Columns `4 quad` to `4 quad + 3`, output features 0-3 (`half` 0) or 4-7 of a panel, as bytes. */
 @inline
-function halfQuad(bits: usize, nibbles: v128, pairs: v128, ones: v128, quad: usize, half: usize, low: v128): v128 {
+export function halfQuad(bits: usize, nibbles: v128, pairs: v128, ones: v128, quad: usize, half: usize, low: v128): v128 {
   if (bits == 8) return half ? pairs : nibbles;
   return join(bits, nibbles, pairs, ones, quad, half, low);
 }
@@ -167,107 +168,6 @@ export function dequantizePanel(to: usize, weight: usize, panel: usize, k0: usiz
       to + ((column - k0) << 5), source, column >> 2, (next + 3) >> 2,
       v128.load(range), v128.load(range, 16), zerosOf(range, 0), zerosOf(range, 1),
     );
-    column = next;
-  }
-}
-
-/** Whether {@linkcode stripPacked} can multiply with a weight: groups are runs of columns, zeros are integers. */
-export function canStrip(weight: usize): bool {
-  enter(weight);
-  return columnGroups == 0 && zeroBytes;
-}
-
-/** Columns that {@linkcode fixedPoint} takes at once. */
-export const fixedBlock: usize = 4096;
-
-/**
- * One row `x` `[k]` in fixed point, for products with codes in integer arithmetic: `x = step * (2^15 high + low)`, where
- * high and low are 16-bit integers and `step` is a power of two, at most 2^-28 of the largest `|x|`. For every four
- * columns 16 bytes at `to`: the high parts of columns 0, 2, 1, 3, then the low parts. Columns up to a multiple of four
- * are 0. Returns `step`, or 0 where `x` has no such form (all zeros, NaN, infinities, nothing but tiny numbers).
- */
-export function fixedPoint(x: usize, k: usize, to: usize): f32 {
-  let most: f32 = 0;
-  for (let i: usize = 0; i < k; i++) most = max(most, abs(load<f32>(x + (i << 2))));
-  const exponent = <i32> (reinterpret<u32>(most) >> 23);
-  if (exponent < 29 || exponent > 254) return 0;
-  const scale = reinterpret<f32>((282 - exponent) << 23);
-  for (let i: usize = 0; i < (k + 3 & ~3); i++) {
-    const q = i < k ? <i32> nearest<f32>(load<f32>(x + (i << 2)) * scale) : 0;
-    const high = (q + 0x4000) >> 15, place = to + ((i >> 2) << 4) + ((i & 2) | ((i & 1) << 2));
-    store<i16>(place, <i16> high);
-    store<i16>(place, <i16> (q - (high << 15)), 8);
-  }
-  return reinterpret<f32>((exponent - 28) << 23);
-}
-
-/**
- * Adds `x` (of {@linkcode fixedPoint}) times quads `[first, last)` of a panel, which share the range, to the 8 sums in
- * `sums`. Products of codes and of the parts of `x`, and their sums, are exact; `last - first` may be `2^(14 - bits)`.
- */
-@inline
-function stripRun(bits: usize, sums: usize, x: usize, step: v128, panel: usize, first: usize, last: usize, range: usize): void {
-  const low = constant(0), bytes = constant(7), one = constant(8);
-  let h0 = i32x4.splat(0), h1 = h0, l0 = h0, l1 = h0, total = h0;
-  for (let quad = first; quad < last; quad++, x += 16) {
-    const q = quad & 3;
-    const nibbles = bits & 12 ? plane(bits, panel, quad, 4) : low;
-    const pairs = bits & 10 ? plane(bits, panel, quad, 2) : low;
-    const ones = bits & 1 ? plane(bits, panel, quad, 1) : low;
-    const b0 = halfQuad(bits, nibbles, pairs, ones, q, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, q, 1, low);
-    const even0 = v128.and(b0, bytes), odd0 = v128.and(i32x4.shr_u(b0, 8), bytes);
-    const even1 = v128.and(b1, bytes), odd1 = v128.and(i32x4.shr_u(b1, 8), bytes);
-    let part = v128.load32_splat(x);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(even0, part));
-    h1 = i32x4.add(h1, i32x4.dot_i16x8_s(even1, part));
-    part = v128.load32_splat(x, 4);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(odd0, part));
-    h1 = i32x4.add(h1, i32x4.dot_i16x8_s(odd1, part));
-    part = v128.load32_splat(x, 8);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(even0, part));
-    l1 = i32x4.add(l1, i32x4.dot_i16x8_s(even1, part));
-    part = v128.load32_splat(x, 12);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(odd0, part));
-    l1 = i32x4.add(l1, i32x4.dot_i16x8_s(odd1, part));
-    total = i32x4.add(total, i32x4.dot_i16x8_s(v128.load(x), one));
-  }
-  total = i32x4.add(total, v128.shuffle<i32>(total, total, 1, 0, 3, 2));
-  const highs = v128.shuffle<i32>(total, total, 0, 0, 0, 0), lows = v128.shuffle<i32>(total, total, 2, 2, 2, 2);
-  for (let half: usize = 0; half < 2; half++) {
-    const zero = i16x8.extend_low_i8x16_u(v128.load32_zero(range + 32 + (half << 2)));
-    const zeros = i32x4.extend_low_i16x8_u(zero);
-    const high = f32x4.convert_i32x4_s(i32x4.sub(half ? h1 : h0, i32x4.mul(zeros, highs)));
-    const rest = f32x4.convert_i32x4_s(i32x4.sub(half ? l1 : l0, i32x4.mul(zeros, lows)));
-    const value = f32x4.mul(step, f32x4.add(f32x4.mul(f32x4.splat(32768), high), rest));
-    const at = sums + (half << 4);
-    v128.store(at, f32x4.add(v128.load(at), f32x4.mul(v128.load(range + (half << 4)), value)));
-  }
-}
-
-/** {@linkcode stripRun}, compiled apart for every number of bits. */
-function stripQuads(sums: usize, x: usize, step: v128, panel: usize, first: usize, last: usize, range: usize): void {
-  if (bits == 4) stripRun(4, sums, x, step, panel, first, last, range);
-  else if (bits == 8) stripRun(8, sums, x, step, panel, first, last, range);
-  else if (bits == 3) stripRun(3, sums, x, step, panel, first, last, range);
-  else if (bits == 2) stripRun(2, sums, x, step, panel, first, last, range);
-  else if (bits == 6) stripRun(6, sums, x, step, panel, first, last, range);
-  else if (bits == 5) stripRun(5, sums, x, step, panel, first, last, range);
-  else if (bits == 7) stripRun(7, sums, x, step, panel, first, last, range);
-  else stripRun(1, sums, x, step, panel, first, last, range);
-}
-
-/**
- * `sums[8] += x b` for columns `[k0, end)` of one row, which {@linkcode fixedPoint} put at `x`, and one panel. After
- * {@linkcode canStrip} of the same weight; `k0` is a multiple of 16.
- */
-export function stripPacked(x: usize, step: f32, weight: usize, panel: usize, k0: usize, end: usize, sums: usize): void {
-  enter(weight);
-  const source = codes + panel * panelBytes, range0 = ranges + panel * groups * rangeBytes;
-  const most: usize = 1 << (16 - bits), steps = f32x4.splat(step);
-  for (let column = k0; column < end;) {
-    const group = column / groupSize, next = min(min(end, (group + 1) * groupSize), column + most);
-    const range = range0 + group * rangeBytes;
-    stripQuads(sums, x + ((column - k0) << 2), steps, source, column >> 2, (next + 3) >> 2, range);
     column = next;
   }
 }

@@ -1,7 +1,8 @@
 /** Matrix products over packed panels. Work is divided over blocks of outputs only, never over a sum. */
 
 import { packPanel, packRows } from "./pack";
-import { canStrip, dequantizePanel, fixedBlock, fixedPoint, stripPacked } from "./packed";
+import { dequantizePanel } from "./packed";
+import { canStrip, fixedBlock, fixedPoint, stripPacked, stripPanels } from "./packed_row";
 import { depthBlock, strip, strip4, tile } from "./tile";
 
 /** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
@@ -110,13 +111,22 @@ export function product(
   }
 }
 
-/** {@linkcode vectorProduct} of one row and packed integers, in integer arithmetic; false where the row is not fit for it. */
+/** Copies (or adds) `count` values. */
+function addTo(from: usize, c: usize, count: usize, accumulate: bool): void {
+  for (let i: usize = 0; i < count << 2; i += 4) {
+    store<f32>(c + i, accumulate ? load<f32>(c + i) + load<f32>(from + i) : load<f32>(from + i));
+  }
+}
+
+/**
+ * {@linkcode vectorProduct} of one row and the packed integers that {@linkcode canStrip} looked at last, in integer
+ * arithmetic; false where the row is not fit for it.
+ */
 function integerProduct(
   begin: usize,
   end: usize,
   scratch: usize,
   a: usize,
-  b: usize,
   c: usize,
   n: usize,
   k: usize,
@@ -125,10 +135,11 @@ function integerProduct(
   for (let k0: usize = 0; k0 < k; k0 += fixedBlock) {
     const depth = min(fixedBlock, k - k0), step = fixedPoint(a + (k0 << 2), depth, room);
     if (step == 0) return false;
-    for (let panel = begin; panel < end; panel++) {
-      memory.fill(scratch, 0, 32);
-      stripPacked(room, step, b, panel, k0, k0 + depth, scratch);
-      copyTile(scratch, c + (panel << 5), 0, 1, min<usize>(8, n - (panel << 3)), k0 > 0);
+    for (let panel = begin, count: usize = 1; panel < end; panel += count) {
+      count = min(end - panel, stripPanels());
+      memory.fill(scratch, 0, count << 5);
+      stripPacked(room, step, panel, count, k0, k0 + depth, scratch);
+      addTo(scratch, c + (panel << 5), min(count << 3, n - (panel << 3)), k0 > 0);
     }
   }
   return true;
@@ -154,7 +165,7 @@ export function vectorProduct(
   const room = scratch + 128;
   const panelStride = packed ? depthBlock << 5 : k << 5;
   const whole = n >> 3;
-  const done = packed && m == 1 && canStrip(b) && integerProduct(begin, end, scratch, a, b, c, n, k);
+  const done = packed && m == 1 && canStrip(b) && integerProduct(begin, end, scratch, a, c, n, k);
   let panel = begin;
   while (panel < end) {
     const count: usize = panel + 4 <= min(end, whole) ? 4 : 1;

@@ -1,0 +1,20 @@
+/** The AssemblyScript compiler, for the WebAssembly kernels. The same source gives the same bytes. */
+
+/** Compiles a module to SIMD WebAssembly; `options` are more arguments of `asc`. */
+export async function compileAssembly(source: URL, ...options: string[]): Promise<Uint8Array<ArrayBuffer>> {
+  const output = await Deno.makeTempFile({ suffix: ".wasm" });
+  // A child process, as the compiler's own optimizer leaves timers behind.
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "npm:assemblyscript@0.28.20/asc", decodeURIComponent(source.pathname)],
+      ...["--outFile", output, "-O3", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
+      ...["--enable", "simd", ...options],
+    ],
+  }).output();
+  try {
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    return await Deno.readFile(output);
+  } finally {
+    await Deno.remove(output);
+  }
+}
