@@ -33,6 +33,8 @@ export async function planSweeps(
   try {
     for (const { windows, calibration = [], execution = "simulated", cells: wanted } of plans) {
       const hashes = { windows: await hashTokens(windows), calibration: await hashTokens(calibration) };
+      const lengths = (all: TokenWindows) => all.map(({ length }) => length);
+      const texts = { windows: lengths(windows), calibration: lengths(calibration) };
       tokens.set(hashes.windows, windows).set(hashes.calibration, calibration);
       for (const { model: specifier, label, scheme: given } of wanted) {
         // Nothing but shapes is read of a model that does not run.
@@ -42,12 +44,7 @@ export async function planSweeps(
         requireWindows(windows, model);
         const scheme = parseScheme(given);
         const key = await cellKey({ code, device, execution, ...hashes, model: await model.hash(), scheme });
-        const predicted = predictCost(
-          model.architecture,
-          scheme,
-          { windows, calibration, execution },
-          profile,
-        );
+        const predicted = predictCost(model.architecture, scheme, { ...texts, execution }, profile);
         if (!cells.has(key)) {
           cells.set(key, { key, model: specifier, label, scheme, ...hashes, execution, predicted });
         }
