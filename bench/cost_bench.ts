@@ -137,6 +137,27 @@ for (let round = 0; round < Number(values.rounds); round++) {
   console.error(`round ${round + 1} of ${values.rounds}`);
 }
 
+/**
+ * Products alone, of matrices as wide as those of larger models: on models this small, the fit could not tell them from
+ * what is done element by element.
+ */
+async function wideProducts(): Promise<Sample[]> {
+  using device = await cpuDevice({ threads: 1 });
+  const rows = 128;
+  return [512, 1024, 2048].map((width) => {
+    using weight = device.weight(new Float32Array(width * width).fill(0.5), width, width);
+    using x = device.upload(new Float32Array(rows * width).fill(0.5)), y = device.allocate(rows * width);
+    let seconds = Infinity;
+    for (let turn = 0; turn < 12; turn++) {
+      const start = process.cpuUsage();
+      device.linear(x, weight, null, y, rows);
+      const { user, system } = process.cpuUsage(start);
+      seconds = Math.min(seconds, (user + system) / 1e6);
+    }
+    return { work: { products: rows * width ** 2 }, seconds };
+  });
+}
+
 const measured = measuredCells();
 const architectures = new Map(
   await Promise.all(["fixture:llama", "fixture:opt"].map(async (name) => {
@@ -152,6 +173,7 @@ const samples = measured.filter(({ fit }) => fit).flatMap(({ model, scheme, text
   { work: quantizingWork(architectureOf(model), scheme, texts), seconds: seconds.quantize },
   { work: scoringWork(architectureOf(model), scheme, texts), seconds: seconds.evaluate },
 ]);
+samples.push(...await wideProducts());
 const profile = {
   description:
     `${navigator.hardwareConcurrency} cores, one thread, WebAssembly SIMD128 (bench/cost_bench.ts)`,

@@ -28,7 +28,7 @@ export interface Texts {
  *
  * To quantize:
  * - `weights.METHOD`: weights that it looks at, for a code of several bits once per bit;
- * - `tokens.METHOD`: calibration tokens times weights;
+ * - `products` of calibration, and `tokens.METHOD`: calibration tokens times weights, for what else a method does with them;
  * - `columns.METHOD`: weights times the columns that the error of each is spread over.
  *
  * Methods that may have many ranges in a row count twice: `rtn` and `rtn in groups`.
@@ -99,7 +99,13 @@ export function quantizingWork(architecture: Architecture, scheme: Scheme, { cal
     const codes = part.method === "bcq" && "bits" in part ? Number(part.bits) : 1;
     work[`weights.${kind}`] = weights * codes;
     work[`tokens.${kind}`] = total(calibration) * weights;
+    const calibrates = compensates(part) || ["awq", "smoothQuant", "kvquant"].includes(part.method);
+    if (!calibrates) continue;
+    work.products = (work.products ?? 0) + total(calibration) * weights;
     if (!compensates(part)) continue;
+    // Each layer runs twice, for the statistics of its inputs and for the layer after it.
+    const grams = architecture.layers * total(inputFeatures(architecture).map((columns) => columns ** 2));
+    work.products += total(calibration) * (weights + grams);
     work[`columns.${kind}`] = architecture.layers *
       total(shapesOf(architecture).map(({ rows, columns }) => rows * columns ** 2));
   }
