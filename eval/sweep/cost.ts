@@ -34,6 +34,18 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
  * Time and memory of a cell. Kinds of work that the profile does not know take as long as its slowest of that sort. Not in
  * it: the float model's own predictions, which each process makes once per model, and what the host holds beside the
  * device, about 0.3 GB and 4 bytes per predicted log-probability.
+ *
+ * @example
+ * ```ts
+ * import { gptq, loadProfile, predictCost, publishedArchitecture } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * const architecture = publishedArchitecture("OPT-125M");
+ * const texts = { windows: [2048, 2048], calibration: [2048], execution: "simulated" as const };
+ * const cpu = await loadProfile("cpu");
+ * const cost = architecture && predictCost(architecture, { weights: gptq({ bits: 4 }) }, texts, cpu);
+ * assert(cost && cost.seconds > 10 && cost.bytes > 2 * 4 * 85e6);
+ * ```
  */
 export function predictCost(
   architecture: Architecture,

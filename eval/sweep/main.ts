@@ -29,7 +29,7 @@ const usage = `usage: deno task sweep plan GRID.ts... [--device NAME] [--out FIL
        deno task sweep status MANIFEST [--results STORE]`;
 
 /** `93 s`, `12.5 min`, `3.2 h`, `4.1 days`. */
-export function durationText(seconds: number): string {
+function durationText(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   if (seconds < 7200) return `${(seconds / 60).toFixed(1)} min`;
   return seconds < 2 * 86400 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86400).toFixed(1)} days`;

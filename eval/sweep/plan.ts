@@ -20,6 +20,21 @@ export interface SweepPlan extends Pick<SweepOptions, "windows" | "calibration" 
  * Plans sweeps. Cells that have been planned already are left out, so sweeps may overlap.
  *
  * @param device name of the device that will run it
+ *
+ * @example
+ * ```ts
+ * import { corpus, loadProfile, mergeResults, planSweeps, rtn, runShard } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const windows = await corpus("sotu", { windows: 2, length: 32 });
+ * const cells = [8, 4].map((bits) => ({ model: "fixture:llama", label: `W${bits}`, scheme: { weights: rtn({ bits }) } }));
+ * const manifest = await planSweeps([{ cells, windows }], "cpu", await loadProfile("cpu"));
+ * const results = await Deno.makeTempDir();
+ * for (const index of [0, 1]) await runShard(manifest, { shard: { index, count: 2 }, results });
+ * const { rows } = await mergeResults(manifest, results, []);
+ * assertEquals(rows.map(({ label }) => label), ["W8", "W4"]);
+ * await Deno.remove(results, { recursive: true });
+ * ```
  */
 export async function planSweeps(
   plans: readonly SweepPlan[],
