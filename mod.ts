@@ -224,7 +224,24 @@ export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
 export type { TokenWindows } from "./eval/score.ts";
+export { ResultsError } from "./eval/store.ts";
 export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
+export { type ClaimCell, claimCells } from "./eval/sweep/claims_grid.ts";
+export { type DeviceProfile, loadProfile, predictCost } from "./eval/sweep/cost.ts";
+export {
+  type Cost,
+  formatManifest,
+  type Manifest,
+  parseManifest,
+  type PlannedCell,
+  SweepError,
+} from "./eval/sweep/manifest.ts";
+export { type Merged, mergeResults, type SweepStatus, sweepStatus } from "./eval/sweep/merge.ts";
+export { planSweeps, type SweepPlan } from "./eval/sweep/plan.ts";
+export { publishedArchitecture } from "./eval/sweep/published_models.ts";
+export { type Failure, type RunOptions, runShard } from "./eval/sweep/run.ts";
+export type { Shard } from "./eval/sweep/shard.ts";
+export type { Texts } from "./eval/sweep/work.ts";
 export {
   adjustPValues,
   type BootstrapDifference,

@@ -2,10 +2,9 @@
 import type { Architecture } from "../../model/architecture.ts";
 import type { Execution } from "../../quant/quantized_linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import type { TokenWindows } from "../score.ts";
 import { type Cost, SweepError } from "./manifest.ts";
 import { predictBytes } from "./memory.ts";
-import { type Work, workOf } from "./work.ts";
+import { quantizingWork, scoringWork, type Texts, type Work } from "./work.ts";
 
 /** How fast a device is. */
 export interface DeviceProfile {
@@ -31,24 +30,32 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
   }
 }
 
-/** Time and memory of a cell. Kinds of work that the profile does not know take as long as its slowest of that sort. */
+/**
+ * Time and memory of a cell. Kinds of work that the profile does not know take as long as its slowest of that sort. Not in
+ * it: the float model's own predictions, which each process makes once per model, and what the host holds beside the
+ * device, about 0.3 GB and 4 bytes per predicted log-probability.
+ *
+ * @example
+ * ```ts
+ * import { gptq, loadProfile, predictCost, publishedArchitecture } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * const architecture = publishedArchitecture("OPT-125M");
+ * const texts = { windows: [2048, 2048], calibration: [2048], execution: "simulated" as const };
+ * const cpu = await loadProfile("cpu");
+ * const cost = architecture && predictCost(architecture, { weights: gptq({ bits: 4 }) }, texts, cpu);
+ * assert(cost && cost.seconds > 10 && cost.bytes > 2 * 4 * 85e6);
+ * ```
+ */
 export function predictCost(
   architecture: Architecture,
   scheme: Scheme,
-  { windows, calibration, execution }: {
-    windows: TokenWindows;
-    calibration: TokenWindows;
-    execution: Execution;
-  },
+  { execution, ...texts }: Texts & { readonly execution: Execution },
   profile: DeviceProfile,
 ): Cost {
-  const texts = {
-    windows: windows.map(({ length }) => length),
-    calibration: calibration.map(({ length }) => length),
-  };
-  const work = workOf(architecture, scheme, texts);
   return {
-    seconds: predictSeconds(work, profile),
+    seconds: predictSeconds(quantizingWork(architecture, scheme, texts), profile) +
+      predictSeconds(scoringWork(architecture, scheme, texts), profile),
     bytes: predictBytes(architecture, scheme, texts, execution),
   };
 }

@@ -17,11 +17,11 @@ import { QuantbookError } from "../../kernels/error.ts";
 import { resultsLocation } from "../results.ts";
 import type { Row } from "../sweep.ts";
 import { loadProfile } from "./cost.ts";
-import { formatManifest, type Manifest, parseManifest, type PlannedCell } from "./manifest.ts";
+import { formatManifest, parseManifest, type PlannedCell } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps, type SweepPlan } from "./plan.ts";
 import { runShard } from "./run.ts";
-import { parseShard } from "./shard.ts";
+import { cellsOfShard, parseShard } from "./shard.ts";
 
 const usage = `usage: deno task sweep plan GRID.ts... [--device NAME] [--out FILE]
        deno task sweep run MANIFEST [--shard i/n] [--results STORE]
@@ -29,20 +29,17 @@ const usage = `usage: deno task sweep plan GRID.ts... [--device NAME] [--out FIL
        deno task sweep status MANIFEST [--results STORE]`;
 
 /** `93 s`, `12.5 min`, `3.2 h`, `4.1 days`. */
-export function durationText(seconds: number): string {
+function durationText(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   if (seconds < 7200) return `${(seconds / 60).toFixed(1)} min`;
   return seconds < 2 * 86400 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86400).toFixed(1)} days`;
 }
 
-function planText({ cells }: Manifest): string {
-  const total = cells.reduce((sum, { predicted }) => sum + predicted.seconds, 0);
-  const most = cells.reduce<PlannedCell | null>(
-    (a, b) => (a?.predicted.bytes ?? 0) > b.predicted.bytes ? a : b,
-    null,
-  );
-  return `${cells.length} cells, ${durationText(total)} on one device of this kind, ` +
-    `at most ${((most?.predicted.bytes ?? 0) / 2 ** 30).toFixed(2)} GiB on the device (${most?.label})`;
+function planText(cells: readonly PlannedCell[]): string {
+  const seconds = cells.reduce((sum, { predicted }) => sum + predicted.seconds, 0);
+  const bytes = cells.reduce((most, { predicted }) => Math.max(most, predicted.bytes), 0);
+  return `${cells.length} cells, ${durationText(seconds)} on one device of this kind, ` +
+    `at most ${(bytes / 2 ** 30).toFixed(2)} GiB on the device`;
 }
 
 function table(rows: readonly Row[]): string {
@@ -86,7 +83,7 @@ async function main(args: readonly string[]): Promise<number> {
     const text = formatManifest(manifest);
     if (values.out === undefined) await Deno.stdout.write(new TextEncoder().encode(text));
     else await Deno.writeTextFile(values.out, text);
-    console.error(planText(manifest));
+    console.error(planText(manifest.cells));
     return 0;
   }
   const manifest = await parseManifest(await Deno.readTextFile(first));
@@ -94,6 +91,7 @@ async function main(args: readonly string[]): Promise<number> {
     case "run": {
       const shard = parseShard(values.shard);
       const log = (event: string, { key, label }: PlannedCell) => console.log(`${event} ${key} ${label}`);
+      console.error(planText(cellsOfShard(manifest.cells, shard)));
       const failed = await runShard(manifest, { shard, results: values.results, onEvent: log });
       return failed.length === 0 ? 0 : 1;
     }

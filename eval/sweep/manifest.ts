@@ -12,11 +12,11 @@ import type { TokenWindows } from "../score.ts";
 
 /**
  * A manifest or a shard is wrong, or does not fit this machine: `"format"` (naming the line), `"shard"`, `"changed"` (code,
- * device or model are not those that the sweep was planned with), `"profile"` (no such device).
+ * device or model are not those that the sweep was planned with), `"profile"` (no such device), `"grid"` (a grid lacks its settings).
  */
 export class SweepError extends QuantbookError {
   /** What went wrong, stable across releases. */
-  declare readonly code: "format" | "shard" | "changed" | "profile";
+  declare readonly code: "format" | "shard" | "changed" | "profile" | "grid";
 }
 
 /** What a cell is expected to take. */

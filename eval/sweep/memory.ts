@@ -1,11 +1,13 @@
 /** The most bytes that a cell holds on the device, from the model's configuration: what `device.memory.peak` will say. */
-import { type Architecture, linearRoles, linearShape, rolesOfSite } from "../../model/architecture.ts";
+import type { Architecture } from "../../model/architecture.ts";
 import type { Tagged } from "../../quant/method.ts";
 import type { Execution } from "../../quant/quantized_linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { compensates, type Texts } from "./work.ts";
+import { compensates, inputFeatures, linearWeights, type Texts } from "./work.ts";
 
 const float = 4, double = 8;
+/** Room for the part of a weight that is being laid out. */
+const stageBytes = 2 ** 22;
 
 /**
  * Counts bytes of float32 weights, float and quantized (which the sweep holds side by side, to compare them), and the most
@@ -17,19 +19,18 @@ export function predictBytes(
   { windows, calibration }: Texts,
   execution: Execution,
 ): number {
-  const { layers, hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
-  const shapes = linearRoles(architecture).map((role) => linearShape(architecture, role));
-  const weights = layers * shapes.reduce((sum, [rows, columns]) => sum + rows * columns, 0);
+  const { hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
+  const weights = linearWeights(architecture);
   const changed = scheme.weights !== undefined || scheme.linears !== undefined ||
     (scheme.transforms?.length ?? 0) > 0;
   const own: Tagged | undefined = scheme.weights;
   const bits = own !== undefined && "bits" in own && typeof own.bits === "number" ? own.bits : 8;
-  const second = !changed
-    ? 0
-    : execution === "packed" && own !== undefined
-    ? weights * bits / 8
-    : weights * float;
-  const held = (weights + vocabularySize * hiddenSize) * float + second;
+  const one = execution === "packed" && own !== undefined ? weights * bits / 8 : weights * float;
+  // QQQ keeps the weights that it has rotated beside those that it has quantized.
+  const copies = !changed ? 0 : own?.method === "qqq" ? 2 : 1;
+  const head = vocabularySize * hiddenSize * float;
+  const plain = weights * float + head;
+  const held = plain + copies * one;
 
   const longest = (lengths: readonly number[]) => lengths.reduce((a, b) => Math.max(a, b), 0);
   const tokens = longest(windows), calibrated = longest(calibration);
@@ -39,15 +40,16 @@ export function predictBytes(
   const layer = (length: number) => length * (3 * hiddenSize + attention + gated * intermediateSize) * float;
   const scores = scheme.scores === undefined ? 0 : heads * tokens ** 2 * float;
   const logits = tokens * (2 * hiddenSize + vocabularySize) * float;
-  const scoring = held + Math.max(layer(tokens) + scores, logits);
+  // The output projection is loaded, through a buffer, when the float model scores its first window.
+  const stage = Math.min(head, stageBytes);
+  const scoring = Math.max(plain + logits + stage, held + Math.max(layer(tokens) + scores, logits));
 
   const calibrates = (own !== undefined && (compensates(own) || own.method === "awq")) ||
     (scheme.transforms?.length ?? 0) > 0;
   if (!calibrates) return scoring;
   const states = calibration.reduce((a, b) => a + b, 0) * hiddenSize * float;
-  const grams = own === undefined || !compensates(own) ? 0 : Object.values(rolesOfSite).reduce(
-    (sum, [role]) => sum + linearShape(architecture, role)[1] ** 2 * double,
-    0,
-  );
+  const grams = own === undefined || !compensates(own)
+    ? 0
+    : inputFeatures(architecture).reduce((sum, columns) => sum + columns ** 2 * double, 0);
   return Math.max(scoring, held + states + grams + layer(calibrated));
 }

@@ -20,6 +20,21 @@ export interface SweepPlan extends Pick<SweepOptions, "windows" | "calibration" 
  * Plans sweeps. Cells that have been planned already are left out, so sweeps may overlap.
  *
  * @param device name of the device that will run it
+ *
+ * @example
+ * ```ts
+ * import { corpus, loadProfile, mergeResults, planSweeps, rtn, runShard } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const windows = await corpus("sotu", { windows: 2, length: 32 });
+ * const cells = [8, 4].map((bits) => ({ model: "fixture:llama", label: `W${bits}`, scheme: { weights: rtn({ bits }) } }));
+ * const manifest = await planSweeps([{ cells, windows }], "cpu", await loadProfile("cpu"));
+ * const results = await Deno.makeTempDir();
+ * for (const index of [0, 1]) await runShard(manifest, { shard: { index, count: 2 }, results });
+ * const { rows } = await mergeResults(manifest, results, []);
+ * assertEquals(rows.map(({ label }) => label), ["W8", "W4"]);
+ * await Deno.remove(results, { recursive: true });
+ * ```
  */
 export async function planSweeps(
   plans: readonly SweepPlan[],
@@ -33,6 +48,8 @@ export async function planSweeps(
   try {
     for (const { windows, calibration = [], execution = "simulated", cells: wanted } of plans) {
       const hashes = { windows: await hashTokens(windows), calibration: await hashTokens(calibration) };
+      const lengths = (all: TokenWindows) => all.map(({ length }) => length);
+      const texts = { windows: lengths(windows), calibration: lengths(calibration) };
       tokens.set(hashes.windows, windows).set(hashes.calibration, calibration);
       for (const { model: specifier, label, scheme: given } of wanted) {
         // Nothing but shapes is read of a model that does not run.
@@ -42,12 +59,7 @@ export async function planSweeps(
         requireWindows(windows, model);
         const scheme = parseScheme(given);
         const key = await cellKey({ code, device, execution, ...hashes, model: await model.hash(), scheme });
-        const predicted = predictCost(
-          model.architecture,
-          scheme,
-          { windows, calibration, execution },
-          profile,
-        );
+        const predicted = predictCost(model.architecture, scheme, { ...texts, execution }, profile);
         if (!cells.has(key)) {
           cells.set(key, { key, model: specifier, label, scheme, ...hashes, execution, predicted });
         }

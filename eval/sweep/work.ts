@@ -1,5 +1,11 @@
 /** What a cell has to do, counted from the model's configuration, the scheme and the windows. */
-import { type Architecture, linearRoles, linearShape, rolesOfSite } from "../../model/architecture.ts";
+import {
+  type Architecture,
+  type LinearRole,
+  linearRoles,
+  linearShape,
+  siteOfRole,
+} from "../../model/architecture.ts";
 import type { Tagged } from "../../quant/method.ts";
 import { operandSites, type Scheme } from "../../quant/scheme.ts";
 
@@ -12,89 +18,108 @@ export interface Texts {
 }
 
 /**
- * Amounts of work by kind. A device does each kind at a rate of its own:
- * - `layers`: calls of a decoder layer, whatever their size;
- * - `products`: multiplications of matrix products, of `attention`: of attention scores and values;
+ * Amounts of work by kind. A device does each kind at a rate of its own. To score:
+ * - `calls`: decoder layers times windows, `states`: values that a layer passes on, element by element;
+ * - `products`: multiplications in linear layers, `attention`: in scores and values of attention;
  * - `logits`: log-probabilities that are normalized, read and compared;
- * - `rounded`: activations that are rounded on the fly, `scores`: attention probabilities that are;
- * - `weights.METHOD`: weights, `columns.METHOD`: weights times the columns that each of their errors is spread over,
- *   `grams`: multiplications of input statistics;
+ * - `rounded`: activations that are rounded on the fly, attention probabilities included;
+ * - `decoded.METHOD`: weights that are made of their codes when they are first used;
  * - `linears.METHOD`: multiplications in linear layers that a method owns, `cache.METHOD`: values that go through a cache.
+ *
+ * To quantize:
+ * - `weights.METHOD`: weights that it looks at, for a code of several bits once per bit;
+ * - `products` of calibration, and `tokens.METHOD`: calibration tokens times weights, for what else a method does with them;
+ * - `columns.METHOD`: weights times the columns that the error of each is spread over.
+ *
+ * Methods that may have many ranges in a row count twice: `rtn` and `rtn in groups`.
  */
 export type Work = Readonly<Record<string, number>>;
 
-/** Weights of the linear layers of a decoder layer. */
-function layerWeights(architecture: Architecture): number {
-  return linearRoles(architecture).reduce((sum, role) => {
-    const [outFeatures, inFeatures] = linearShape(architecture, role);
-    return sum + outFeatures * inFeatures;
-  }, 0);
+const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+
+/** Rows and columns of the linear layers of a decoder layer. */
+function shapesOf(architecture: Architecture): { role: LinearRole; rows: number; columns: number }[] {
+  return linearRoles(architecture).map((role) => {
+    const [rows, columns] = linearShape(architecture, role);
+    return { role, rows, columns };
+  });
 }
 
-const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-const bitsOf = (scheme: Tagged) => "bits" in scheme && typeof scheme.bits === "number" ? scheme.bits : 1;
+/** Weights of all linear layers but the output projection. */
+export function linearWeights(architecture: Architecture): number {
+  return architecture.layers * total(shapesOf(architecture).map(({ rows, columns }) => rows * columns));
+}
 
-/** Counts the work of a cell. Quantizers that need input statistics run the model over the calibration windows. */
-export function workOf(architecture: Architecture, scheme: Scheme, { windows, calibration }: Texts): Work {
-  const { layers, hiddenSize, vocabularySize, heads, kvHeads, headDim } = architecture;
-  const tokens = sum(windows), weights = layers * layerWeights(architecture);
-  const work: Record<string, number> = {};
-  const add = (kind: string, amount: number) => work[kind] = (work[kind] ?? 0) + amount;
-  const forward = (lengths: readonly number[]) => {
-    add("layers", layers * lengths.length);
-    add("products", sum(lengths) * weights);
-    add("attention", layers * heads * headDim * sum(lengths.map((length) => length * (length + 1))));
+/** Features that enter the linear layers of a decoder layer, those that share an input counted once. */
+export function inputFeatures(architecture: Architecture): number[] {
+  return [
+    ...new Map(shapesOf(architecture).map(({ role, columns }) => [siteOfRole(role), columns])).values(),
+  ];
+}
+
+/** What scoring the windows takes. */
+export function scoringWork(architecture: Architecture, scheme: Scheme, { windows }: Texts): Work {
+  const { layers, hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
+  const tokens = total(windows), pairs = total(windows.map((length) => length ** 2)), kv = kvHeads * headDim;
+  const features = {
+    activations: total(inputFeatures(architecture)),
+    keyBeforeRotary: kv,
+    query: heads * headDim,
+    key: kv,
+    value: kv,
+    scores: heads * pairs / tokens,
   };
+  const products = tokens * linearWeights(architecture);
+  return {
+    calls: layers * windows.length,
+    states: layers * tokens * (hiddenSize + intermediateSize),
+    products: (scheme.linears === undefined ? products : 0) + tokens * vocabularySize * hiddenSize,
+    attention: layers * heads * headDim * pairs,
+    logits: tokens * vocabularySize,
+    rounded: layers * tokens * total(operandSites.map((site) => scheme[site] ? features[site] : 0)),
+    ...scheme.weights && { [`decoded.${kindOf(scheme.weights)}`]: linearWeights(architecture) },
+    ...scheme.linears && { [`linears.${scheme.linears["method"]}`]: products },
+    ...scheme.kv && { [`cache.${scheme.kv.method}`]: 2 * layers * tokens * kv },
+  };
+}
 
-  forward(windows);
-  add("products", tokens * vocabularySize * hiddenSize);
-  add("logits", tokens * vocabularySize);
-  for (const site of operandSites) {
-    if (scheme[site] === undefined) continue;
-    const perToken = {
-      activations: sum(Object.values(rolesOfSite).map(([role]) => linearShape(architecture, role)[1])),
-      keyBeforeRotary: kvHeads * headDim,
-      query: heads * headDim,
-      key: kvHeads * headDim,
-      value: kvHeads * headDim,
-      scores: 0,
-    }[site];
-    add("rounded", layers * tokens * perToken);
-    if (site === "scores") add("scores", layers * heads * sum(windows.map((length) => length * length)));
-  }
-  if (scheme.kv !== undefined) add(`cache.${scheme.kv.method}`, 2 * layers * tokens * kvHeads * headDim);
-  if (scheme.linears !== undefined) {
-    add(`weights.${scheme.linears["method"]}`, weights);
-    add(`linears.${scheme.linears["method"]}`, tokens * weights);
-  }
-  for (const { method } of scheme.transforms ?? []) {
-    add(`weights.${method}`, weights);
-    forward(calibration);
-  }
-  const quantizer: Tagged | undefined = scheme.weights;
-  if (quantizer !== undefined) {
-    add(`weights.${quantizer.method}`, weights * (quantizer.method === "bcq" ? bitsOf(quantizer) : 1));
-    if (compensates(quantizer)) {
-      forward(calibration);
-      for (const [site, [role]] of Object.entries(rolesOfSite)) {
-        const columns = linearShape(architecture, role)[1];
-        const rows = sum(
-          rolesOfSite[site as keyof typeof rolesOfSite].filter((one) =>
-            architecture.linears[one] !== undefined
-          )
-            .map((one) => linearShape(architecture, one)[0]),
-        );
-        add("grams", layers * sum(calibration) * columns ** 2);
-        // Each column's error is spread over half of the columns on average; the factor costs columns^3 / 3 twice.
-        add(`columns.${quantizer.method}`, layers * (rows * columns ** 2 / 2 + columns ** 3 * 2 / 3));
-      }
-    }
-    if (quantizer.method === "awq") forward(calibration);
+/** What making the quantized model takes. */
+export function quantizingWork(architecture: Architecture, scheme: Scheme, { calibration }: Texts): Work {
+  const weights = linearWeights(architecture);
+  const work: Record<string, number> = {};
+  const parts: (Tagged | undefined)[] = [
+    ...scheme.transforms ?? [],
+    scheme.weights,
+    scheme.linears,
+    scheme.kv,
+  ];
+  for (const part of parts) {
+    if (part === undefined) continue;
+    const kind = kindOf(part);
+    const codes = part.method === "bcq" && "bits" in part ? Number(part.bits) : 1;
+    work[`weights.${kind}`] = weights * codes;
+    work[`tokens.${kind}`] = total(calibration) * weights;
+    const calibrates = compensates(part) || ["awq", "smoothQuant", "kvquant"].includes(part.method);
+    if (!calibrates) continue;
+    work.products = (work.products ?? 0) + total(calibration) * weights;
+    if (!compensates(part)) continue;
+    // Each layer runs twice, for the statistics of its inputs and for the layer after it.
+    const grams = architecture.layers * total(inputFeatures(architecture).map((columns) => columns ** 2));
+    work.products += total(calibration) * (weights + grams);
+    work[`columns.${kind}`] = architecture.layers *
+      total(shapesOf(architecture).map(({ rows, columns }) => rows * columns ** 2));
   }
   return work;
 }
 
-/** Whether a quantizer of weights spreads errors over other columns. */
+/** The method, and whether it has many ranges in a row, which take longer than one. */
+function kindOf(scheme: Tagged): string {
+  return "granularity" in scheme && scheme.granularity === "group"
+    ? `${scheme.method} in groups`
+    : scheme.method;
+}
+
+/** Whether a quantizer of weights spreads errors over other columns, which needs the inputs' second moments. */
 export function compensates(scheme: Tagged): boolean {
   return ["gptq", "spqr", "qqq"].includes(scheme.method) ||
     ("compensation" in scheme && scheme.compensation !== undefined);
