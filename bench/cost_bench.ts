@@ -197,9 +197,9 @@ console.table(measured.map(({ model, label, scheme, texts, fit, seconds, peakByt
 }));
 console.log(profile.seconds);
 if (values.record) {
-  const write = (path: string, value: unknown) =>
-    Deno.writeTextFile(new URL(path, import.meta.url), JSON.stringify(value, null, 1) + "\n");
-  await write("../fixtures/devices/cpu.json", profile);
-  await write("results/cost.json", measured);
+  const folder = new URL("../fixtures/devices/", import.meta.url);
+  await Deno.writeTextFile(new URL("cpu.json", folder), JSON.stringify(profile, null, 1) + "\n");
+  const lines = measured.map((cell) => JSON.stringify(cell)).join(",\n");
+  await Deno.writeTextFile(new URL("cpu.measured.json", folder), `[\n${lines}\n]\n`);
 }
 Deno.exit();
