@@ -1,4 +1,4 @@
-/** The cost model against actual runs: those of `bench/cost_bench.ts`, as recorded, and bytes measured here. */
+/** The cost model against actual runs: those of `bench/cost.ts`, as recorded, and bytes measured here. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { cpuDevice } from "../../kernels/cpu/device.ts";
 import type { Architecture } from "../../model/architecture.ts";
