@@ -1,4 +1,4 @@
-/** The cost model against actual runs: those of `bench/cost_bench.ts`, as recorded, and bytes measured here. */
+/** The cost model against actual runs: those of `bench/cost.ts`, as recorded, and bytes measured here. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { cpuDevice } from "../../kernels/cpu/device.ts";
 import type { Architecture } from "../../model/architecture.ts";
@@ -27,7 +27,7 @@ interface Measured {
 }
 
 Deno.test("predictions of the fixture grid are within 30% of recorded time and 20% of memory", async () => {
-  const url = new URL("../../bench/results/cost.json", import.meta.url);
+  const url = new URL("../../fixtures/devices/cpu.measured.json", import.meta.url);
   const measured: Measured[] = JSON.parse(await Deno.readTextFile(url));
   assertEquals(measured.length, 84);
   const profile = await loadProfile("cpu");

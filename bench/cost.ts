@@ -1,5 +1,5 @@
 /**
- * Measures the cost model: `deno run -A bench/cost_bench.ts [--rounds N] [--from FILE] [--record]`. Cells of all methods run in an order
+ * Measures the cost model: `deno run -A bench/cost.ts [--rounds N] [--from FILE] [--record]`. Cells of all methods run in an order
  * drawn anew for each round; the rates of this device are fitted to one half of them (`fit`), and the other half, with
  * windows of other lengths, is predicted. Seconds are CPU seconds of one thread, the least of all rounds, so that what else
  * runs on the machine matters little; the cells of an earlier run (`--from`) count as one more round. `--record` writes the cells and the rates to where tests and plans look for them.
@@ -175,8 +175,7 @@ const samples = measured.filter(({ fit }) => fit).flatMap(({ model, scheme, text
 ]);
 samples.push(...await wideProducts());
 const profile = {
-  description:
-    `${navigator.hardwareConcurrency} cores, one thread, WebAssembly SIMD128 (bench/cost_bench.ts)`,
+  description: `${navigator.hardwareConcurrency} cores, one thread, WebAssembly SIMD128 (bench/cost.ts)`,
   seconds: fitRates(samples),
 };
 console.table(measured.map(({ model, label, scheme, texts, fit, seconds, peakBytes }) => {
@@ -197,9 +196,9 @@ console.table(measured.map(({ model, label, scheme, texts, fit, seconds, peakByt
 }));
 console.log(profile.seconds);
 if (values.record) {
-  const write = (path: string, value: unknown) =>
-    Deno.writeTextFile(new URL(path, import.meta.url), JSON.stringify(value, null, 1) + "\n");
-  await write("../fixtures/devices/cpu.json", profile);
-  await write("results/cost.json", measured);
+  const folder = new URL("../fixtures/devices/", import.meta.url);
+  await Deno.writeTextFile(new URL("cpu.json", folder), JSON.stringify(profile, null, 1) + "\n");
+  const lines = measured.map((cell) => JSON.stringify(cell)).join(",\n");
+  await Deno.writeTextFile(new URL("cpu.measured.json", folder), `[\n${lines}\n]\n`);
 }
 Deno.exit();
