@@ -242,6 +242,7 @@ export { publishedArchitecture } from "./eval/sweep/published_models.ts";
 export { type Failure, type RunOptions, runShard } from "./eval/sweep/run.ts";
 export type { Shard } from "./eval/sweep/shard.ts";
 export type { Texts } from "./eval/sweep/work.ts";
+export { type Accuracy, type TaskRow, taskSweep, type TaskSweepOptions } from "./eval/task_sweep.ts";
 export {
   adjustPValues,
   type BootstrapDifference,

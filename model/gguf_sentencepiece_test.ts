@@ -1,6 +1,6 @@
 /** SentencePiece vocabularies of GGUF files: the pieces of its own greedy rule, and ids of Llama 2 as published. */
 import { assertEquals, assertThrows } from "@std/assert";
-import type { GgufFile } from "./gguf.ts";
+import { type GgufFile, openGguf } from "./gguf.ts";
 import { ggufTokenizer } from "./gguf_tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { TokenizerError } from "./tokenizer_error.ts";
@@ -122,6 +122,15 @@ Deno.test("scores that are missing, too few or no numbers are refused, and so ar
   }
   const long = vocabularyOf(["a".repeat(100_000)]);
   assertThrows(() => ggufTokenizer(fileOf(long)), TokenizerError, "100000 characters");
+});
+
+Deno.test("a vocabulary that gguf-py wrote", async () => {
+  const path = new URL("../fixtures/gguf/sentencepiece.gguf", import.meta.url).pathname;
+  const tokenizer = ggufTokenizer(await openGguf(path)), ids = encode(tokenizer, "hello world 12é");
+  const pieces = ids.map((id) => tokenizer.decode([id]));
+  assertEquals(pieces.slice(0, 6), ["<s>", "hell", "o", " world", " ", "12"]);
+  assertEquals(ids.slice(6), [...new TextEncoder().encode("é")].map((byte) => 3 + byte));
+  assertEquals(tokenizer.decode(ids, { skipSpecialTokens: true }), "hello world 12é");
 });
 
 const llama2 = new URL("../../shared/data/stories260k/llama2_32k_tokenizer.bin", import.meta.url);

@@ -12,6 +12,7 @@ export { markdown, provenance } from "./display/prose.ts";
 export { type Status } from "./display/status.ts";
 export { type PlotSpec } from "./display/svg.ts";
 export { type CellValue, type Column, DisplayError, table, type TableOptions } from "./display/table.ts";
+export { type TaskComparison, taskTable } from "./display/task_table.ts";
 export { palette } from "./display/theme.ts";
 export { type Verdict, verdict } from "./display/verdict.ts";
 export { type Evidence, witness } from "./display/witness.ts";
