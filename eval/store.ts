@@ -40,6 +40,30 @@ export async function openStore(location: string): Promise<ResultsStore> {
   return new S3Store(location);
 }
 
+/**
+ * The value under a name, or a new one, made while nobody else makes it.
+ *
+ * @param what the value in words, for the error
+ * @throws {ResultsError} `missing`, when only a stored value will do and there is none
+ */
+export async function storedOr<T>(
+  store: ResultsStore | null,
+  name: string,
+  make: () => Promise<T>,
+  { what, storedOnly }: { readonly what: string; readonly storedOnly: boolean },
+): Promise<{ value: T; stored: boolean }> {
+  if (store === null) return { value: await make(), stored: false };
+  const found = await store.read(name);
+  if (found !== undefined) return { value: found as T, stored: true };
+  if (storedOnly) throw new ResultsError("missing", `${what}: no result ${name} in ${store.location}`);
+  await using _claim = await store.claim(name);
+  const meanwhile = await store.read(name);
+  if (meanwhile !== undefined) return { value: meanwhile as T, stored: true };
+  const value = await make();
+  await store.write(name, value);
+  return { value, stored: false };
+}
+
 /** Parses a stored value. */
 export function parseStored(text: string, where: string): unknown {
   try {

@@ -11,7 +11,7 @@ import { measure, type Measurement } from "./measure.ts";
 import { requireWindows } from "./perplexity.ts";
 import { hashOf, resultsLocation, sourceHash } from "./results.ts";
 import type { TokenWindows } from "./score.ts";
-import { openStore, ResultsError, type ResultsStore } from "./store.ts";
+import { openStore, ResultsError, type ResultsStore, storedOr } from "./store.ts";
 
 /** One thing to measure. */
 export interface Cell {
@@ -146,21 +146,16 @@ export class SweepBench implements Disposable {
 
   /** The stored row of a cell, or a new one, measured while nobody else measures it; `onMeasure` is called before. */
   async row(cell: Cell, onMeasure = () => {}): Promise<{ row: Row; stored: boolean }> {
-    const { store } = this;
     const key = await this.key(cell);
-    if (store === null) return { row: await this.#measure(cell, key), stored: false };
-    const found = await store.read(key);
-    if (found !== undefined) return { row: { ...found as Row, ...cell }, stored: true };
-    if (this.options.storedOnly ?? storedOnly.some((name) => Deno.env.has(name))) {
-      throw new ResultsError("missing", `${cell.model} ${cell.label}: no result ${key} in ${store.location}`);
-    }
-    await using _claim = await store.claim(key);
-    const meanwhile = await store.read(key);
-    if (meanwhile !== undefined) return { row: { ...meanwhile as Row, ...cell }, stored: true };
-    onMeasure();
-    const row = await this.#measure(cell, key);
-    await store.write(key, row);
-    return { row, stored: false };
+    const make = () => {
+      onMeasure();
+      return this.#measure(cell, key);
+    };
+    const { value, stored } = await storedOr(this.store, key, make, {
+      what: `${cell.model} ${cell.label}`,
+      storedOnly: this.options.storedOnly ?? storedOnly.some((name) => Deno.env.has(name)),
+    });
+    return { row: { ...value, ...cell }, stored };
   }
 
   async #measure(cell: Cell, key: string): Promise<Row> {

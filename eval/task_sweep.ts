@@ -5,7 +5,7 @@ import { quantize } from "../quant/quantize.ts";
 import { parseScheme } from "../quant/scheme.ts";
 import { hashOf, resultsLocation, sourceHash } from "./results.ts";
 import type { TokenWindows } from "./score.ts";
-import { openStore } from "./store.ts";
+import { openStore, storedOr } from "./store.ts";
 import type { Cell } from "./sweep.ts";
 import { evaluateTask } from "./tasks/evaluate.ts";
 import { choiceTasks } from "./tasks/registry.ts";
@@ -38,12 +38,16 @@ export interface TaskSweepOptions {
   readonly calibration?: TokenWindows;
   /** Where rows are stored (default `QUANTBOOK_CACHE` or `.quantbook/results`); null stores nothing. */
   readonly results?: string | null;
+  /** Whether a row that is not stored is an error instead of being measured (default: when `QUANTBOOK_STORED` is set). */
+  readonly storedOnly?: boolean;
   /** Called after each cell. */
   readonly onRow?: (row: TaskRow) => void;
 }
 
 /**
  * Asks each model, quantized as its cell says, the first questions of each task; accuracies are lm-evaluation-harness' `acc`.
+ *
+ * @throws {ResultsError} `missing`, when only stored rows are wanted and one is not there
  *
  * @example
  * ```ts
@@ -72,18 +76,20 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
     const scheme = parseScheme(cell.scheme);
     using model = await loadModel(cell.model, { device });
     const key = await hashOf({ ...shared, model: await model.hash(), scheme });
-    let row = { ...await store?.read(key) as TaskRow | undefined, ...cell } as TaskRow;
-    if (row.key !== key) {
-      await using _claim = await store?.claim(key);
+    const make = async () => {
       using quantized = await quantize(model, scheme, { calibration });
       const accuracies: Record<string, Accuracy> = {};
       for (const task of tasks) {
         const { metrics, standardErrors } = await evaluateTask(quantized, task, { limit });
         accuracies[task] = { value: 100 * metrics.acc, standardError: 100 * standardErrors.acc };
       }
-      row = { ...cell, accuracies, average: averageOf(Object.values(accuracies)), key };
-      await store?.write(key, row);
-    }
+      return { ...cell, accuracies, average: averageOf(Object.values(accuracies)), key };
+    };
+    const { value } = await storedOr(store, key, make, {
+      what: `tasks of ${cell.model} ${cell.label}`,
+      storedOnly: options.storedOnly ?? Deno.env.has("QUANTBOOK_STORED"),
+    });
+    const row = { ...value, ...cell };
     rows.push(row);
     onRow(row);
   }

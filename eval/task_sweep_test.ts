@@ -1,8 +1,9 @@
 /** Accuracies of a sweep over tasks are those of the tasks, and stored rows are found again. */
-import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { loadModel } from "../model/load.ts";
 import { quantize } from "../quant/quantize.ts";
 import { rtn } from "../quant/rtn.ts";
+import { ResultsError } from "./store.ts";
 import { taskSweep } from "./task_sweep.ts";
 import { evaluateTask } from "./tasks/evaluate.ts";
 
@@ -28,6 +29,8 @@ Deno.test("a row has the accuracies of its tasks, is stored, and another limit i
     assertEquals([again.average.value, again.accuracies], [-1, row.accuracies]);
     const [other] = await taskSweep(cells, { tasks, limit: 8, results });
     assertEquals(other.key === row.key, false);
+    const missing = () => taskSweep(cells, { tasks, limit: 7, results, storedOnly: true });
+    assertEquals((await assertRejects(missing, ResultsError, "tasks of fixture:llama W2")).code, "missing");
   } finally {
     await Deno.remove(results, { recursive: true });
   }
