@@ -33,7 +33,7 @@ export function highlight(code: string, language: string): string {
 /** Renders the Markdown of one page; headings get ids, unique within the page, and are collected. */
 export class PageMarkdown {
   readonly headings: Heading[] = [];
-  readonly #markdown = new MarkdownIt({ html: false, linkify: false, typographer: true, highlight });
+  readonly #markdown = new MarkdownIt({ html: false, linkify: false, typographer: true });
   readonly #ids = new Set<string>();
 
   constructor() {
@@ -47,6 +47,10 @@ export class PageMarkdown {
         ? `<span class="formula" tabindex="0" role="region" aria-label="Equation">${math}</span>`
         : math;
     };
+    markdown.renderer.rules.fence = (tokens, i) =>
+      `<pre tabindex="0" role="region" aria-label="Code"><code>${
+        highlight(tokens[i].content, tokens[i].info.trim())
+      }</code></pre>`;
     // A picture would be a request, or data that nobody has looked at: its text is what remains.
     markdown.renderer.rules.image = (tokens, i) => escapeHtml(tokens[i].content);
     markdown.renderer.rules.table_open = () =>
