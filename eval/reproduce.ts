@@ -3,7 +3,6 @@
  * [--limit N] [--calibration FILE]`. The data directory holds `wikitext2.txt` and `c4.txt` for perplexities (windows of
  * 2048 tokens) and the test sets of the tasks (`boolq.jsonl`, `mmlu.anatomy.test.csv`, ...).
  */
-import { parseArgs } from "node:util";
 import {
   corpus,
   evaluateTask,
@@ -16,6 +15,7 @@ import {
   taskOfClaim,
 } from "../mod.ts";
 import type { Claim } from "./claim_files.ts";
+import { commandLine, runCommand, UsageError } from "./command_line.ts";
 
 interface Options {
   readonly data?: string;
@@ -43,29 +43,24 @@ async function measureClaim(model: Model, claim: Claim, { data, limit }: Options
   ];
 }
 
-if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    args: Deno.args,
-    allowPositionals: true,
-    options: {
-      model: { type: "string" },
-      data: { type: "string" },
-      limit: { type: "string" },
-      calibration: { type: "string" },
-    },
+const usage =
+  "usage: reproduce.ts CLAIM --model DIRECTORY [--data DIRECTORY] [--limit N] [--calibration FILE]";
+
+async function main(): Promise<number> {
+  const { values, positionals: [id] } = commandLine(usage, {
+    model: { type: "string" },
+    data: { type: "string" },
+    limit: { type: "string" },
+    calibration: { type: "string" },
   });
-  const claim = (await loadClaims()).find(({ id }) => id === positionals[0]);
-  const scheme = claim === undefined ? null : schemeOfClaim(claim);
-  if (claim === undefined || scheme === null || values.model === undefined) {
-    console.error(
-      "usage: reproduce.ts CLAIM --model DIRECTORY [--data DIRECTORY] [--limit N] [--calibration FILE]",
-    );
-    console.error(
-      claim === undefined
-        ? `no claim "${positionals[0]}"`
-        : `${claim.id}: ${scheme === null ? "no scheme" : "no model"}`,
-    );
-    Deno.exit(2);
+  const claim = (await loadClaims()).find((one) => one.id === id);
+  if (claim === undefined) throw new UsageError(`no claim ${id}`, usage);
+  const scheme = schemeOfClaim(claim);
+  if (scheme === null) throw new UsageError(`${claim.id}: no scheme of this project stands for it`, usage);
+  if (values.model === undefined) throw new UsageError(`${claim.id} needs --model`, usage);
+  const limit = values.limit === undefined ? undefined : Number(values.limit);
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
+    throw new UsageError(`limit is ${values.limit}: expected a whole number above 0`, usage);
   }
   using model = await loadModel(values.model);
   const windows = {
@@ -78,11 +73,13 @@ if (import.meta.main) {
     ? await corpus("calibration", { ...windows, windows: 16, length: Math.min(512, windows.length) })
     : await corpus(values.calibration, windows);
   using quantized = await quantize(model, scheme, { calibration });
-  const limit = values.limit === undefined ? undefined : Number(values.limit);
   const [value, error] = await measureClaim(quantized, claim, { data: values.data, limit });
   console.log(
     `${claim.id}\nclaimed  ${claim.value}\nmeasured ${value.toFixed(4)} ± ${
       error.toFixed(4)
     } on ${values.model}`,
   );
+  return 0;
 }
+
+if (import.meta.main) await runCommand(main);

@@ -8,7 +8,8 @@ import type { TokenWindows } from "./score.ts";
 import { openStore, storedOr } from "./store.ts";
 import type { Cell } from "./sweep.ts";
 import { evaluateTask } from "./tasks/evaluate.ts";
-import { choiceTasks } from "./tasks/registry.ts";
+import { TaskError } from "./tasks/error.ts";
+import { choiceTasks, groups, taskOf } from "./tasks/registry.ts";
 
 /** A share of right answers in percent. */
 export interface Accuracy {
@@ -30,7 +31,7 @@ export interface TaskRow extends Cell {
 
 /** What a sweep over tasks runs with. */
 export interface TaskSweepOptions {
-  /** Choice tasks (default: the six that papers average over). */
+  /** Tasks that have an accuracy (default: the six that papers average over). */
   readonly tasks?: readonly string[];
   /** First examples of each task that are asked (default 25). */
   readonly limit?: number;
@@ -47,6 +48,7 @@ export interface TaskSweepOptions {
 /**
  * Asks each model, quantized as its cell says, the first questions of each task; accuracies are lm-evaluation-harness' `acc`.
  *
+ * @throws {TaskError} `task`, when there are no tasks or one has no accuracy
  * @throws {ResultsError} `missing`, when only stored rows are wanted and one is not there
  *
  * @example
@@ -61,6 +63,7 @@ export interface TaskSweepOptions {
  */
 export async function taskSweep(cells: readonly Cell[], options: TaskSweepOptions = {}): Promise<TaskRow[]> {
   const { tasks = choiceTasks, limit = 25, calibration = [], onRow = () => {} } = options;
+  requireAccuracies(tasks);
   const location = options.results === undefined ? resultsLocation() : options.results;
   const store = location === null ? null : await openStore(location);
   const device = await defaultDevice();
@@ -94,6 +97,18 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
     onRow(row);
   }
   return rows;
+}
+
+function requireAccuracies(tasks: readonly string[]): void {
+  if (tasks.length === 0) throw new TaskError("task", "tasks is empty: expected at least one");
+  for (const name of tasks) {
+    const task = groups[name]?.member("any") ?? taskOf(name);
+    if (task.kind === "choice" && task.metrics.includes("acc")) continue;
+    throw new TaskError(
+      "task",
+      `tasks has ${name}, which has no accuracy: expected ${choiceTasks.join(", ")} or the like`,
+    );
+  }
 }
 
 function averageOf(all: readonly Accuracy[]): Accuracy {

@@ -4,6 +4,7 @@ import { loadModel } from "../model/load.ts";
 import { quantize } from "../quant/quantize.ts";
 import { rtn } from "../quant/rtn.ts";
 import { ResultsError } from "./store.ts";
+import { TaskError } from "./tasks/error.ts";
 import { taskSweep } from "./task_sweep.ts";
 import { evaluateTask } from "./tasks/evaluate.ts";
 
@@ -33,5 +34,13 @@ Deno.test("a row has the accuracies of its tasks, is stored, and another limit i
     assertEquals((await assertRejects(missing, ResultsError, "tasks of fixture:llama W2")).code, "missing");
   } finally {
     await Deno.remove(results, { recursive: true });
+  }
+});
+
+Deno.test("tasks without an accuracy are refused before anything runs", async () => {
+  const cells = [{ model: "fixture:llama", label: "float", scheme: {} }];
+  for (const tasks of [[], ["piqa", "gsm8k"], ["truthfulqa_mc2"], ["wikitext"], ["bbh"], ["nonsense"]]) {
+    const error = await assertRejects(() => taskSweep(cells, { tasks, limit: 2, results: null }), TaskError);
+    assertEquals(error.code, "task");
   }
 });

@@ -1,5 +1,6 @@
 /** What a cell will take on a device: the work of `work.ts` at the rates of the device's profile. */
 import type { Architecture } from "../../model/architecture.ts";
+import { isJsonObject, parseJson } from "../../model/json.ts";
 import type { Execution } from "../../quant/quantized_linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { type Cost, SweepError } from "./manifest.ts";
@@ -19,15 +20,24 @@ const folder = new URL("../../fixtures/devices/", import.meta.url);
 /**
  * Reads the profile of a device: `cpu`, `gpu`, or the path of a JSON file.
  *
- * @throws {SweepError} `profile`, when there is none
+ * @throws {SweepError} `profile`, when there is none, or it is not one
  */
 export async function loadProfile(name: string): Promise<DeviceProfile> {
-  const path = name.endsWith(".json") ? name : new URL(`${name}.json`, folder);
+  const path = name.endsWith(".json") ? name : new URL(`${name}.json`, folder).pathname;
+  let value: unknown;
   try {
-    return JSON.parse(await Deno.readTextFile(path));
+    value = parseJson(await Deno.readTextFile(path));
   } catch (cause) {
     throw new SweepError("profile", `no profile of the device ${name} at ${path}`, { cause });
   }
+  const { description, seconds } = isJsonObject(value) ? value : {};
+  const rates = isJsonObject(seconds) ? Object.entries(seconds) : [];
+  const wrong = rates.find(([, rate]) => !(typeof rate === "number" && rate >= 0));
+  if (typeof description === "string" && rates.length > 0 && wrong === undefined) {
+    return { description, seconds: Object.fromEntries(rates as [string, number][]) };
+  }
+  const what = wrong === undefined ? "description or seconds is missing" : `seconds has ${wrong.join(" ")}`;
+  throw new SweepError("profile", `${path}: ${what}: expected a text, and seconds per unit by kind of work`);
 }
 
 /**
@@ -69,8 +79,9 @@ export function predictSeconds(work: Work, { seconds }: DeviceProfile): number {
 function rateOf(kind: string, seconds: DeviceProfile["seconds"]): number {
   if (Object.hasOwn(seconds, kind)) return seconds[kind];
   const sort = kind.replace(/\..*/, ".");
-  return Math.max(
-    0,
-    ...Object.keys(seconds).filter((name) => name.startsWith(sort)).map((name) => seconds[name]),
-  );
+  const relatives = Object.keys(seconds).filter((name) => name.startsWith(sort));
+  if (relatives.length === 0) {
+    throw new SweepError("profile", `the device's profile has no seconds for ${kind} nor anything like it`);
+  }
+  return Math.max(...relatives.map((name) => seconds[name]));
 }

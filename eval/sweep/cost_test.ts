@@ -1,5 +1,5 @@
 /** The cost model against actual runs: those of `bench/cost.ts`, as recorded, and bytes measured here. */
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpuDevice } from "../../kernels/cpu/device.ts";
 import type { Architecture } from "../../model/architecture.ts";
 import { loadModel } from "../../model/load.ts";
@@ -91,6 +91,20 @@ Deno.test("rates are found again from times that they made, and none is negative
 Deno.test("a method that no profile knows counts as the slowest", () => {
   const profile = { description: "", seconds: { "weights.rtn": 1, "weights.gptq": 5, "columns.gptq": 100 } };
   assertEquals(predictSeconds({ "weights.mine": 2 }, profile), 10);
+});
+
+Deno.test("a sort of work that no profile knows, and profiles that are none, are refused", async () => {
+  const profile = { description: "", seconds: { "weights.rtn": 1 } };
+  assertEquals(assertThrows(() => predictSeconds({ products: 2 }, profile), SweepError).code, "profile");
+  const path = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    for (const text of ["[]", '{"description":"x"}', '{"description":"x","seconds":{"products":-1}}', "{"]) {
+      await Deno.writeTextFile(path, text);
+      assertEquals((await assertRejects(() => loadProfile(path), SweepError)).code, "profile", text);
+    }
+  } finally {
+    await Deno.remove(path);
+  }
 });
 
 Deno.test("a device without a profile is refused", async () => {

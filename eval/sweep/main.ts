@@ -12,12 +12,11 @@
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
-import { QuantbookError } from "../../kernels/error.ts";
+import { commandLine, runCommand, UsageError } from "../command_line.ts";
 import { resultsLocation } from "../results.ts";
 import type { Row } from "../sweep.ts";
 import { loadProfile } from "./cost.ts";
-import { formatManifest, parseManifest, type PlannedCell } from "./manifest.ts";
+import { formatManifest, parseManifest, type PlannedCell, SweepError } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps, type SweepPlan } from "./plan.ts";
 import { runShard } from "./run.ts";
@@ -56,29 +55,38 @@ function table(rows: readonly Row[]): string {
   return ["model\tlabel\tperplexity\tstandard error\tKL to float\tbits per weight", ...lines].join("\n");
 }
 
-/** Runs a command line and returns the exit code. */
-async function main(args: readonly string[]): Promise<number> {
-  const { values, positionals: [command, first, ...rest] } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
-      out: { type: "string" },
-      shard: { type: "string", default: "0/1" },
-      results: { type: "string", default: resultsLocation() },
-      into: { type: "string" },
-    },
-  });
-  if (first === undefined || (command === "merge" && values.into === undefined)) {
-    console.error(usage);
-    return 2;
+/** The sweeps that a module exports by default. */
+async function gridOf(path: string): Promise<SweepPlan[]> {
+  const file = resolve(path);
+  await Deno.stat(file);
+  const { default: exported }: { default?: SweepPlan | SweepPlan[] } = await import(pathToFileURL(file).href);
+  const plans = [exported].flat();
+  for (const plan of plans) {
+    if (Array.isArray(plan?.cells) && Array.isArray(plan.windows)) continue;
+    throw new SweepError(
+      "grid",
+      `${path} must export by default the arguments of sweep, { cells, windows, ... }, or a list of them`,
+    );
   }
+  return plans as SweepPlan[];
+}
+
+/** Runs the command line and returns the exit code. */
+async function main(): Promise<number> {
+  const { values, positionals: [command, first, ...rest] } = commandLine(usage, {
+    device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
+    out: { type: "string" },
+    shard: { type: "string", default: "0/1" },
+    results: { type: "string", default: resultsLocation() },
+    into: { type: "string" },
+  });
+  if (!["plan", "run", "merge", "status"].includes(command)) {
+    throw new UsageError(`command is ${command}: expected plan, run, merge or status`, usage);
+  }
+  if (first === undefined) throw new UsageError(`${command} needs a file`, usage);
   if (command === "plan") {
     const plans: SweepPlan[] = [];
-    for (const path of [first, ...rest]) {
-      const module: { default: SweepPlan | SweepPlan[] } = await import(pathToFileURL(resolve(path)).href);
-      plans.push(...[module.default].flat());
-    }
+    for (const path of [first, ...rest]) plans.push(...await gridOf(path));
     const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
     const text = formatManifest(manifest);
     if (values.out === undefined) await Deno.stdout.write(new TextEncoder().encode(text));
@@ -96,12 +104,13 @@ async function main(args: readonly string[]): Promise<number> {
       return failed.length === 0 ? 0 : 1;
     }
     case "merge": {
-      const { rows, missing } = await mergeResults(manifest, values.into ?? "", rest);
+      if (values.into === undefined) throw new UsageError("merge needs --into STORE", usage);
+      const { rows, missing } = await mergeResults(manifest, values.into, rest);
       console.log(table(rows));
       for (const { key, label } of missing) console.error(`missing ${key} ${label}`);
       return missing.length === 0 ? 0 : 1;
     }
-    case "status": {
+    default: {
       const { done, failed, waiting, seconds } = await sweepStatus(manifest, values.results);
       console.log(
         `${done} of ${manifest.cells.length} cells done in ${
@@ -114,20 +123,7 @@ async function main(args: readonly string[]): Promise<number> {
       }
       return waiting + failed.length === 0 ? 0 : 1;
     }
-    default:
-      console.error(usage);
-      return 2;
   }
 }
 
-if (import.meta.main) {
-  try {
-    Deno.exitCode = await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof QuantbookError || error instanceof Deno.errors.NotFound)) throw error;
-    console.error(error.message);
-    Deno.exit(2);
-  }
-  // The threads of the device would keep the process alive.
-  Deno.exit();
-}
+if (import.meta.main) await runCommand(main);

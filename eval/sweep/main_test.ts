@@ -46,10 +46,33 @@ Deno.test("plan, status, run, merge", async () => {
     assertEquals([merge.code, merge.stdout.trim().split("\n").length], [0, 4]);
     assertEquals((await call("status", manifest, "--results", `${directory}/merged`)).code, 0);
 
-    assert((await call("dance", manifest)).stderr.startsWith("usage: "));
     await Deno.writeTextFile(manifest, "nonsense");
     const bad = await call("run", manifest, "--results", results);
     assertEquals([bad.code, bad.stderr.split(":")[0]], [2, "line 1 is not JSON"]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("wrong calls and grids are told in a sentence, exit code 2", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const empty = `${directory}/empty.ts`, other = `${directory}/other.ts`;
+    await Deno.writeTextFile(empty, "export const cells = [];");
+    await Deno.writeTextFile(other, "export default [{ cells: [] }];");
+    const cases: [string, ...string[]][] = [
+      ["command is dance: expected plan, run, merge or status", "dance", empty],
+      ["run needs a file", "run"],
+      ["Unknown option '--shards'", "run", empty, "--shards", "0/2"],
+      ["must export by default the arguments of sweep", "plan", empty],
+      ["must export by default the arguments of sweep", "plan", other],
+      ["No such file", "plan", `${directory}/nothing.ts`],
+    ];
+    for (const [message, ...args] of cases) {
+      const { code, stdout, stderr } = await call(...args);
+      assertEquals([code, stdout], [2, ""], stderr);
+      assert(stderr.includes(message) && !stderr.includes("    at "), stderr);
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -4,7 +4,7 @@
  * Each notebook runs up to its first sweep that lacks stored rows, which goes into the manifest. Where a later sweep depends
  * on an earlier one, plan again once the first has been run. A manifest without cells means that all rows are there.
  */
-import { parseArgs } from "node:util";
+import { commandLine, runCommand, UsageError } from "../../eval/command_line.ts";
 import { loadProfile } from "../../eval/sweep/cost.ts";
 import { formatManifest } from "../../eval/sweep/manifest.ts";
 import { planSweeps, type SweepPlan } from "../../eval/sweep/plan.ts";
@@ -33,18 +33,20 @@ export async function planNotebook(
   }
 }
 
-if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    options: {
-      device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
-      out: { type: "string", default: "manifest.jsonl" },
-    },
-    allowPositionals: true,
+const usage = "usage: plan.ts [--device NAME] [--out FILE] NOTEBOOK...";
+
+async function main(): Promise<number> {
+  const { values, positionals } = commandLine(usage, {
+    device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
+    out: { type: "string", default: "manifest.jsonl" },
   });
+  if (positionals.length === 0) throw new UsageError("no notebook is named", usage);
   const plans: SweepPlan[] = [];
   for (const name of positionals) plans.push(...await planNotebook(notebookPath(name)));
   const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
   await Deno.writeTextFile(values.out, formatManifest(manifest));
   console.error(`${values.out}: ${manifest.cells.length} cells`);
-  Deno.exit();
+  return 0;
 }
+
+if (import.meta.main) await runCommand(main);

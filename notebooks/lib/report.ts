@@ -6,7 +6,7 @@
  * they were committed with. A notebook that fails is still rendered, with its error, and the exit code is 1.
  */
 import { basename, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { commandLine, runCommand, UsageError } from "../../eval/command_line.ts";
 import { listNotebooks, ROOT } from "./files.ts";
 import { readBuild } from "./report/build.ts";
 import { readData } from "./report/data.ts";
@@ -16,18 +16,21 @@ import { renderSite, writeSite } from "./report/site.ts";
 /** The notebooks that a build executes by default. */
 const TOUR = ["rtn", "smoothquant"];
 
-if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    options: {
-      all: { type: "boolean", default: false },
-      fresh: { type: "boolean", default: false },
-      out: { type: "string", default: "site" },
-    },
-    allowPositionals: true,
+const usage = "usage: deno task report [--all] [--fresh] [--out FOLDER] [NOTEBOOK...]";
+
+async function main(): Promise<number> {
+  const { values, positionals } = commandLine(usage, {
+    all: { type: "boolean", default: false },
+    fresh: { type: "boolean", default: false },
+    out: { type: "string", default: "site" },
   });
   const chosen = positionals.length > 0 ? positionals : TOUR;
   const sources = await sourceHash();
-  const paths = await listNotebooks();
+  const paths = await listNotebooks(), names = paths.map((path) => basename(path, ".ipynb"));
+  const unknown = chosen.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new UsageError(`no notebook ${unknown}: expected ${names.join(", ")}`, usage);
+  }
   const wanted = paths.filter((path) => values.all || chosen.includes(basename(path, ".ipynb")));
   const runs = new Map<string, Run | null>();
   for (const path of paths) runs.set(path, wanted.includes(path) ? null : await committed(path));
@@ -49,5 +52,7 @@ if (import.meta.main) {
   await writeSite(pages, folder);
   const bytes = [...pages.values()].reduce((sum, html) => sum + html.length, 0);
   console.log(`${folder}: ${pages.size} pages, ${Math.ceil(bytes / 1024)} KiB`);
-  if (notebooks.some((run) => run.error !== null)) Deno.exit(1);
+  return notebooks.some((run) => run.error !== null) ? 1 : 0;
 }
+
+if (import.meta.main) await runCommand(main);
