@@ -66,10 +66,37 @@ export class Reference {
     return new Reference(windows, rows);
   }
 
+  /** Bytes of the log-probabilities. */
+  get byteLength(): number {
+    return this.rows.reduce((sum, row) => sum + row.byteLength, 0);
+  }
+
   /** The divergence of a model's log-probabilities on one of the windows. */
   compare(index: number, logProbabilities: Float32Array): WindowDivergence {
     const reference = this.rows[index];
     return windowDivergence(reference, logProbabilities, reference.length / this.windows[index].length);
+  }
+}
+
+/** References that were made lately: sweeps in a row share them. The oldest go beyond `limit` bytes. */
+export class RecentReferences {
+  readonly #kept = new Map<string, Reference>();
+
+  constructor(private readonly limit = 2 ** 28) {}
+
+  /** The reference of that key, or a new one. */
+  async get(key: string, make: () => Promise<Reference>): Promise<Reference> {
+    const reference = this.#kept.get(key) ?? await make();
+    this.#kept.delete(key);
+    this.#kept.set(key, reference);
+    let bytes = 0;
+    for (const one of this.#kept.values()) bytes += one.byteLength;
+    for (const [oldest, { byteLength }] of this.#kept) {
+      if (bytes <= this.limit) break;
+      this.#kept.delete(oldest);
+      bytes -= byteLength;
+    }
+    return reference;
   }
 }
 

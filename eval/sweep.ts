@@ -6,7 +6,7 @@ import type { Model } from "../model/model.ts";
 import { quantize } from "../quant/quantize.ts";
 import { type Execution, weightStorage } from "../quant/quantized_linear.ts";
 import { parseScheme, type Scheme } from "../quant/scheme.ts";
-import { Reference } from "./divergence.ts";
+import { RecentReferences, Reference } from "./divergence.ts";
 import { measure, type Measurement } from "./measure.ts";
 import { requireWindows } from "./perplexity.ts";
 import { hashOf, resultsLocation, sourceHash } from "./results.ts";
@@ -118,7 +118,7 @@ export class SweepBench implements Disposable {
     private readonly store: ResultsStore | null,
     private readonly determinants: Omit<Determinants, "model" | "scheme">,
   ) {
-    this.#models = new ModelShelf(device, options.windows);
+    this.#models = new ModelShelf(device, options.windows, determinants.windows);
     this.#weights = new LastWeights(options);
   }
 
@@ -256,12 +256,18 @@ export async function hashTokens(windows: TokenWindows): Promise<string> {
   return await hashOf(windows.map((ids) => Array.from(ids)));
 }
 
+const recentReferences = new RecentReferences();
+
 /** The float models of a sweep and their predictions, loaded once each. */
 class ModelShelf implements Disposable {
   readonly #models = new Map<string, Promise<Model>>();
   readonly #references = new Map<string, Promise<Reference>>();
 
-  constructor(private readonly device: Device, private readonly windows: TokenWindows) {}
+  constructor(
+    private readonly device: Device,
+    private readonly windows: TokenWindows,
+    private readonly windowsHash: string,
+  ) {}
 
   get(specifier: string): Promise<Model> {
     const found = this.#models.get(specifier) ?? loadModel(specifier, { device: this.device });
@@ -270,9 +276,14 @@ class ModelShelf implements Disposable {
   }
 
   async reference(specifier: string): Promise<Reference> {
-    const found = this.#references.get(specifier) ?? Reference.of(await this.get(specifier), this.windows);
+    const found = this.#references.get(specifier) ?? this.#predictions(await this.get(specifier));
     this.#references.set(specifier, found);
     return await found;
+  }
+
+  async #predictions(model: Model): Promise<Reference> {
+    const key = `${this.device.name} ${await model.hash()} ${this.windowsHash}`;
+    return await recentReferences.get(key, () => Reference.of(model, this.windows));
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import { rtn } from "../quant/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/smoothquant.ts";
 import { CorpusError } from "./corpus_error.ts";
-import { divergence, Reference, windowDivergence } from "./divergence.ts";
+import { divergence, RecentReferences, Reference, windowDivergence } from "./divergence.ts";
 import { measure } from "./measure.ts";
 import { oracleWindows } from "./oracle.ts";
 import { pairedDifference, trend } from "./paired.ts";
@@ -160,6 +160,21 @@ Deno.test("cells that share quantized weights have the rows they have alone", as
   const together = await sweep(cells, options);
   assertEquals(values(together), values(alone));
   assertEquals(new Set(together.map(({ perplexity }) => perplexity.value)).size, cells.length);
+});
+
+Deno.test("references are kept while they fit, the most recent longest", async () => {
+  using model = await loadModel("fixture:llama");
+  const windows = [Int32Array.of(1, 2, 3)];
+  const bytes = 3 * model.architecture.vocabularySize * 4;
+  const recent = new RecentReferences(2.5 * bytes);
+  const made: string[] = [];
+  const get = (name: string) =>
+    recent.get(name, () => {
+      made.push(name);
+      return Reference.of(model, windows);
+    });
+  for (const name of ["a", "b", "a", "c", "a", "b"]) assertEquals((await get(name)).byteLength, bytes);
+  assertEquals(made, ["a", "b", "c", "b"]);
 });
 
 Deno.test("windows that say nothing are refused", async () => {
