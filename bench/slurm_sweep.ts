@@ -8,7 +8,7 @@ import { type Row, sweep } from "../eval/sweep.ts";
 import { formatManifest } from "../eval/sweep/manifest.ts";
 import { mergeResults } from "../eval/sweep/merge.ts";
 import { planSweeps } from "../eval/sweep/plan.ts";
-import { tinySweep } from "../eval/sweep/tiny.ts";
+import { tinyProfile, tinySweep } from "../eval/sweep/tiny.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const needed = ["munged", "mungekey", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol"];
@@ -102,8 +102,7 @@ try {
 
   const plan = await tinySweep(`${directory}/model`, Number(Deno.args[0] ?? 200));
   const path = `${directory}/manifest.jsonl`, results = `${directory}/results`;
-  const profile = { description: "all cells alike", seconds: { products: 1e-10 } };
-  const manifest = await planSweeps([plan], "cpu", profile);
+  const manifest = await planSweeps([plan], "cpu", tinyProfile);
   await Deno.writeTextFile(path, formatManifest(manifest));
   const job = (await output("sbatch", [
     "--parsable",

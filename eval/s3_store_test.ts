@@ -11,7 +11,7 @@ import { mergeResults, sweepStatus } from "./sweep/merge.ts";
 import { planSweeps } from "./sweep/plan.ts";
 import { runShard } from "./sweep/run.ts";
 import { parseShard } from "./sweep/shard.ts";
-import { tinySweep } from "./sweep/tiny.ts";
+import { tinyProfile, tinySweep } from "./sweep/tiny.ts";
 
 const python = Deno.env.get("QUANTBOOK_MOTO_PYTHON") ?? "python3";
 const serve = `
@@ -125,10 +125,7 @@ Deno.test("S3: two shards on one server give the rows of a serial run, bit for b
   const directory = await Deno.makeTempDir();
   try {
     const plan = await tinySweep(`${directory}/model`, 8);
-    const manifest = await planSweeps([plan], "cpu", {
-      description: "all alike",
-      seconds: { products: 1e-10 },
-    });
+    const manifest = await planSweeps([plan], "cpu", tinyProfile);
     const results = "s3://sweeps/run";
     const measured: string[] = [];
     const onEvent = (event: string, { key }: { key: string }) => event === "measure" && measured.push(key);

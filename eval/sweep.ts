@@ -256,7 +256,8 @@ export async function hashTokens(windows: TokenWindows): Promise<string> {
   return await hashOf(windows.map((ids) => Array.from(ids)));
 }
 
-const recentReferences = new RecentReferences();
+/** By device: what one holds at most must not depend on what another has computed. */
+const recentReferences = new WeakMap<Device, RecentReferences>();
 
 /** The float models of a sweep and their predictions, loaded once each. */
 class ModelShelf implements Disposable {
@@ -282,8 +283,12 @@ class ModelShelf implements Disposable {
   }
 
   async #predictions(model: Model): Promise<Reference> {
-    const key = `${this.device.name} ${await model.hash()} ${this.windowsHash}`;
-    return await recentReferences.get(key, () => Reference.of(model, this.windows));
+    const recent = recentReferences.get(this.device) ?? new RecentReferences();
+    recentReferences.set(this.device, recent);
+    return await recent.get(
+      `${await model.hash()} ${this.windowsHash}`,
+      () => Reference.of(model, this.windows),
+    );
   }
 
   [Symbol.dispose](): void {

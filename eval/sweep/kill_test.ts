@@ -5,7 +5,7 @@ import { type Row, sweep } from "../sweep.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps } from "./plan.ts";
-import { tinySweep } from "./tiny.ts";
+import { tinyProfile, tinySweep } from "./tiny.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const values = (rows: readonly Row[]) => rows.map(({ seconds: _, peakBytes: __, ...rest }) => rest);
@@ -14,9 +14,8 @@ Deno.test("200 cells over 4 processes with SIGKILLs give the rows of a serial ru
   const directory = await Deno.makeTempDir();
   try {
     const plan = await tinySweep(`${directory}/model`, 200);
-    const profile = { description: "all cells alike", seconds: { products: 1e-10 } };
     const path = `${directory}/manifest.jsonl`;
-    await Deno.writeTextFile(path, formatManifest(await planSweeps([plan], "cpu", profile)));
+    await Deno.writeTextFile(path, formatManifest(await planSweeps([plan], "cpu", tinyProfile)));
     const manifest = await parseManifest(await Deno.readTextFile(path));
     assertEquals(manifest.cells.length, 200);
     const results = `${directory}/results`;

@@ -8,18 +8,17 @@ import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps } from "./plan.ts";
 import { runShard } from "./run.ts";
 import { parseShard } from "./shard.ts";
-import { tinySweep } from "./tiny.ts";
+import { tinyProfile, tinySweep } from "./tiny.ts";
 
-const profile = { description: "all cells alike", seconds: { products: 1e-10 } };
 const directory = await Deno.makeTempDir();
 addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
 const plan = await tinySweep(`${directory}/model`, 6);
-const manifest = await planSweeps([plan], "cpu", profile);
+const manifest = await planSweeps([plan], "cpu", tinyProfile);
 const text = formatManifest(manifest);
 
 Deno.test("a manifest reads back as it was written, and planning twice gives the same", async () => {
   assertEquals(await parseManifest(text), manifest);
-  assertEquals(formatManifest(await planSweeps([plan, plan], "cpu", profile)), text);
+  assertEquals(formatManifest(await planSweeps([plan, plan], "cpu", tinyProfile)), text);
 });
 
 Deno.test("a manifest that was changed is refused, naming the line", async () => {
@@ -78,7 +77,7 @@ Deno.test("a cell that fails stops no other, is shown with its error, and is tri
   const failing = await planSweeps(
     [{ ...plan, cells: [impossible, ...plan.cells.slice(0, 2)] }],
     "cpu",
-    profile,
+    tinyProfile,
   );
   const first = await runShard(failing, { results });
   assertEquals(first.map(({ label }) => label), ["no such groups"]);

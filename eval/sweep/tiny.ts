@@ -1,7 +1,25 @@
 /** A sweep of cells that take milliseconds, for tests of the machinery: one layer of a fixture model, a line of text. */
 import { rtn } from "../../quant/rtn.ts";
 import { corpus } from "../corpus.ts";
+import type { DeviceProfile } from "./cost.ts";
 import type { SweepPlan } from "./plan.ts";
+
+const free = [
+  "calls",
+  "states",
+  "attention",
+  "logits",
+  "rounded",
+  "decoded.rtn",
+  "weights.rtn",
+  "tokens.rtn",
+];
+
+/** A device to which all these cells are alike: only products take time. */
+export const tinyProfile: DeviceProfile = {
+  description: "all cells alike",
+  seconds: { ...Object.fromEntries(free.map((kind) => [kind, 0])), products: 1e-10 },
+};
 
 /** Makes the model in a directory, and up to 224 cells on it. */
 export async function tinySweep(directory: string, count: number): Promise<SweepPlan> {

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { planSweeps } from "../../eval/sweep/plan.ts";
 import { runShard } from "../../eval/sweep/run.ts";
-import { tinySweep } from "../../eval/sweep/tiny.ts";
+import { tinyProfile, tinySweep } from "../../eval/sweep/tiny.ts";
 import { NOTEBOOKS } from "./files.ts";
 import { notebookOf } from "./fixture.ts";
 import { formatNotebook } from "./notebook.ts";
@@ -30,7 +30,7 @@ await show(table(rows.map(({ label, perplexity }) => ({ label, perplexity: perpl
 
     const empty = { QUANTBOOK_CACHE: `${directory}/here` };
     const plans = await planNotebook(path, empty);
-    const manifest = await planSweeps(plans, "cpu", { description: "", seconds: { products: 1e-10 } });
+    const manifest = await planSweeps(plans, "cpu", tinyProfile);
     assertEquals(manifest.cells.map(({ label }) => label), cells.map(({ label }) => label));
     await runShard(manifest, { results: `${directory}/elsewhere` });
     assertEquals(await planNotebook(path, { QUANTBOOK_CACHE: `${directory}/elsewhere` }), []);
