@@ -83,7 +83,7 @@ export function productsOf(device: Device, out: number, inputs: number): Product
   for (const bits of [4, 3] as const) {
     const packed = packedRamp(out, inputs, bits), weight = stack.use(device.packedWeight(packed));
     const work = () => device.linear(x, weight, null, y, 1);
-    // A rounding for each term and six more; the fixed point of the input (2^-28 of its largest) is far below them here.
+    // A rounding for each term and six more; the fixed point of the input (2^-22 of its largest) is far below them here.
     const at = (row: number, j: number) => sized(valueOf(packed, row, j));
     const check = async () => (work(), worstShare(await read(), data, at, inputs + 6));
     list.push({ form: `packed, ${bits} bits`, work, bytes: weight.byteLength, check });

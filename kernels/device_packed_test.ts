@@ -132,23 +132,28 @@ for (const tested of [reference, ...testedDevices]) {
 }
 
 /**
- * The product of one row in float64, and how far from it float32 may be: `x` in fixed point with steps of 2^-28 of the
- * largest, a rounding for each group and five more; or, in any order, one for each product and sum.
+ * The product of one row in float64, and how far from it float32 may be: in any order one rounding for each product and
+ * sum; or `x` as integers, which are off by half a step, 2^-23 (1 + 2^-7) of the largest of each 128 columns, and a
+ * rounding for each group and six more.
  */
 function oneRow(packed: PackedIntegers, x: Float32Array) {
   const { outFeatures: out, inFeatures: inner, bits, scales, zeros, permutation } = packed;
-  const most = x.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  const most = new Float64Array(Math.ceil(inner / 128));
+  for (const [j, value] of x.entries()) most[j >> 7] = Math.max(most[j >> 7], Math.abs(value));
   return Array.from({ length: out }, (_, row) => {
-    let value = 0, products = 0, weights = 0;
+    let value = 0, products = 0, steps = 0;
     for (let j = 0; j < inner; j++) {
       const range = rangeIndex(packed, row, groupsOfRow(packed) === 1 ? 0 : Math.floor(j / packed.groupSize));
       const w = scales[range] * (codeAt(packed.codes, bits, row * inner + j) - zeros[range]);
-      const product = w * x[permutation?.[j] ?? j];
+      const column = permutation?.[j] ?? j, product = w * x[column];
       value += product;
       products += Math.abs(product);
-      weights += Math.abs(w);
+      steps += Math.abs(w) * most[column >> 7];
     }
-    return { value, bound: gamma(inner + 6) * products + 2 ** -28 * most * weights + inner * tiny };
+    return {
+      value,
+      bound: gamma(inner + 6) * products + 2 ** -23 * (1 + 2 ** -7) * steps + inner * tiny,
+    };
   });
 }
 
@@ -170,6 +175,31 @@ Deno.test("packedWeight: one row is within its bound of float64, with the same b
           );
         }
         if (tested.name.startsWith("cpu")) assertSameBits(output, first ??= output, tested.name);
+      }
+    }
+  }
+});
+
+Deno.test("packedWeight: one row of the largest codes and of integers with the largest bytes overflows nowhere", async () => {
+  const out = 9, inner = 640;
+  // As multiples of 2^-22: the bytes 100, -128, -128; 127, 1, 127; and their negatives.
+  const rows = [6520704, 8323455, -6520704, -8323455].map((q) => new Float32Array(inner).fill(q / 2 ** 22));
+  // Whole blocks of zeros, of tiny numbers, and of huge ones, beside others.
+  rows.push(Float32Array.from({ length: inner }, (_, j) => [0, 1e-30, 3, -0, 1e33][j >> 7] * (1 + j % 5)));
+  for (const bits of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    const packed = {
+      ...randomPacked({ bits, out, inner, groupSize: 320 }),
+      codes: new Uint8Array(out * inner * bits / 8).fill(255),
+      zeros: new Uint8Array(out * 2),
+    };
+    for (const x of rows) {
+      const expected = oneRow(packed, x);
+      for (const tested of testedDevices) {
+        const output = await linear(await tested.open(), packed, false, 1, x);
+        for (const [i, { value, bound }] of expected.entries()) {
+          const sum = value + i / 8, error = Math.abs(output[i] - sum);
+          assertLessOrEqual(error, bound + u * Math.abs(sum), `${i}, ${bits} bits, ${tested.name}`);
+        }
       }
     }
   }

@@ -9,8 +9,7 @@
  *
  * With several rows, values are `scale * (code - zero)` in float32, added up in the order of `tile.ts`: an output has the
  * same bits as with the dense weight. With one row, as in decoding, unpacking would cost more than the product: there
- * codes stay integers, and the row becomes fixed point
- * (`packed_row.ts`).
+ * codes stay integers, and the row becomes fixed point (`packed_row.ts`).
  */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 

@@ -2,7 +2,7 @@
 
 import { packPanel, packRows } from "./pack";
 import { dequantizePanel } from "./packed";
-import { canStrip, fixedBlock, fixedPoint, stripPacked, stripPanels } from "./packed_row";
+import { canStrip, fixedBlock, fixedPoint, stripPacked } from "./packed_row";
 import { depthBlock, strip, strip4, tile } from "./tile";
 
 /** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
@@ -133,13 +133,12 @@ function integerProduct(
 ): bool {
   const room = scratch + 128;
   for (let k0: usize = 0; k0 < k; k0 += fixedBlock) {
-    const depth = min(fixedBlock, k - k0), step = fixedPoint(a + (k0 << 2), depth, room);
-    if (step == 0) return false;
-    for (let panel = begin, count: usize = 1; panel < end; panel += count) {
-      count = min(end - panel, stripPanels());
-      memory.fill(scratch, 0, count << 5);
-      stripPacked(room, step, panel, count, k0, k0 + depth, scratch);
-      addTo(scratch, c + (panel << 5), min(count << 3, n - (panel << 3)), k0 > 0);
+    const depth = min(fixedBlock, k - k0);
+    if (!fixedPoint(a + (k0 << 2), depth, room)) return false;
+    for (let panel = begin; panel < end; panel++) {
+      memory.fill(scratch, 0, 32);
+      stripPacked(room, panel, k0, k0 + depth, scratch);
+      addTo(scratch, c + (panel << 5), min<usize>(8, n - (panel << 3)), k0 > 0);
     }
   }
   return true;
