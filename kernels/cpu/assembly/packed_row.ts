@@ -20,7 +20,7 @@ export function canStrip(weight: usize): bool {
 /** Columns that {@linkcode fixedPoint} takes at once. */
 export const fixedBlock: usize = 4096;
 /** Columns that share a step. */
-const stepBlock: usize = 128;
+export const stepBlock: usize = 128;
 
 /** Where the sums and the steps of {@linkcode fixedPoint} begin; after them it has written `6 * fixedBlock + 136` bytes. */
 const sumsAt: usize = fixedBlock << 2, stepsAt: usize = sumsAt + (fixedBlock << 1) + 8;
@@ -31,15 +31,19 @@ function asBytes(): bool {
   return bits <= 5;
 }
 
-/** The largest `|x|` of `count` values, NaN if one is. */
-function largest(x: usize, count: usize): f32 {
-  let most = f32x4.splat(0), i: usize = 0;
-  for (; i + 4 <= count; i += 4) most = f32x4.max(most, f32x4.abs(v128.load(x + (i << 2))));
-  if (i < count) most = f32x4.max(most, f32x4.abs(fourOf(x, i, count)));
-  return max(
-    max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
-    max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
+/**
+ * The exponent (with float32's bias) of 1 + 2^-7 times the largest of the magnitudes of `count` values: a little more
+ * than the largest, so that the high byte of 24 bits does not overflow. That of 1 where all are 0; above 254 for NaN and infinities.
+ */
+export function exponentOf(x: usize, count: usize): u32 {
+  let largest = f32x4.splat(0), i: usize = 0;
+  for (; i + 4 <= count; i += 4) largest = f32x4.max(largest, f32x4.abs(v128.load(x + (i << 2))));
+  if (i < count) largest = f32x4.max(largest, f32x4.abs(fourOf(x, i, count)));
+  const most = max(
+    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
+    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
   );
+  return most == 0 ? 127 : reinterpret<u32>(most * 1.0078125) >> 23;
 }
 
 /** Values `i` to `i + 3` of the `k` values at `x`, 0 from `k` on. */
@@ -65,9 +69,7 @@ export function fixedPoint(x: usize, k: usize, to: usize): bool {
   const half = i32x4.splat(0x80), bytes = asBytes();
   for (let block: usize = 0; block < k; block += stepBlock, steps += 4) {
     const end = min(k, block + stepBlock);
-    const most = largest(x + (block << 2), end - block);
-    // A little more than the largest, so that the high byte of high fits; where all are 0, any number.
-    const exponent = most == 0 ? 127 : reinterpret<u32>(most * 1.0078125) >> 23;
+    const exponent = exponentOf(x + (block << 2), end - block);
     if (exponent < 23 || exponent > 254) return false;
     store<f32>(steps, reinterpret<f32>((exponent - 22) << 23));
     const scale = f32x4.splat(reinterpret<f32>((276 - exponent) << 23));
