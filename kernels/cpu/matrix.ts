@@ -6,8 +6,8 @@ import type { Memory } from "./storage.ts";
 
 /** Rows of the left operand that a unit packs: 48 x 256 floats stay in the second-level cache. */
 const rowBlock = 48;
-/** Up to this many rows the weight is read straight from memory, without packing rows; binary codes are looked up. */
-const fewRows = 3, lookUpRows = 8;
+/** Up to this many rows the weight is read straight from memory, without packing rows. */
+const fewRows = 3;
 /** Multiply-adds per nanosecond of one thread, to estimate times; and those of one row with a packed weight. */
 const speed = 12, packedSpeed = 4;
 /** Bytes of a panel that a thread makes of a packed weight: 256 columns of 8 output features. */
@@ -41,11 +41,11 @@ export function runProduct(pool: Pool, { a, weight, form, bias, c, m, n, k }: Pr
   const packed = form !== "dense";
   const nanoseconds = m * n * k / speed + (packed ? n * k / packedSpeed : 0);
   const count = Math.ceil(n / 8);
-  if (m <= lookUpRows && form === "binary") {
-    const load = { units: Math.ceil(n / 16), nanoseconds: m * n * k / packedSpeed, scratchBytes: tableRoom };
-    return pool.run("lookUp", load, [a.address, weight, bias, c, m, n, k]);
+  if (m === 1 && form === "binary") {
+    const load = { units: Math.ceil(n / 16), nanoseconds: n * k / packedSpeed, scratchBytes: tableRoom };
+    return pool.run("lookUp", load, [a.address, weight, bias, c, n, k]);
   }
-  if (m <= fewRows && !a.transposed) {
+  if (m <= fewRows && !a.transposed && form !== "binary") {
     const load = { units: count, nanoseconds, scratchBytes: 128 + (packed ? 4 * panelRoom : 0) };
     return pool.run("vectorProduct", load, [a.address, weight, Number(packed), bias, c, m, n, k]);
   }

@@ -1,5 +1,5 @@
 /**
- * Few rows times binary codes by table look-up (LUT-GEMM, Park et al., ICLR 2024, section 3.2). The signed sums of four
+ * One row times binary codes by table look-up (LUT-GEMM, Park et al., ICLR 2024, section 3.2). The signed sums of four
  * inputs are only 16: a table of bytes that fits in one vector, in which one instruction looks up 16 output features.
  *
  * A sum is an integer of 28 bits, in four tables of 7 bits: two bytes that were looked up add up to a byte. Inputs are
@@ -179,16 +179,13 @@ function valuesRow(begin: usize, end: usize, scratch: usize, x: usize, b: usize,
 }
 
 /**
- * Kernel: `c[m][n] = a b + bias` for a few rows and binary codes `b`; unit `u` is output features `16 u` to `16 u + 15`.
+ * Kernel: `c[n] = a b + bias` for one row and binary codes `b`; unit `u` is output features `16 u` to `16 u + 15`.
  * Scratch: 17.6 KiB.
  */
 export function lookUp(
-  begin: usize, end: usize, scratch: usize, a: usize, b: usize, bias: usize, c: usize, m: usize, n: usize, k: usize,
+  begin: usize, end: usize, scratch: usize, a: usize, b: usize, bias: usize, c: usize, n: usize, k: usize,
 ): void {
   enterBinary(b);
-  for (let row: usize = 0; row < m; row++) {
-    const x = a + (row * k << 2), y = c + (row * n << 2);
-    if (!lookUpRow(begin, end, scratch, x, y, n, k)) valuesRow(begin, end, scratch, x, b, y, n, k);
-    if (bias) addBias(y, bias, begin << 4, min(n, end << 4));
-  }
+  if (!lookUpRow(begin, end, scratch, a, c, n, k)) valuesRow(begin, end, scratch, a, b, c, n, k);
+  if (bias) addBias(c, bias, begin << 4, min(n, end << 4));
 }
