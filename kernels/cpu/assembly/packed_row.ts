@@ -106,10 +106,10 @@ function addBytes(sums: v128, x: v128, codes: v128): v128 {
   return i16x8.add(sums, v128.relaxed_dot<i16>(x, codes));
 }
 
-/** 32-bit sums plus 16-bit sums in pairs, which count `weight` times. */
+/** 32-bit sums plus 16-bit sums in pairs, which count `weights` times. */
 @inline
-function addPairs(sums: v128, pairs: v128, weight: i16): v128 {
-  return i32x4.add(sums, i32x4.dot_i16x8_s(pairs, i16x8.splat(weight)));
+function addPairs(sums: v128, pairs: v128, weights: v128): v128 {
+  return i32x4.add(sums, i32x4.dot_i16x8_s(pairs, weights));
 }
 
 /**
@@ -120,17 +120,20 @@ function addPairs(sums: v128, pairs: v128, weight: i16): v128 {
 function stripBytes(
   bits: usize, sums: usize, x: usize, totals: usize, step: v128, panel: usize, first: usize, last: usize, range: usize,
 ): void {
-  const none = i32x4.splat(0);
-  let h0 = none, h1 = none, l0 = none, l1 = none, quad = first;
-  let nibbles = none, pairs = planeBefore(bits, panel, quad, 2), ones = planeBefore(bits, panel, quad, 1);
-  while (quad < last) {
+  const none = i32x4.splat(0), end = x + ((last - first) << 4);
+  let h0 = none, h1 = none, l0 = none, l1 = none;
+  let nibbles = none, pairs = planeBefore(bits, panel, first, 2), ones = planeBefore(bits, panel, first, 1);
+  // A loop has no other counter than `x`: 16 times the quad is `x + ahead`, and 4-bit codes are as far apart as parts of `x`.
+  const ahead = (first << 4) - x, fours = panel + ahead;
+  while (x < end) {
     // So many sums of two products of up to 2^7 (2^bits - 1) fit in 16 bits.
-    const until = min(last, quad + (bits == 5 ? 4 : bits == 4 ? 8 : bits == 3 ? 16 : 32));
+    const until = min(end, x + (bits == 5 ? 64 : bits == 4 ? 128 : bits == 3 ? 256 : 512));
     let t0 = none, t1 = none, n0 = none, n1 = none, b0 = none, b1 = none;
-    for (; quad < until; quad++, x += 16) {
-      if (bits & 4) nibbles = plane(bits, panel, quad, 4);
-      if (bits & 2) pairs = quad & 1 ? i32x4.shr_u(pairs, 4) : plane(bits, panel, quad, 2);
-      if (bits & 1) ones = quad & 3 ? i32x4.shr_u(ones, 2) : plane(bits, panel, quad, 1);
+    for (; x < until; x += 16) {
+      if (bits == 4) nibbles = v128.load(x + fours);
+      else if (bits & 4) nibbles = plane(bits, panel, (x + ahead) >> 4, 4);
+      if (bits & 2) pairs = (x + ahead) & 16 ? i32x4.shr_u(pairs, 4) : plane(bits, panel, (x + ahead) >> 4, 2);
+      if (bits & 1) ones = (x + ahead) & 48 ? i32x4.shr_u(ones, 2) : plane(bits, panel, (x + ahead) >> 4, 1);
       const c0 = codesOf(bits, nibbles, pairs, ones, 0), c1 = codesOf(bits, nibbles, pairs, ones, 1);
       const parts = v128.load(x);
       let part = v128.shuffle<i32>(parts, parts, 0, 0, 0, 0);
@@ -140,8 +143,9 @@ function stripBytes(
       part = v128.shuffle<i32>(parts, parts, 2, 2, 2, 2);
       b0 = addBytes(b0, part, c0), b1 = addBytes(b1, part, c1);
     }
-    h0 = addPairs(addPairs(h0, t0, 256), n0, 1), h1 = addPairs(addPairs(h1, t1, 256), n1, 1);
-    l0 = addPairs(l0, b0, 1), l1 = addPairs(l1, b1, 1);
+    const one = constant(8), high = constant(9);
+    h0 = addPairs(addPairs(h0, t0, high), n0, one), h1 = addPairs(addPairs(h1, t1, high), n1, one);
+    l0 = addPairs(l0, b0, one), l1 = addPairs(l1, b1, one);
   }
   addRun(sums, h0, h1, l0, l1, totals, last - first, step, range);
 }
@@ -189,8 +193,8 @@ function stripWords(
 function addRun(
   sums: usize, h0: v128, h1: v128, l0: v128, l1: v128, totals: usize, count: usize, step: v128, range: usize,
 ): void {
-  const end = totals + (count << 3);
-  const highs = i32x4.splat(load<i32>(end) - load<i32>(totals)), lows = i32x4.splat(load<i32>(end, 4) - load<i32>(totals, 4));
+  const both = i32x4.sub(v128.load64_zero(totals + (count << 3)), v128.load64_zero(totals));
+  const highs = v128.shuffle<i32>(both, both, 0, 0, 0, 0), lows = v128.shuffle<i32>(both, both, 1, 1, 1, 1);
   const zeros = i16x8.extend_low_i8x16_u(v128.load64_zero(range + 32));
   addHalf(sums, h0, l0, i32x4.extend_low_i16x8_u(zeros), highs, lows, step, v128.load(range));
   addHalf(sums + 16, h1, l1, i32x4.extend_high_i16x8_u(zeros), highs, lows, step, v128.load(range, 16));
@@ -200,7 +204,7 @@ function addRun(
 function addHalf(sums: usize, high: v128, low: v128, zeros: v128, highs: v128, lows: v128, step: v128, scale: v128): void {
   const first = f32x4.convert_i32x4_s(i32x4.sub(high, i32x4.mul(zeros, highs)));
   const rest = f32x4.convert_i32x4_s(i32x4.sub(low, i32x4.mul(zeros, lows)));
-  const value = f32x4.mul(scale, f32x4.add(f32x4.mul(f32x4.splat(256), first), rest));
+  const value = f32x4.mul(scale, f32x4.add(f32x4.mul(constant(10), first), rest));
   v128.store(sums, f32x4.add(v128.load(sums), f32x4.mul(step, value)));
 }
 
@@ -223,16 +227,16 @@ function stripQuads(
  * {@linkcode canStrip} of the same weight; `k0` is a multiple of {@linkcode fixedBlock}.
  */
 export function stripPacked(x: usize, panel: usize, k0: usize, end: usize, sums: usize): void {
-  const source = codes + panel * panelBytes, range0 = ranges + panel * groups * rangeBytes;
+  const source = codes + panel * panelBytes, group0 = k0 / groupSize;
+  let range = ranges + (panel * groups + group0) * rangeBytes, groupEnd = (group0 + 1) * groupSize;
   for (let column = k0; column < end;) {
-    const group = column / groupSize;
-    const next = min(min(end, (group + 1) * groupSize), (column & ~(stepBlock - 1)) + stepBlock);
+    const next = min(min(end, groupEnd), (column & ~(stepBlock - 1)) + stepBlock);
     const quad = (column - k0) >> 2;
     const step = v128.load32_splat(x + stepsAt + ((column - k0) / stepBlock << 2));
     stripQuads(
-      sums, x + (quad << 4), x + sumsAt + (quad << 3), step, source, column >> 2, (next + 3) >> 2,
-      range0 + group * rangeBytes,
+      sums, x + (quad << 4), x + sumsAt + (quad << 3), step, source, column >> 2, (next + 3) >> 2, range,
     );
     column = next;
+    if (next == groupEnd) range += rangeBytes, groupEnd += groupSize;
   }
 }
