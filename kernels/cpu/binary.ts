@@ -1,6 +1,6 @@
 /**
- * How the CPU device lays binary codes out: the signs of 16 output features and 8 columns side by side, so that they are
- * indices of a look-up (`assembly/binary.ts`). Output features up to a multiple of 16 are added.
+ * How the CPU device lays binary codes out: the signs of 32 output features and 8 columns side by side, so that they are
+ * indices of a look-up (`assembly/binary.ts`). Output features up to a multiple of 32 are added.
  */
 
 import type { BinaryCodes } from "../device.ts";
@@ -11,9 +11,9 @@ export interface BinaryLayout {
   readonly inFeatures: number;
   /** Groups of a row. */
   readonly groups: number;
-  /** Bytes of the codes of 16 output features. */
+  /** Bytes of the codes of 32 output features. */
   readonly blockBytes: number;
-  /** Bytes of the scales and offsets of 16 output features in a group. */
+  /** Bytes of the scales and offsets of 32 output features in a group. */
   readonly rangeBytes: number;
   /** Where scales and offsets begin. */
   readonly ranges: number;
@@ -30,8 +30,8 @@ export function canLookUp({ groupSize }: BinaryCodes): boolean {
 /** The layout of a weight. */
 export function binaryLayout(codes: BinaryCodes): BinaryLayout {
   const { outFeatures, inFeatures, bits, groupSize, offsets } = codes;
-  const blocks = Math.ceil(outFeatures / 16), groups = inFeatures / groupSize;
-  const blockBytes = inFeatures * 2 * bits, rangeBytes = (bits + (offsets ? 1 : 0)) * 64;
+  const blocks = Math.ceil(outFeatures / 32), groups = inFeatures / groupSize;
+  const blockBytes = inFeatures * 4 * bits, rangeBytes = (bits + (offsets ? 1 : 0)) * 128;
   const ranges = headerBytes + blocks * blockBytes;
   const bytes = ranges + blocks * groups * rangeBytes;
   return { outFeatures, inFeatures, groups, blockBytes, rangeBytes, ranges, bytes };
@@ -47,18 +47,18 @@ export function layBinary(codes: BinaryCodes, layout: BinaryLayout, target: Uint
   );
   const floats = new Float32Array(target.buffer, target.byteOffset + ranges, (target.length - ranges) / 4);
   for (let row = 0; row < outFeatures; row++) {
-    const block = row >> 4, lane = row & 15;
-    const at = headerBytes + block * blockBytes + 2 * (lane & 7) + (lane >> 3);
+    const block = row >> 5, lane = row & 31;
+    const at = headerBytes + block * blockBytes + (lane & 16) + 2 * (lane & 7) + (lane >> 3 & 1);
     for (let j = 0; j < inFeatures; j++) {
-      const pattern = patterns[row * inFeatures + j], eight = at + (j >> 3) * bits * 16;
+      const pattern = patterns[row * inFeatures + j], eight = at + (j >> 3) * bits * 32;
       for (let plane = 0; plane < bits; plane++) {
-        target[eight + plane * 16] |= (pattern >> plane & 1) << (j & 7);
+        target[eight + plane * 32] |= (pattern >> plane & 1) << (j & 7);
       }
     }
     for (let group = 0; group < groups; group++) {
       const range = (block * groups + group) * rangeBytes / 4 + lane, from = row * groups + group;
-      for (let plane = 0; plane < bits; plane++) floats[range + plane * 16] = alphas[from * bits + plane];
-      if (offsets) floats[range + bits * 16] = offsets[from];
+      for (let plane = 0; plane < bits; plane++) floats[range + plane * 32] = alphas[from * bits + plane];
+      if (offsets) floats[range + bits * 32] = offsets[from];
     }
   }
 }

@@ -20,7 +20,7 @@ const forms = { dense: 0, integers: 1, binary: 2 };
 export type WeightForm = keyof typeof forms;
 
 /** Bytes for the look-up tables of 1024 inputs, their sums and a block of outputs (`assembly/look_up.ts`). */
-const tableRoom = 64 + 1024 * 16 + 1024 + 8 + 32;
+const tableRoom = 128 + 1024 * 16 + 1024 + 8 + 32 + 512;
 
 /** Addresses and shape of `c = a b + bias`, with the weight `b`. */
 export interface Product {
@@ -42,7 +42,7 @@ export function runProduct(pool: Pool, { a, weight, form, bias, c, m, n, k }: Pr
   const nanoseconds = m * n * k / speed + (packed ? n * k / packedSpeed : 0);
   const count = Math.ceil(n / 8);
   if (m === 1 && form === "binary") {
-    const load = { units: Math.ceil(n / 16), nanoseconds: n * k / packedSpeed, scratchBytes: tableRoom };
+    const load = { units: Math.ceil(n / 32), nanoseconds: n * k / packedSpeed, scratchBytes: tableRoom };
     return pool.run("lookUp", load, [a.address, weight, bias, c, n, k]);
   }
   if (m <= fewRows && !a.transposed && form !== "binary") {

@@ -1,8 +1,8 @@
 /**
- * Weights of binary codes, `w = sum_i alpha_i B_i + offset`, as `../binary.ts` lays them out: a header; for 16 output
- * features (a block), 8 columns and each plane 16 bytes; for a block and each group 16 scales of every plane, then 16
- * offsets, if there are any. Byte `2 i` belongs to output feature `i` of the block, byte `2 i + 1` to feature `8 + i`;
- * its bit `j` is set where column `j` of the eight is +1.
+ * Weights of binary codes, `w = sum_i alpha_i B_i + offset`, as `../binary.ts` lays them out: a header; for 32 output
+ * features (a block), 8 columns and each plane 32 bytes; for a block and each group 32 scales of every plane, then 32
+ * offsets, if there are any. Byte `2 i` of the first 16 belongs to output feature `i` of the block, byte `2 i + 1` to
+ * feature `8 + i`, the others to 16 more features; its bit `j` is set where column `j` of the eight is +1.
  */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
@@ -23,7 +23,7 @@ export function enterBinary(weight: usize): void {
 /** Whether groups have offsets. */
 @inline
 export function hasOffsets(): bool {
-  return rangeBytes > planes << 6;
+  return rangeBytes > planes << 7;
 }
 
 /**
@@ -32,9 +32,11 @@ export function hasOffsets(): bool {
  */
 export function binaryPanel(to: usize, weight: usize, panel: usize, k0: usize, depth: usize): void {
   enterBinary(weight);
-  const block = codes + (panel >> 1) * blockBytes, range0 = ranges + (panel >> 1) * groups * rangeBytes + ((panel & 1) << 5);
+  const block = panel >> 2, half = (panel >> 1) & 1;
+  const source = codes + block * blockBytes + (half << 4) + (panel & 1);
+  const range0 = ranges + block * groups * rangeBytes + ((panel & 3) << 5);
   for (let column = k0; column < k0 + depth; column += 8, to += 256) {
-    const range = range0 + column / groupSize * rangeBytes, code = block + (column >> 3) * (planes << 4) + (panel & 1);
+    const range = range0 + column / groupSize * rangeBytes, code = source + (column >> 3) * (planes << 5);
     fourFeatures(to, code, range);
     fourFeatures(to + 16, code + 8, range + 16);
   }
@@ -43,8 +45,8 @@ export function binaryPanel(to: usize, weight: usize, panel: usize, k0: usize, d
 /** Four features, whose signs are bytes 0, 2, 4 and 6 at `code`, of eight columns: to 16 bytes of every 32 at `to`. */
 function fourFeatures(to: usize, code: usize, range: usize): void {
   let v0 = f32x4.splat(0), v1 = v0, v2 = v0, v3 = v0, v4 = v0, v5 = v0, v6 = v0, v7 = v0;
-  const end = range + (planes << 6);
-  for (; range < end; range += 64, code += 16) {
+  const end = range + (planes << 7);
+  for (; range < end; range += 128, code += 32) {
     const alpha = v128.load(range), sign = i32x4.splat(0x80000000);
     // Bit `j` of each lane is set where column `j` is -1; what is above bit 7 does not matter.
     const minus = v128.not(i32x4.extend_low_i16x8_u(v128.load64_zero(code)));
