@@ -1,6 +1,6 @@
 /** The work that the performance gate times, on the kernels of any revision. */
 
-import type { Device, PackedIntegers } from "../kernels/device.ts";
+import type { BinaryCodes, Device, PackedIntegers } from "../kernels/device.ts";
 import type { Work } from "./measure.ts";
 
 /** Numbers between -0.5 and 0.5; speed does not depend on them. */
@@ -25,12 +25,21 @@ export function packedRamp(out: number, inputs: number, bits: number): PackedInt
   };
 }
 
+/** A weight of binary codes that repeat, in groups of 128. */
+export function binaryRamp(out: number, inputs: number, bits: number): BinaryCodes {
+  const patterns = new Uint8Array(out * inputs), alphas = new Float32Array(out * inputs / 128 * bits);
+  for (let i = 0; i < patterns.length; i++) patterns[i] = i * 37 >> 3 & ((1 << bits) - 1);
+  for (let i = 0; i < alphas.length; i++) alphas[i] = 0.01 * (1 + i % bits);
+  return { outFeatures: out, inFeatures: inputs, bits, groupSize: 128, patterns, alphas };
+}
+
 /** One piece of work for each kernel that takes most of the time of an experiment. Buffers live as long as the device. */
 export function gateWork(device: Device): Record<string, Work> {
   const rows = 128, columns = 512;
   const x = device.upload(ramp(rows * columns)), y = device.allocate(rows * columns);
   const dense = device.weight(ramp(columns * columns), columns, columns);
   const [four, three] = [4, 3].map((bits) => device.packedWeight(packedRamp(columns, columns, bits)));
+  const signs = device.packedWeight(binaryRamp(columns, columns, 2));
   const gram = device.gram(columns), norm = device.upload(ramp(columns));
   const attention = { tokens: rows, kvTokens: rows, heads: 8, kvHeads: 8, headDim: 64, scale: 0.125 };
   const rule = { bits: 4, mode: "asymmetric", zeroInRange: true } as const;
@@ -41,6 +50,7 @@ export function gateWork(device: Device): Record<string, Work> {
     "W4 product": () => device.linear(x, four, null, y, rows),
     "W4 product, one row": () => device.linear(one.x, four, null, one.y, 1),
     "W3 product, one row": () => device.linear(one.x, three, null, one.y, 1),
+    "two planes of signs, one row": () => device.linear(one.x, signs, null, one.y, 1),
     "attention": () => device.attention(x, x, x, y, attention),
     "root mean square norm": () => device.rmsNorm(x, norm, y, rows, 1e-5),
     "fake quantization of rows": () => device.fakeQuantize(x, y, rule, { rows, columns, axis: "row" }),

@@ -5,9 +5,7 @@
  */
 
 import type { Device, PackedIntegers } from "../kernels/device.ts";
-import { BcqWeight } from "../quant/bcq_weight.ts";
-import { lutGemv } from "../quant/lut_gemv.ts";
-import { packedRamp, ramp } from "./gate_work.ts";
+import { binaryRamp, packedRamp, ramp } from "./gate_work.ts";
 import type { Work } from "./measure.ts";
 
 /** The forms of a weight, and the columns of the published table that they correspond to. */
@@ -83,27 +81,27 @@ export function productsOf(device: Device, out: number, inputs: number): Product
   for (const bits of [4, 3] as const) {
     const packed = packedRamp(out, inputs, bits), weight = stack.use(device.packedWeight(packed));
     const work = () => device.linear(x, weight, null, y, 1);
-    // A rounding for each term and six more; the fixed point of the input (2^-28 of its largest) is far below them here.
+    // A rounding for each term and six more; the fixed point of the input (2^-22 of its largest) is far below them here.
     const at = (row: number, j: number) => sized(valueOf(packed, row, j));
     const check = async () => (work(), worstShare(await read(), data, at, inputs + 6));
     list.push({ form: `packed, ${bits} bits`, work, bytes: weight.byteLength, check });
   }
   for (const bits of [4, 3] as const) {
-    const weight = binaryRamp(out, inputs, bits), { patterns } = weight;
-    const work = () => lutGemv(weight.coded, data);
+    const coded = binaryRamp(out, inputs, bits), weight = stack.use(device.packedWeight(coded));
+    const work = () => device.linear(x, weight, null, y, 1);
     const at = (row: number, j: number) => {
       const place = row * inputs + j, first = Math.floor(place / 128) * bits;
       let value = 0, size = 0;
       for (let plane = 0; plane < bits; plane++) {
-        const alpha = weight.coded.alphas[first + plane];
-        value += patterns[place] >> plane & 1 ? alpha : -alpha;
+        const alpha = coded.alphas[first + plane];
+        value += coded.patterns[place] >> plane & 1 ? alpha : -alpha;
         size += alpha;
       }
       return { value, size };
     };
-    // Nine roundings of a table entry, one of the result; sums are in float64.
-    const check = () => Promise.resolve(worstShare(lutGemv(weight.coded, data), data, at, 10));
-    list.push({ form: `look-up, ${bits} bits`, work, bytes: weight.coded.byteLength, check });
+    // Tables and sums round less often than there are terms.
+    const check = async () => (work(), worstShare(await read(), data, at, inputs));
+    list.push({ form: `look-up, ${bits} bits`, work, bytes: weight.byteLength, check });
   }
   return { list, [Symbol.dispose]: () => stack.dispose() };
 }
@@ -117,13 +115,4 @@ function valueOf({ inFeatures, bits, codes, scales, zeros }: PackedIntegers, row
   const code = ((codes[byte] | (codes[byte + 1] ?? 0) << 8) >> (bit & 7)) & ((1 << bits) - 1);
   const range = Math.floor(place / 128);
   return scales[range] * (code - zeros[range]);
-}
-
-function binaryRamp(out: number, inputs: number, bits: number): { coded: BcqWeight; patterns: Uint8Array } {
-  const patterns = new Uint8Array(out * inputs);
-  for (let i = 0; i < patterns.length; i++) patterns[i] = i * 37 >> 3 & ((1 << bits) - 1);
-  const alphas = new Float32Array(out * inputs / 128 * bits);
-  for (let i = 0; i < alphas.length; i++) alphas[i] = 0.01 * (1 + i % bits);
-  const coded = new BcqWeight({ shape: [out, inputs], bits, groupSize: 128, patterns, alphas });
-  return { coded, patterns };
 }

@@ -265,8 +265,8 @@ export interface Device extends Disposable {
   /**
    * A weight of packed codes for {@linkcode Device.linear}, which gives the bits that it gives with the same values as a
    * dense weight. With few rows, as in decoding, a device may multiply the codes themselves, and it may add the products
-   * of outliers at the end: the result is then as close to the exact one, but not the same bits. Devices that have
-   * kernels for it hold the packed codes, others the values.
+   * of outliers at the end: not the same bits, but within the bounds of a sum in float32 and of inputs that are off by 2^-23
+   * of the largest among 128 columns. Devices that have kernels for it hold the packed codes, others the values.
    */
   packedWeight(packed: PackedCodes): DeviceWeight;
   /** `y = x W^T + bias`: `x` `[rows, inFeatures]`, `y` `[rows, outFeatures]`. */

@@ -6,9 +6,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { cpuDevice } from "./cpu/device.ts";
-import type { Device } from "./device.ts";
+import type { Device, PackedCodes } from "./device.ts";
 import { describe, findAdapter } from "./gpu/adapter.ts";
 import { gpuDevice } from "./gpu/device.ts";
+import { packedValues } from "./packed.ts";
 import { referenceDevice } from "./reference.ts";
 
 /** Unit roundoff of float32. */
@@ -207,4 +208,20 @@ export function absoluteDot(n: number, a: (i: number) => number, b: (i: number) 
   let sum = 0;
   for (let i = 0; i < n; i++) sum += Math.abs(a(i) * b(i));
   return sum;
+}
+
+/** The product of a packed weight, or of its values as a dense one, with `rows` rows; odd numbers have a bias of `i / 8`. */
+export async function linear(
+  device: Device,
+  packed: PackedCodes,
+  dense: boolean,
+  rows: number,
+  x: Float32Array,
+) {
+  const { outFeatures: out, inFeatures: inner } = packed;
+  using weight = dense ? device.weight(packedValues(packed), out, inner) : device.packedWeight(packed);
+  using input = device.upload(x), y = device.allocate(rows * out);
+  using bias = device.upload(Float32Array.from({ length: out }, (_, i) => i / 8));
+  device.linear(input, weight, rows % 2 ? bias : null, y, rows);
+  return await device.read(y);
 }

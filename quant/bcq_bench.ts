@@ -1,7 +1,7 @@
 /**
  * Matrix times vector on the processor: table look-up on binary-coded weights against dense products, at the shapes of
- * the published latency table (`n` outputs, `k = 4 n` inputs): `deno bench -A quant/bcq_bench.ts`. *Dense, this language*
- * is what look-up replaces, one multiplication per weight in TypeScript; *dense, SIMD* is the suite's own kernel.
+ * the published latency table (`n` outputs, `k = 4 n` inputs): `deno bench -A quant/bcq_bench.ts`. *This language* is
+ * TypeScript, one multiplication per weight or one look-up for eight; *SIMD* are the suite's own kernels.
  */
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { BcqWeight } from "./bcq_weight.ts";
@@ -47,6 +47,8 @@ for (const out of [512, 1024, 2048]) {
   Deno.bench("dense, this language", { group }, () => void denseGemv(dense, x, out));
   for (const bits of [4, 3, 2]) {
     const coded = randomWeight(out, inputs, bits);
-    Deno.bench(`look-up, ${bits} bits`, { group }, () => void lutGemv(coded, x));
+    const signs = device.packedWeight(coded.pack());
+    Deno.bench(`look-up, SIMD, ${bits} bits`, { group }, () => device.linear(input, signs, null, output, 1));
+    Deno.bench(`look-up, this language, ${bits} bits`, { group }, () => void lutGemv(coded, x));
   }
 }

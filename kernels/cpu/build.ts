@@ -6,7 +6,7 @@ import { compileAssembly } from "../assembly.ts";
 export async function buildKernels(): Promise<Uint8Array<ArrayBuffer>> {
   return await compileAssembly(
     new URL("./assembly/index.ts", import.meta.url),
-    ...["--enable", "threads"],
+    ...["--enable", "threads", "--enable", "relaxed-simd"],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
   );
 }

@@ -14,7 +14,8 @@ import { checkPackedAttention, packedAttention, readableTokens } from "../packed
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { defaultThreads, loadModule } from "./module.ts";
-import { layPacked, packedLayout } from "./packed.ts";
+import { type BinaryLayout, binaryLayout, canLookUp, layBinary } from "./binary.ts";
+import { layPacked, type PackedLayout, packedLayout } from "./packed.ts";
 import { checkThreads, Pool } from "./pool.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { CpuBuffer, CpuPackedWeight, CpuWeight, Memory, Piece } from "./storage.ts";
@@ -149,16 +150,27 @@ class CpuDevice implements Device {
 
   packedWeight(packed: types.PackedCodes): DeviceWeight {
     checkPacked(packed);
-    if (isBinary(packed) || packed.outliers) {
-      return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    if (isBinary(packed)) {
+      if (!canLookUp(packed)) return this.#values(packed);
+      const layout = binaryLayout(packed);
+      return this.#lay(layout, "binary", (target) => layBinary(packed, layout, target));
     }
+    if (packed.outliers) return this.#values(packed);
     const layout = packedLayout(packed);
-    const weight = new CpuPackedWeight(this.#memory, layout);
-    layPacked(
-      packed,
-      layout,
-      this.#memory.heap.bytes(this.#open("packedWeight", "weight", weight), layout.bytes),
-    );
+    return this.#lay(layout, "integers", (target) => layPacked(packed, layout, target));
+  }
+
+  #values(packed: types.PackedCodes): DeviceWeight {
+    return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+  }
+
+  #lay(
+    layout: PackedLayout | BinaryLayout,
+    form: "integers" | "binary",
+    write: (target: Uint8Array) => void,
+  ): DeviceWeight {
+    const weight = new CpuPackedWeight(this.#memory, layout, form);
+    write(this.#memory.heap.bytes(this.#open("packedWeight", "weight", weight), layout.bytes));
     return weight;
   }
 
@@ -172,8 +184,8 @@ class CpuDevice implements Device {
     const [x, weight, bias, y, rows] = call;
     runProduct(this.#pool, {
       a: { address: this.#open("linear", "x", x), stride: weight.inFeatures * 4, transposed: false },
-      panels: this.#open("linear", "weight", weight),
-      packed: weight instanceof CpuPackedWeight,
+      weight: this.#open("linear", "weight", weight),
+      form: weight instanceof CpuPackedWeight ? weight.form : "dense",
       bias: this.#open("linear", "bias", bias),
       c: this.#open("linear", "y", y),
       m: rows,

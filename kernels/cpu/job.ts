@@ -17,6 +17,7 @@ export const kernelNames = [
   "combine",
   "layerNorm",
   "logSoftmax",
+  "lookUp",
   "packGram",
   "packPanels",
   "pieceRanges",

@@ -13,13 +13,21 @@ const speed = 12, packedSpeed = 4;
 /** Bytes of a panel that a thread makes of a packed weight: 256 columns of 8 output features. */
 const panelRoom = 256 * 8 * 4;
 
-/** Addresses and shape of `c = a b + bias`, with `b` in panels, dense or packed. */
+/** How the kernels know the layout of a weight: dense panels, packed integers (`packed.ts`), binary codes (`binary.ts`). */
+const forms = { dense: 0, integers: 1, binary: 2 };
+
+/** How a weight is laid out. */
+export type WeightForm = keyof typeof forms;
+
+/** Bytes for the look-up tables of 1024 inputs, their sums and a block of outputs (`assembly/look_up.ts`). */
+const tableRoom = 128 + 1024 * 16 + 1024 + 8 + 32 + 512;
+
+/** Addresses and shape of `c = a b + bias`, with the weight `b`. */
 export interface Product {
   /** Address of the left operand and the bytes between its rows (or, `transposed`, between its columns). */
   readonly a: { address: number; stride: number; transposed: boolean };
-  readonly panels: number;
-  /** `panels` is the address of a packed weight (`packed.ts`). */
-  readonly packed: boolean;
+  readonly weight: number;
+  readonly form: WeightForm;
   /** Address, or 0 for none. */
   readonly bias: number;
   readonly c: number;
@@ -28,13 +36,18 @@ export interface Product {
   readonly k: number;
 }
 
-/** Runs a product with packed right operand. */
-export function runProduct(pool: Pool, { a, panels, packed, bias, c, m, n, k }: Product): void {
+/** Runs a product. */
+export function runProduct(pool: Pool, { a, weight, form, bias, c, m, n, k }: Product): void {
+  const packed = form !== "dense";
   const nanoseconds = m * n * k / speed + (packed ? n * k / packedSpeed : 0);
   const count = Math.ceil(n / 8);
-  if (m <= fewRows && !a.transposed) {
+  if (m === 1 && form === "binary") {
+    const load = { units: Math.ceil(n / 32), nanoseconds: n * k / packedSpeed, scratchBytes: tableRoom };
+    return pool.run("lookUp", load, [a.address, weight, bias, c, n, k]);
+  }
+  if (m <= fewRows && !a.transposed && form !== "binary") {
     const load = { units: count, nanoseconds, scratchBytes: 128 + (packed ? 4 * panelRoom : 0) };
-    return pool.run("vectorProduct", load, [a.address, panels, Number(packed), bias, c, m, n, k]);
+    return pool.run("vectorProduct", load, [a.address, weight, Number(packed), bias, c, m, n, k]);
   }
   const rowBlocks = Math.ceil(m / rowBlock);
   // Columns are cut only when rows alone leave threads without work, and never finer than 64 columns.
@@ -44,7 +57,7 @@ export function runProduct(pool: Pool, { a, panels, packed, bias, c, m, n, k }: 
   const scratchBytes = 128 + rowBlock * 256 * 4 + (packed ? panelRoom : 0);
   const load: Load = { units, nanoseconds, scratchBytes };
   const left = [a.address, a.stride, Number(!a.transposed)];
-  pool.run("product", load, [...left, panels, Number(packed), bias, c, m, n, k, rowBlock, panelBlock]);
+  pool.run("product", load, [...left, weight, forms[form], bias, c, m, n, k, rowBlock, panelBlock]);
 }
 
 /** Packs a right operand `[k, n]`; `stride` is in bytes between depths, or between columns when `transposed`. */
@@ -70,7 +83,7 @@ export function runGemm(pool: Pool, memory: Memory, a: number, b: number, c: num
   else {
     runPack(pool, panels, { address: b, stride: (transposeB ? k : n) * 4, transposed: transposeB }, n, k);
     const left = { address: a, stride: (transposeA ? m : k) * 4, transposed: transposeA };
-    runProduct(pool, { a: left, panels, packed: false, bias: 0, c: target, m, n, k });
+    runProduct(pool, { a: left, weight: panels, form: "dense", bias: 0, c: target, m, n, k });
   }
   if (!plain) {
     pool.run("combine", { units: m * n, nanoseconds: m * n }, [target, c, alpha, beta]);

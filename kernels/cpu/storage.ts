@@ -1,5 +1,6 @@
 /** Pieces of the CPU device's memory as buffers, weights and accumulators that can be released. */
 
+import type { BinaryLayout } from "./binary.ts";
 import type { PackedLayout } from "./packed.ts";
 import type { DeviceBuffer, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
@@ -69,12 +70,12 @@ export class CpuWeight extends Piece implements DeviceWeight {
   }
 }
 
-/** A weight of packed integers, laid out by `packed.ts`. */
+/** A weight of packed codes, laid out by `packed.ts` or `binary.ts`. */
 export class CpuPackedWeight extends Piece implements DeviceWeight {
   readonly outFeatures: number;
   readonly inFeatures: number;
 
-  constructor(memory: Memory, layout: PackedLayout) {
+  constructor(memory: Memory, layout: PackedLayout | BinaryLayout, readonly form: "integers" | "binary") {
     super(memory, layout.bytes);
     this.outFeatures = layout.outFeatures;
     this.inFeatures = layout.inFeatures;

@@ -9,8 +9,7 @@
  *
  * With several rows, values are `scale * (code - zero)` in float32, added up in the order of `tile.ts`: an output has the
  * same bits as with the dense weight. With one row, as in decoding, unpacking would cost more than the product: there
- * codes stay integers, and the row becomes fixed point
- * (`packed_row.ts`).
+ * codes stay integers, and the row becomes fixed point (`packed_row.ts`).
  */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
@@ -42,9 +41,9 @@ function zerosOf(range: usize, half: usize): v128 {
 }
 
 // Constants lie in memory, as V8 builds a vector constant with four instructions wherever it is used. Masks of 4, 2 and
-// 1 bits of each byte; masks of bytes 0 and 1; float32 2^23 and 2^15, whose last 8 bits (from bit 0, from bit 8) count; masks of every
-// other byte, whole and 4 bits of it.
-const constants: usize = memory.data<u32>([0x0f0f0f0f, 0x03030303, 0x01010101, 0xff, 0xff00, 0x4b000000, 0x47000000, 0x00ff00ff, 0x000f000f], 16);
+// 1 bits of each byte; masks of bytes 0 and 1; float32 2^23 and 2^15, whose last 8 bits (from bit 0, from bit 8) count; a mask of
+// every other byte; 16-bit 1 and 256, float32 256.
+const constants: usize = memory.data<u32>([0x0f0f0f0f, 0x03030303, 0x01010101, 0xff, 0xff00, 0x4b000000, 0x47000000, 0x00ff00ff, 0x00010001, 0x01000100, 0x43800000], 16);
 
 @inline
 export function constant(i: usize): v128 {

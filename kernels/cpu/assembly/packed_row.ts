@@ -1,5 +1,9 @@
 /**
  * One row times packed integers, in integer arithmetic: the row becomes fixed point, codes stay codes.
+ *
+ * Codes of up to 5 bits are multiplied as bytes, 16 at once, by the relaxed dot product of bytes. That instruction
+ * may differ between machines only where a code has 8 bits or a sum of 16 bits overflows; neither happens here. Codes of
+ * more bits are multiplied as 16-bit integers.
  */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
@@ -15,235 +19,224 @@ export function canStrip(weight: usize): bool {
 
 /** Columns that {@linkcode fixedPoint} takes at once. */
 export const fixedBlock: usize = 4096;
+/** Columns that share a step. */
+export const stepBlock: usize = 128;
 
-/** Where the sums of {@linkcode fixedPoint} begin; after them it has written `6 * fixedBlock + 8` bytes. */
-const sumsAt: usize = fixedBlock << 2;
+/** Where the sums and the steps of {@linkcode fixedPoint} begin; after them it has written `6 * fixedBlock + 136` bytes. */
+const sumsAt: usize = fixedBlock << 2, stepsAt: usize = sumsAt + (fixedBlock << 1) + 8;
+
+/** Whether codes are multiplied as bytes. */
+@inline
+function asBytes(): bool {
+  return bits <= 5;
+}
 
 /**
- * One row `x` `[k]` in fixed point, for products with codes in integer arithmetic: `x = step * (2^15 high + low)`, where
- * high and low are 16-bit integers, at most 2^14, and `step` is a power of two, at most 2^-28 of the largest `|x|`. For every four
- * columns 16 bytes at `to`: the high parts of columns 0, 2, 1, 3, then the low parts. Columns up to a multiple of four
- * are 0. At `to + sumsAt` the sums of the high and of the low parts of all columns before each four. Returns `step`,
- * or 0 where `x` has no such form (all zeros, NaN, infinities, nothing but tiny numbers).
+ * The exponent (with float32's bias) of 1 + 2^-7 times the largest of the magnitudes of `count` values: a little more
+ * than the largest, so that the high byte of 24 bits does not overflow. That of 1 where all are 0; above 254 for NaN and infinities.
  */
-export function fixedPoint(x: usize, k: usize, to: usize): f32 {
+export function exponentOf(x: usize, count: usize): u32 {
   let largest = f32x4.splat(0), i: usize = 0;
-  for (; i + 4 <= k; i += 4) largest = f32x4.max(largest, f32x4.abs(v128.load(x + (i << 2))));
-  let most = max(
+  for (; i + 4 <= count; i += 4) largest = f32x4.max(largest, f32x4.abs(v128.load(x + (i << 2))));
+  if (i < count) largest = f32x4.max(largest, f32x4.abs(fourOf(x, i, count)));
+  const most = max(
     max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
     max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
   );
-  for (; i < k; i++) most = max(most, abs(load<f32>(x + (i << 2))));
-  const exponent = <i32> (reinterpret<u32>(most) >> 23);
-  if (exponent < 29 || exponent > 254) return 0;
-  const scale = f32x4.splat(reinterpret<f32>((282 - exponent) << 23)), half = i32x4.splat(0x4000);
-  let sums = to + sumsAt, total = i32x4.splat(0);
-  for (i = 0; i < k; i += 4, to += 16, sums += 8) {
-    let four: v128;
-    if (i + 4 <= k) {
-      four = v128.load(x + (i << 2));
-    } else {
-      four = v128.load32_zero(x + (i << 2));
-      if (i + 1 < k) four = f32x4.replace_lane(four, 1, load<f32>(x + (i << 2), 4));
-      if (i + 2 < k) four = f32x4.replace_lane(four, 2, load<f32>(x + (i << 2), 8));
-    }
-    const q = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(four, scale)));
-    const high = i32x4.shr_s(i32x4.add(q, half), 15), low = i32x4.sub(q, i32x4.shl(high, 15));
-    const parts = i16x8.narrow_i32x4_s(high, low);
-    v128.store(to, v128.shuffle<i16>(parts, parts, 0, 2, 1, 3, 4, 6, 5, 7));
-    v128.store64_lane(sums, total, 0);
-    // Lanes 0 and 1 of the total: the sums of the high parts and of the low parts.
-    const pairs = i32x4.dot_i16x8_s(parts, i16x8.splat(1));
-    total = i32x4.add(total, i32x4.add(v128.shuffle<i32>(pairs, pairs, 0, 2, 0, 2), v128.shuffle<i32>(pairs, pairs, 1, 3, 1, 3)));
-  }
-  v128.store64_lane(sums, total, 0);
-  return reinterpret<f32>((exponent - 28) << 23);
+  return most == 0 ? 127 : reinterpret<u32>(most * 1.0078125) >> 23;
 }
 
-/** Of codes as bytes, columns 1 and 3 of a quad (columns 0 and 2 are `bytes & constant(7)`) as 16-bit integers. */
+/** Values `i` to `i + 3` of the `k` values at `x`, 0 from `k` on. */
 @inline
-function oddWords(bytes: v128, low: v128): v128 {
-  return v128.and(i32x4.shr_u(bytes, 8), low);
+function fourOf(x: usize, i: usize, k: usize): v128 {
+  if (i + 4 <= k) return v128.load(x + (i << 2));
+  let four = v128.load32_zero(x + (i << 2));
+  if (i + 1 < k) four = f32x4.replace_lane(four, 1, load<f32>(x + (i << 2), 4));
+  if (i + 2 < k) four = f32x4.replace_lane(four, 2, load<f32>(x + (i << 2), 8));
+  return four;
 }
 
 /**
- * Adds `x` times quads `[first, last)` of a panel, which share the range, to the 8 sums in `sums`; `x` and `totals` are
- * what {@linkcode fixedPoint} wrote for quad `first`. Products of codes and of the parts of `x`, and their sums, are
- * exact; `last - first` may be `2^(14 - bits)`.
+ * One row `x` `[k]` in fixed point, for products with codes in integer arithmetic: `x = step * (2^8 high + low)`, where
+ * high is a 16-bit integer, low an 8-bit integer, and `step`, one for each 128 columns, a power of two, at most
+ * 2^-22 (1 + 2^-7) of the largest `|x|` among them. For every four columns 16 bytes at `to`: for codes that are multiplied as bytes the high
+ * bytes of high, its low bytes, and low; otherwise high of columns 0, 2, 1, 3, then low. Columns up to a multiple of four
+ * are 0. At `to + sumsAt` the sums of high and of low of all columns before each four, at `to + stepsAt` the steps.
+ * False where `x` has no such form (NaN, infinities, nothing but tiny numbers).
+ */
+export function fixedPoint(x: usize, k: usize, to: usize): bool {
+  let sums = to + sumsAt, steps = to + stepsAt, total = i32x4.splat(0);
+  const half = i32x4.splat(0x80), bytes = asBytes();
+  for (let block: usize = 0; block < k; block += stepBlock, steps += 4) {
+    const end = min(k, block + stepBlock);
+    const exponent = exponentOf(x + (block << 2), end - block);
+    if (exponent < 23 || exponent > 254) return false;
+    store<f32>(steps, reinterpret<f32>((exponent - 22) << 23));
+    const scale = f32x4.splat(reinterpret<f32>((276 - exponent) << 23));
+    for (let i = block; i < end; i += 4, to += 16, sums += 8) {
+      const four = f32x4.mul(fourOf(x, i, k), scale);
+      const q = i32x4.trunc_sat_f32x4_s(f32x4.nearest(four));
+      const high = i32x4.shr_s(i32x4.add(q, half), 8), low = i32x4.sub(q, i32x4.shl(high, 8));
+      const parts = i16x8.narrow_i32x4_s(high, low);
+      if (bytes) {
+        const top = i32x4.shr_s(i32x4.add(high, half), 8), next = i32x4.sub(high, i32x4.shl(top, 8));
+        v128.store(to, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(top, next), i16x8.narrow_i32x4_s(low, low)));
+      } else {
+        v128.store(to, v128.shuffle<i16>(parts, parts, 0, 2, 1, 3, 4, 6, 5, 7));
+      }
+      v128.store64_lane(sums, total, 0);
+      // Lanes 0 and 1 of the total: the sums of high and of low.
+      const pairs = i32x4.dot_i16x8_s(parts, i16x8.splat(1));
+      total = i32x4.add(total, i32x4.add(v128.shuffle<i32>(pairs, pairs, 0, 2, 0, 2), v128.shuffle<i32>(pairs, pairs, 1, 3, 1, 3)));
+    }
+  }
+  v128.store64_lane(sums, total, 0);
+  return true;
+}
+
+/** The codes of half a quad, from planes that begin with it. */
+@inline
+function codesOf(bits: usize, nibbles: v128, pairs: v128, ones: v128, half: usize): v128 {
+  return halfQuad(bits, nibbles, pairs, ones, 0, half, constant(0));
+}
+
+/** 16-bit sums plus 16 products of bytes of `x` and codes, in pairs. */
+@inline
+function addBytes(sums: v128, x: v128, codes: v128): v128 {
+  return i16x8.add(sums, v128.relaxed_dot<i16>(x, codes));
+}
+
+/** 32-bit sums plus 16-bit sums in pairs, which count `weights` times. */
+@inline
+function addPairs(sums: v128, pairs: v128, weights: v128): v128 {
+  return i32x4.add(sums, i32x4.dot_i16x8_s(pairs, weights));
+}
+
+/**
+ * Adds `x` times quads `[first, last)` of a panel, which share range and step, to the 8 sums in `sums`; `x` and `totals`
+ * are what {@linkcode fixedPoint} wrote for quad `first`. For codes of up to 5 bits.
  */
 @inline
-function stripRun(
+function stripBytes(
   bits: usize, sums: usize, x: usize, totals: usize, step: v128, panel: usize, first: usize, last: usize, range: usize,
 ): void {
-  const low = constant(0), words = constant(7);
-  let h0 = i32x4.splat(0), h1 = h0, l0 = h0, l1 = h0;
-  let nibbles = low, pairs = low, ones = low, b0 = low, b1 = low, part = low, quad = first;
-  let e0 = low, e1 = low, o0 = low, o1 = low;
-  // Whole blocks of 16 columns, where the places of the bits are known.
-  for (; (quad & 3) == 0 && quad + 4 <= last; quad += 4, x += 64) {
-    if (bits & 1) ones = plane(bits, panel, quad, 1);
-    if (bits & 12) nibbles = plane(bits, panel, quad, 4);
-    if (bits & 10) pairs = plane(bits, panel, quad, 2);
-    b0 = halfQuad(bits, nibbles, pairs, ones, 0, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, 0, 1, low);
-    e0 = v128.and(b0, words), o0 = oddWords(b0, words);
-    e1 = v128.and(b1, words), o1 = oddWords(b1, words);
-    part = v128.load32_splat(x);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(e0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 4);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(o0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(o1, part));
-    part = v128.load32_splat(x, 8);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(e0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 12);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(o0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(o1, part));
-    if (bits & 12) nibbles = plane(bits, panel, quad + 1, 4);
-    if (bits == 8) pairs = plane(bits, panel, quad + 1, 2);
-    b0 = halfQuad(bits, nibbles, pairs, ones, 1, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, 1, 1, low);
-    e0 = v128.and(b0, words), o0 = oddWords(b0, words);
-    e1 = v128.and(b1, words), o1 = oddWords(b1, words);
-    part = v128.load32_splat(x, 16);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(e0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 20);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(o0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(o1, part));
-    part = v128.load32_splat(x, 24);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(e0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 28);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(o0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(o1, part));
-    if (bits & 12) nibbles = plane(bits, panel, quad + 2, 4);
-    if (bits & 10) pairs = plane(bits, panel, quad + 2, 2);
-    b0 = halfQuad(bits, nibbles, pairs, ones, 2, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, 2, 1, low);
-    e0 = v128.and(b0, words), o0 = oddWords(b0, words);
-    e1 = v128.and(b1, words), o1 = oddWords(b1, words);
-    part = v128.load32_splat(x, 32);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(e0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 36);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(o0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(o1, part));
-    part = v128.load32_splat(x, 40);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(e0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 44);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(o0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(o1, part));
-    if (bits & 12) nibbles = plane(bits, panel, quad + 3, 4);
-    if (bits == 8) pairs = plane(bits, panel, quad + 3, 2);
-    b0 = halfQuad(bits, nibbles, pairs, ones, 3, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, 3, 1, low);
-    e0 = v128.and(b0, words), o0 = oddWords(b0, words);
-    e1 = v128.and(b1, words), o1 = oddWords(b1, words);
-    part = v128.load32_splat(x, 48);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(e0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 52);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(o0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(o1, part));
-    part = v128.load32_splat(x, 56);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(e0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 60);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(o0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(o1, part));
-  }
-  for (; quad < last; quad++, x += 16) {
-    if (bits & 1) ones = plane(bits, panel, quad, 1);
-    if (bits & 10) pairs = plane(bits, panel, quad, 2);
-    if (bits & 12) nibbles = plane(bits, panel, quad, 4);
-    b0 = halfQuad(bits, nibbles, pairs, ones, quad & 3, 0, low), b1 = halfQuad(bits, nibbles, pairs, ones, quad & 3, 1, low);
-    e0 = v128.and(b0, words), o0 = oddWords(b0, words);
-    e1 = v128.and(b1, words), o1 = oddWords(b1, words);
-    part = v128.load32_splat(x);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(e0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 4);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(o0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(o1, part));
-    part = v128.load32_splat(x, 8);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(e0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(e1, part));
-    part = v128.load32_splat(x, 12);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(o0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(o1, part));
+  const none = i32x4.splat(0), end = x + ((last - first) << 4);
+  let h0 = none, h1 = none, l0 = none, l1 = none;
+  let nibbles = none, pairs = planeBefore(bits, panel, first, 2), ones = planeBefore(bits, panel, first, 1);
+  // A loop has no other counter than `x`: 16 times the quad is `x + ahead`, and 4-bit codes are as far apart as parts of `x`.
+  const ahead = (first << 4) - x, fours = panel + ahead;
+  while (x < end) {
+    // So many sums of two products of up to 2^7 (2^bits - 1) fit in 16 bits.
+    const until = min(end, x + (bits == 5 ? 64 : bits == 4 ? 128 : bits == 3 ? 256 : 512));
+    let t0 = none, t1 = none, n0 = none, n1 = none, b0 = none, b1 = none;
+    for (; x < until; x += 16) {
+      if (bits == 4) nibbles = v128.load(x + fours);
+      else if (bits & 4) nibbles = plane(bits, panel, (x + ahead) >> 4, 4);
+      if (bits & 2) pairs = (x + ahead) & 16 ? i32x4.shr_u(pairs, 4) : plane(bits, panel, (x + ahead) >> 4, 2);
+      if (bits & 1) ones = (x + ahead) & 48 ? i32x4.shr_u(ones, 2) : plane(bits, panel, (x + ahead) >> 4, 1);
+      const c0 = codesOf(bits, nibbles, pairs, ones, 0), c1 = codesOf(bits, nibbles, pairs, ones, 1);
+      const parts = v128.load(x);
+      let part = v128.shuffle<i32>(parts, parts, 0, 0, 0, 0);
+      t0 = addBytes(t0, part, c0), t1 = addBytes(t1, part, c1);
+      part = v128.shuffle<i32>(parts, parts, 1, 1, 1, 1);
+      n0 = addBytes(n0, part, c0), n1 = addBytes(n1, part, c1);
+      part = v128.shuffle<i32>(parts, parts, 2, 2, 2, 2);
+      b0 = addBytes(b0, part, c0), b1 = addBytes(b1, part, c1);
+    }
+    const one = constant(8), high = constant(9);
+    h0 = addPairs(addPairs(h0, t0, high), n0, one), h1 = addPairs(addPairs(h1, t1, high), n1, one);
+    l0 = addPairs(l0, b0, one), l1 = addPairs(l1, b1, one);
   }
   addRun(sums, h0, h1, l0, l1, totals, last - first, step, range);
 }
 
-/** Adds the exact sums of a run of `count` quads, high and low parts, to the 8 float32 sums in `sums`. */
+/** The plane of a quad in the middle of it, as the quad before leaves it. */
+@inline
+function planeBefore(bits: usize, panel: usize, quad: usize, width: usize): v128 {
+  if (bits == 8 || !(bits & width)) return i32x4.splat(0);
+  const all = plane(bits, panel, quad, width);
+  return i32x4.shr_u(all, width == 2 ? 0 : <i32> (((quad & 3) - 1) << 1));
+}
+
+/** 32-bit sums plus 16 products of codes, which are bytes, and 16-bit parts of `x` for columns 0 and 2, and 1 and 3. */
+@inline
+function addWords(sums: v128, codes: v128, even: v128, odd: v128): v128 {
+  const low = constant(7);
+  const products = i32x4.dot_i16x8_s(v128.and(i32x4.shr_u(codes, 8), low), odd);
+  return i32x4.add(i32x4.add(sums, i32x4.dot_i16x8_s(v128.and(codes, low), even)), products);
+}
+
+/** {@linkcode stripBytes} for codes of 6 to 8 bits. */
+@inline
+function stripWords(
+  bits: usize, sums: usize, x: usize, totals: usize, step: v128, panel: usize, first: usize, last: usize, range: usize,
+): void {
+  const none = i32x4.splat(0);
+  let h0 = none, h1 = none, l0 = none, l1 = none;
+  let nibbles = none, pairs = planeBefore(bits, panel, first, 2), ones = planeBefore(bits, panel, first, 1);
+  for (let quad = first; quad < last; quad++, x += 16) {
+    nibbles = plane(bits, panel, quad, 4);
+    pairs = bits < 8 && quad & 1 ? i32x4.shr_u(pairs, 4) : plane(bits, panel, quad, 2);
+    if (bits & 1) ones = quad & 3 ? i32x4.shr_u(ones, 2) : plane(bits, panel, quad, 1);
+    const c0 = codesOf(bits, nibbles, pairs, ones, 0), c1 = codesOf(bits, nibbles, pairs, ones, 1);
+    const parts = v128.load(x);
+    let even = v128.shuffle<i32>(parts, parts, 0, 0, 0, 0), odd = v128.shuffle<i32>(parts, parts, 1, 1, 1, 1);
+    h0 = addWords(h0, c0, even, odd), h1 = addWords(h1, c1, even, odd);
+    even = v128.shuffle<i32>(parts, parts, 2, 2, 2, 2), odd = v128.shuffle<i32>(parts, parts, 3, 3, 3, 3);
+    l0 = addWords(l0, c0, even, odd), l1 = addWords(l1, c1, even, odd);
+  }
+  addRun(sums, h0, h1, l0, l1, totals, last - first, step, range);
+}
+
+/** Adds the exact sums of a run of `count` quads, high and low, to the 8 float32 sums in `sums`. */
 @inline
 function addRun(
   sums: usize, h0: v128, h1: v128, l0: v128, l1: v128, totals: usize, count: usize, step: v128, range: usize,
 ): void {
-  const end = totals + (count << 3);
-  const highs = i32x4.splat(load<i32>(end) - load<i32>(totals)), lows = i32x4.splat(load<i32>(end, 4) - load<i32>(totals, 4));
-  for (let half: usize = 0; half < 2; half++) {
-    const zero = i16x8.extend_low_i8x16_u(v128.load32_zero(range + 32 + (half << 2)));
-    const zeros = i32x4.extend_low_i16x8_u(zero);
-    const high = f32x4.convert_i32x4_s(i32x4.sub(half ? h1 : h0, i32x4.mul(zeros, highs)));
-    const rest = f32x4.convert_i32x4_s(i32x4.sub(half ? l1 : l0, i32x4.mul(zeros, lows)));
-    const value = f32x4.mul(step, f32x4.add(f32x4.mul(f32x4.splat(32768), high), rest));
-    const at = sums + (half << 4);
-    v128.store(at, f32x4.add(v128.load(at), f32x4.mul(v128.load(range + (half << 4)), value)));
-  }
+  const both = i32x4.sub(v128.load64_zero(totals + (count << 3)), v128.load64_zero(totals));
+  const highs = v128.shuffle<i32>(both, both, 0, 0, 0, 0), lows = v128.shuffle<i32>(both, both, 1, 1, 1, 1);
+  const zeros = i16x8.extend_low_i8x16_u(v128.load64_zero(range + 32));
+  addHalf(sums, h0, l0, i32x4.extend_low_i16x8_u(zeros), highs, lows, step, v128.load(range));
+  addHalf(sums + 16, h1, l1, i32x4.extend_high_i16x8_u(zeros), highs, lows, step, v128.load(range, 16));
 }
 
-/**
- * {@linkcode stripRun} of two panels of 4-bit codes, from the codes `a` and `b` of the first quad on: each part of `x` is loaded once for 16
- * output features, and what one panel waits for the other does.
- */
-function stripPair(
-  sums: usize, x: usize, totals: usize, step: v128, a: usize, b: usize, count: usize, rangeA: usize, rangeB: usize,
-): void {
-  const low = constant(8);
-  let h0 = i32x4.splat(0), h1 = h0, l0 = h0, l1 = h0, h2 = h0, h3 = h0, l2 = h0, l3 = h0;
-  const end = x + (count << 4);
-  for (; x < end; x += 16, a += 16, b += 16) {
-    const codesA = v128.load(a), codesB = v128.load(b);
-    let c0 = v128.and(codesA, low), c1 = v128.and(i32x4.shr_u(codesA, 4), low);
-    let c2 = v128.and(codesB, low), c3 = v128.and(i32x4.shr_u(codesB, 4), low);
-    let part = v128.load32_splat(x);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(c0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(c1, part));
-    h2 = i32x4.add(h2, i32x4.dot_i16x8_s(c2, part)), h3 = i32x4.add(h3, i32x4.dot_i16x8_s(c3, part));
-    part = v128.load32_splat(x, 8);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(c0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(c1, part));
-    l2 = i32x4.add(l2, i32x4.dot_i16x8_s(c2, part)), l3 = i32x4.add(l3, i32x4.dot_i16x8_s(c3, part));
-    c0 = v128.and(i32x4.shr_u(codesA, 8), low), c1 = i16x8.shr_u(codesA, 12);
-    c2 = v128.and(i32x4.shr_u(codesB, 8), low), c3 = i16x8.shr_u(codesB, 12);
-    part = v128.load32_splat(x, 4);
-    h0 = i32x4.add(h0, i32x4.dot_i16x8_s(c0, part)), h1 = i32x4.add(h1, i32x4.dot_i16x8_s(c1, part));
-    h2 = i32x4.add(h2, i32x4.dot_i16x8_s(c2, part)), h3 = i32x4.add(h3, i32x4.dot_i16x8_s(c3, part));
-    part = v128.load32_splat(x, 12);
-    l0 = i32x4.add(l0, i32x4.dot_i16x8_s(c0, part)), l1 = i32x4.add(l1, i32x4.dot_i16x8_s(c1, part));
-    l2 = i32x4.add(l2, i32x4.dot_i16x8_s(c2, part)), l3 = i32x4.add(l3, i32x4.dot_i16x8_s(c3, part));
-  }
-  addRun(sums, h0, h1, l0, l1, totals, count, step, rangeA);
-  addRun(sums + 32, h2, h3, l2, l3, totals, count, step, rangeB);
+@inline
+function addHalf(sums: usize, high: v128, low: v128, zeros: v128, highs: v128, lows: v128, step: v128, scale: v128): void {
+  const first = f32x4.convert_i32x4_s(i32x4.sub(high, i32x4.mul(zeros, highs)));
+  const rest = f32x4.convert_i32x4_s(i32x4.sub(low, i32x4.mul(zeros, lows)));
+  const value = f32x4.mul(scale, f32x4.add(f32x4.mul(constant(10), first), rest));
+  v128.store(sums, f32x4.add(v128.load(sums), f32x4.mul(step, value)));
 }
 
-/** {@linkcode stripRun}, compiled apart for every number of bits. */
+/** {@linkcode stripBytes} or {@linkcode stripWords}, compiled apart for every number of bits. */
 function stripQuads(
   sums: usize, x: usize, totals: usize, step: v128, panel: usize, first: usize, last: usize, range: usize,
 ): void {
-  if (bits == 4) stripRun(4, sums, x, totals, step, panel, first, last, range);
-  else if (bits == 8) stripRun(8, sums, x, totals, step, panel, first, last, range);
-  else if (bits == 3) stripRun(3, sums, x, totals, step, panel, first, last, range);
-  else if (bits == 2) stripRun(2, sums, x, totals, step, panel, first, last, range);
-  else if (bits == 6) stripRun(6, sums, x, totals, step, panel, first, last, range);
-  else if (bits == 5) stripRun(5, sums, x, totals, step, panel, first, last, range);
-  else if (bits == 7) stripRun(7, sums, x, totals, step, panel, first, last, range);
-  else stripRun(1, sums, x, totals, step, panel, first, last, range);
-}
-
-/** Panels that {@linkcode stripPacked} takes at once, after {@linkcode canStrip} of the same weight. */
-export function stripPanels(): usize {
-  return bits == 4 ? 2 : 1;
+  if (bits == 4) stripBytes(4, sums, x, totals, step, panel, first, last, range);
+  else if (bits == 8) stripWords(8, sums, x, totals, step, panel, first, last, range);
+  else if (bits == 3) stripBytes(3, sums, x, totals, step, panel, first, last, range);
+  else if (bits == 2) stripBytes(2, sums, x, totals, step, panel, first, last, range);
+  else if (bits == 6) stripWords(6, sums, x, totals, step, panel, first, last, range);
+  else if (bits == 5) stripBytes(5, sums, x, totals, step, panel, first, last, range);
+  else if (bits == 7) stripWords(7, sums, x, totals, step, panel, first, last, range);
+  else stripBytes(1, sums, x, totals, step, panel, first, last, range);
 }
 
 /**
- * `sums[8 panels] += x b` for columns `[k0, end)` of one row, which {@linkcode fixedPoint} put at `x`, and `count` panels (one, or {@linkcode stripPanels})
- * from `panel` on. After {@linkcode canStrip} of the same weight; `k0` is a multiple of 16.
+ * `sums[8] += x b` for columns `[k0, end)` of one row, which {@linkcode fixedPoint} put at `x`, and one panel. After
+ * {@linkcode canStrip} of the same weight; `k0` is a multiple of {@linkcode fixedBlock}.
  */
-export function stripPacked(
-  x: usize, step: f32, panel: usize, count: usize, k0: usize, end: usize, sums: usize,
-): void {
-  const source = codes + panel * panelBytes, rangesOfPanel = groups * rangeBytes, range0 = ranges + panel * rangesOfPanel;
-  const most: usize = 1 << (16 - bits), steps = f32x4.splat(step);
+export function stripPacked(x: usize, panel: usize, k0: usize, end: usize, sums: usize): void {
+  const source = codes + panel * panelBytes, group0 = k0 / groupSize;
+  let range = ranges + (panel * groups + group0) * rangeBytes, groupEnd = (group0 + 1) * groupSize;
   for (let column = k0; column < end;) {
-    const group = column / groupSize, next = min(min(end, (group + 1) * groupSize), column + most);
-    const range = range0 + group * rangeBytes;
-    const quads = (column - k0) >> 2, first = column >> 2, last = (next + 3) >> 2;
-    const from = x + (quads << 4), totals = x + sumsAt + (quads << 3);
-    if (count == 2) {
-      const at = source + (first << 4);
-      stripPair(sums, from, totals, steps, at, at + panelBytes, last - first, range, range + rangesOfPanel);
-    } else {
-      stripQuads(sums, from, totals, steps, source, first, last, range);
-    }
+    const next = min(min(end, groupEnd), (column & ~(stepBlock - 1)) + stepBlock);
+    const quad = (column - k0) >> 2;
+    const step = v128.load32_splat(x + stepsAt + ((column - k0) / stepBlock << 2));
+    stripQuads(
+      sums, x + (quad << 4), x + sumsAt + (quad << 3), step, source, column >> 2, (next + 3) >> 2, range,
+    );
     column = next;
+    if (next == groupEnd) range += rangeBytes, groupEnd += groupSize;
   }
 }

@@ -1,8 +1,9 @@
 /** Matrix products over packed panels. Work is divided over blocks of outputs only, never over a sum. */
 
+import { binaryPanel } from "./binary";
 import { packPanel, packRows } from "./pack";
 import { dequantizePanel } from "./packed";
-import { canStrip, fixedBlock, fixedPoint, stripPacked, stripPanels } from "./packed_row";
+import { canStrip, fixedBlock, fixedPoint, stripPacked } from "./packed_row";
 import { depthBlock, strip, strip4, tile } from "./tile";
 
 /** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
@@ -24,7 +25,7 @@ export function copyTile(
 }
 
 /** `c[row][j] += bias[j]` for columns `[first, last)` of one row. */
-function addBias(row: usize, bias: usize, first: usize, last: usize): void {
+export function addBias(row: usize, bias: usize, first: usize, last: usize): void {
   let j = first;
   for (; j + 4 <= last; j += 4) {
     const at = row + (j << 2);
@@ -60,8 +61,8 @@ function multiplyRows(
 }
 
 /**
- * Kernel: `c[m][n] = a b + bias` with `b` in panels `[k][8]`, or `packed` (see `packed.ts`): then panels are made in
- * scratch as they are needed. Unit `u` is the block of `rowBlock` rows and `panelBlock` panels number `u`, panels
+ * Kernel: `c[m][n] = a b + bias` with `b` in panels `[k][8]` (form 0), or packed integers (1, see `packed.ts`) or binary
+ * codes (2, see `binary.ts`): then panels are made in scratch as they are needed. Unit `u` is the block of `rowBlock` rows and `panelBlock` panels number `u`, panels
  * fastest. Scratch: `rowBlock * 256 + 32` floats (`rowBlock` a multiple of 4), and 2048 more for a packed `b`.
  */
 export function product(
@@ -72,7 +73,7 @@ export function product(
   aStride: usize,
   aContiguous: bool,
   b: usize,
-  packed: bool,
+  form: usize,
   bias: usize,
   c: usize,
   m: usize,
@@ -96,7 +97,8 @@ export function product(
       packRows(rows, corner, aStride, row1 - row0, depth, aContiguous);
       for (let panel = panel0; panel < panel1; panel++) {
         let weights = room;
-        if (packed) dequantizePanel(room, b, panel, k0, depth);
+        if (form == 1) dequantizePanel(room, b, panel, k0, depth);
+        else if (form == 2) binaryPanel(room, b, panel, k0, depth);
         else weights = b + ((panel * k + k0) << 5);
         const at = c + row0 * cStride + (panel << 5);
         const columns = min<usize>(8, n - (panel << 3));
@@ -112,7 +114,7 @@ export function product(
 }
 
 /** Copies (or adds) `count` values. */
-function addTo(from: usize, c: usize, count: usize, accumulate: bool): void {
+export function addTo(from: usize, c: usize, count: usize, accumulate: bool): void {
   for (let i: usize = 0; i < count << 2; i += 4) {
     store<f32>(c + i, accumulate ? load<f32>(c + i) + load<f32>(from + i) : load<f32>(from + i));
   }
@@ -133,13 +135,12 @@ function integerProduct(
 ): bool {
   const room = scratch + 128;
   for (let k0: usize = 0; k0 < k; k0 += fixedBlock) {
-    const depth = min(fixedBlock, k - k0), step = fixedPoint(a + (k0 << 2), depth, room);
-    if (step == 0) return false;
-    for (let panel = begin, count: usize = 1; panel < end; panel += count) {
-      count = min(end - panel, stripPanels());
-      memory.fill(scratch, 0, count << 5);
-      stripPacked(room, step, panel, count, k0, k0 + depth, scratch);
-      addTo(scratch, c + (panel << 5), min(count << 3, n - (panel << 3)), k0 > 0);
+    const depth = min(fixedBlock, k - k0);
+    if (!fixedPoint(a + (k0 << 2), depth, room)) return false;
+    for (let panel = begin; panel < end; panel++) {
+      memory.fill(scratch, 0, 32);
+      stripPacked(room, panel, k0, k0 + depth, scratch);
+      addTo(scratch, c + (panel << 5), min<usize>(8, n - (panel << 3)), k0 > 0);
     }
   }
   return true;
