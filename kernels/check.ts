@@ -195,3 +195,18 @@ export function checkColumns(op: string, x: DeviceBuffer, columns: number, rows:
   checkInteger(op, "columns", columns, 1);
   checkLength(op, "x", x, rows * columns);
 }
+
+/** Arguments of `errorPull`; the number of columns. */
+export function checkErrorPull(factor: Float64Array, errors: Float64Array, rows: number): number {
+  checkInteger("errorPull", "rows", rows, 1);
+  checkMultiple("errorPull", "length of errors", errors.length, rows);
+  const columns = errors.length / rows;
+  checkExactly("errorPull", "factor", factor, columns * columns);
+  return columns;
+}
+
+/** A block of columns that a pull is asked for. */
+export function checkPulled(columns: number, done: number, first: number, count: number): void {
+  checkInteger("errorPull.at", "first", first, done, columns);
+  checkInteger("errorPull.at", "count", count, 0, columns - first);
+}

@@ -101,6 +101,18 @@ export interface DeviceGram extends Disposable {
   read(): Promise<Float64Array>;
 }
 
+/**
+ * The errors of columns that are quantized one after the other, as they pull at the columns that follow: the update
+ * across blocks of GPTQ, in float64 or nearly so. Made by {@linkcode Device.errorPull}.
+ */
+export interface DevicePull extends Disposable {
+  /**
+   * `-sum_{i < first} errors[i, r] factor[i, first + j]` as `[count, rows]`, once the errors of the columns before
+   * `first` are final. Calls go from left to right; the result is valid until the next one.
+   */
+  at(first: number, count: number): Promise<Float64Array>;
+}
+
 /** Element-wise activation functions; `gelu` is the exact (erf) form, `geluTanh` its tanh approximation. */
 export type Activation = "relu" | "silu" | "gelu" | "geluTanh";
 
@@ -335,4 +347,9 @@ export interface Device extends Disposable {
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void;
   /** An accumulator of `x^T x` for matrices of `columns` columns, zero at first: the Hessian of GPTQ and SpQR. */
   gram(columns: number): DeviceGram;
+  /**
+   * What `errors` `[columns, rows]`, filled in from the first column on, do to later columns through the upper triangular
+   * `factor` `[columns, columns]`. Both are read when the pull is asked for.
+   */
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull;
 }

@@ -80,3 +80,38 @@ testCases(
     };
   }),
 );
+
+testCases(
+  "errorPull",
+  [[1, 1, 1], [3, 7, 2], [37, 300, 129], [70, 517, 200]].map(([rows, columns, block]): Case => {
+    // Columns of very different sizes; some have no errors at all.
+    const factor = Float64Array.from(random.normal(columns * columns), (value, at) => {
+      const i = Math.floor(at / columns), j = at % columns;
+      return j < i ? 0 : value * 2 ** (j % 19 - 9) * Math.PI;
+    });
+    const errors = Float64Array.from(random.normal(columns * rows), (value, at) => {
+      return at % rows === 1 ? 0 : value / 3 * 10 ** (at % rows % 5);
+    });
+    const top = (n: number, value: (i: number) => number) =>
+      Array.from({ length: n }, (_, i) => Math.abs(value(i))).reduce((a, b) => Math.max(a, b), 0);
+    return {
+      name: `errorPull ${rows} x ${columns} in blocks of ${block}`,
+      async run(device) {
+        const result = new Float64Array(columns * rows), filled = new Float64Array(columns * rows);
+        using pull = device.errorPull(factor, filled, rows);
+        for (let first = 0; first < columns; first += block) {
+          const count = Math.min(block, columns - first);
+          result.set(await pull.at(first, count), first * rows);
+          const own = errors.subarray(first * rows, (first + count) * rows);
+          filled.set(own, first * rows);
+        }
+        return result;
+      },
+      bound(at, _, { pull }) {
+        const j = Math.floor(at / rows), first = j - j % block;
+        const left = top(first, (i) => factor[i * columns + j]);
+        return first * pull(first) * left * top(first, (i) => errors[i * rows + at % rows]);
+      },
+    };
+  }),
+);

@@ -37,6 +37,8 @@ export interface Accuracy {
   readonly rowSum: (n: number) => number;
   /** As `rowSum`, of the weighted sum over `n` keys in fused attention, whose scores spread over `spread`. */
   readonly attentionSum: (n: number, spread: number) => number;
+  /** Of a float64 sum of `n` products, relative to `n` times the greatest magnitudes of both factors. */
+  readonly pull: (n: number) => number;
 }
 
 /** The CPU device: IEEE arithmetic, sums of rows in float64. */
@@ -48,6 +50,7 @@ const cpuAccuracy: Accuracy = {
   underflow: tiny,
   rowSum: (n) => n * 2 ** -53,
   attentionSum: (n) => n * 2 ** -53,
+  pull: (n) => n * 2 ** -52,
 };
 
 /**
@@ -56,7 +59,10 @@ const cpuAccuracy: Accuracy = {
  * logarithm takes a Newton step: the error of exp, of a product and of an addition, and what WGSL's own logarithm
  * (2^-21 in [0.5, 2], 3 units in the last place elsewhere) leaves, squared: nothing. Fused attention sums up blocks of
  * 64 keys: 14 additions, then for each block a product with exp(top - next) and an addition; its arguments add up to the
- * spread, with one rounding each.
+ * spread, with one rounding each. A pull multiplies factors in 4 slices of 8 bits, the first of them below 2^e <= 2 max,
+ * slice a below 2^(e - 8 a - 1) and the rest below 2^(e - 33). Of each product are left out three products of slices
+ * with a + b = 4, two with the rest, and what weighs 2^-8 of those: (3 / 4 + 1) (1 + 2^-7) 2^(e + e' - 32), which is less
+ * than 7.1 * 2^-32 max max'. Adding sums up in pairs of float32 (2^-46 each) stays far below the rest of 2^-29.
  */
 const gpuAccuracy: Accuracy = {
   exp: 4,
@@ -66,6 +72,7 @@ const gpuAccuracy: Accuracy = {
   underflow: 2 ** -126,
   rowSum: (n) => gamma(Math.ceil(n / 64) + 14 + 5),
   attentionSum: (n, spread) => gamma(14 + Math.ceil(n / 64) * (4 + 2) + spread),
+  pull: (n) => 2 ** -29 + n * 2 ** -52,
 };
 
 /** A device under test. Devices of one `family` must agree bit for bit. */

@@ -11,6 +11,7 @@ import type {
   DeviceBuffer,
   DeviceGram,
   DeviceInt8Weight,
+  DevicePull,
   DeviceWeight,
   GemmShape,
   PackedCodes,
@@ -23,7 +24,7 @@ import { checkPacked, packedValues } from "./packed.ts";
 import { checkDecode, decodeRows } from "./coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
-import { gemm, gram, int8Product, linear } from "./reference/matrix.ts";
+import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
 import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
 
@@ -303,5 +304,13 @@ class ReferenceDevice implements Device {
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
     return new ReferenceGram(this, columns);
+  }
+
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull {
+    check.checkErrorPull(factor, errors, rows);
+    return {
+      at: (first, count) => Promise.resolve(errorPull(factor, errors, { rows, first, count })),
+      [Symbol.dispose]() {},
+    };
   }
 }

@@ -11,8 +11,9 @@ import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
 import { loadModel } from "../model/load.ts";
 import type { Intervention } from "../model/intervention.ts";
-import { hessianOf } from "./compensation.ts";
-import { gptq, type GptqOptions, quantizeWithHessian } from "./gptq.ts";
+import { testedDevices } from "../kernels/device_suite.ts";
+import { hessianOf, onDevice } from "./compensation.ts";
+import { gptq, type GptqOptions, gptqSteps, quantizeWithHessian } from "./gptq.ts";
 import type { Matrix } from "./method.ts";
 import { UniformWeight } from "./packed.ts";
 import { quantize } from "./quantize.ts";
@@ -288,6 +289,23 @@ Deno.test("quantizing calibrates each layer on its quantized predecessors", asyn
   assertEquals(sequential[0], together[0]);
   assertNotEquals(sequential[1], together[1]);
 });
+
+for (const { name, family, open } of testedDevices) {
+  Deno.test(`blocks are compensated on a device as on the host (${name})`, async () => {
+    const columns = 300, weight = { rows: 21, columns, data: noise(21 * columns, 60) };
+    const hessian = randomHessian(columns, 400, 61), device = await open();
+    for (const options of [{ bits: 4 }, { bits: 3, actOrder: true }, { bits: 4, groupSize: 20 }]) {
+      const host = quantizeWithHessian(weight, hessian, gptq(options));
+      const own = await onDevice(device, gptqSteps(weight, hessian, gptq(options)));
+      // What a GPU leaves out (2^-29 of the greatest pull) is too little to turn one of these codes over.
+      assertEquals(own.weight.codes(), host.weight.codes());
+      if (family === "gpu") continue;
+      assertEquals(own.weight.dequantize(), host.weight.dequantize());
+      assertEquals(own.loss, host.loss);
+    }
+    assertEquals(device.memory.used, 0);
+  });
+}
 
 Deno.test("options are checked", () => {
   for (const bits of [1, 9, 3.5, NaN]) assertThrows(() => gptq({ bits }), SchemeError, `bits is ${bits}`);

@@ -5,9 +5,17 @@
 
 import * as check from "../check.ts";
 import type * as types from "../device.ts";
-import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
+import type {
+  AttentionShape,
+  Device,
+  DeviceBuffer,
+  DeviceGram,
+  DevicePull,
+  DeviceWeight,
+} from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { runAttention } from "./attention.ts";
+import { HostPull } from "../float64/pull.ts";
 import { FloatInt8Weight } from "../int8.ts";
 import { checkDecode, decodeRows } from "../coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
@@ -312,6 +320,10 @@ class CpuDevice implements Device {
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
     return new CpuGram(this.#memory, this.#pool, columns);
+  }
+
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull {
+    return new HostPull(factor, errors, rows);
   }
 }
 

@@ -19,6 +19,7 @@ import { GpuGram } from "./gram.ts";
 import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
 import { runLinear } from "./product.ts";
+import { GpuPull } from "./pull.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { Recorder } from "./recorder.ts";
 import { GpuBuffer, Memory } from "./storage.ts";
@@ -345,6 +346,10 @@ export class GpuDevice implements Device {
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
     return new GpuGram(this.recorder, this.store, this.views, columns);
+  }
+
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): types.DevicePull {
+    return new GpuPull(this.recorder, this.store, this.views, factor, errors, rows);
   }
 }
 

@@ -100,6 +100,11 @@ const operations: Record<string, (device: Device) => Promise<Float32Array | Floa
     acc.add(data, 4 * rows);
     return await acc.read();
   },
+  async errorPull(device) {
+    const factor = Float64Array.from(weights.subarray(0, columns * columns));
+    using pull = device.errorPull(factor, Float64Array.from(x), rows);
+    return await pull.at(130, 126);
+  },
 };
 
 Deno.test({
