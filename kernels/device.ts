@@ -76,6 +76,24 @@ export interface BinaryCodes {
   readonly offsets?: Float32Array;
 }
 
+/** How weights become binary codes: greedily, then by rounds of alternating fitting. */
+export interface BinaryRule {
+  /** Planes: 1 to 8. */
+  readonly bits: number;
+  /** Consecutive weights that share their scales: a divisor of their number. */
+  readonly groupSize: number;
+  /** Rounds of solving for the scales and taking the nearest of the `2^bits` levels. */
+  readonly rounds: number;
+}
+
+/** What {@linkcode Device.fitBinary} finds, as {@linkcode BinaryCodes} has it. */
+export interface BinaryFit {
+  /** One per weight. */
+  readonly patterns: Uint8Array;
+  /** `[groups, bits]` */
+  readonly alphas: Float32Array;
+}
+
 /** What a device can hold packed. */
 export type PackedCodes = PackedIntegers | BinaryCodes;
 
@@ -343,6 +361,12 @@ export interface Device extends Disposable {
    * All devices give the same bits (`quantizer.ts` has the arithmetic). A NaN or an infinity makes its whole range NaN.
    */
   fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void;
+  /**
+   * Binary codes of groups of weights (`binary_fit.ts` has the method): float32 but for sums, which are rounded to
+   * float32 once. All devices give the same bits but where a sum lies within 2^-40 of the middle of two floats, or
+   * something is subnormal.
+   */
+  fitBinary(weights: Float32Array, rule: BinaryRule): Promise<BinaryFit>;
   /** `acc[j] = max(acc[j], max_i |x[i, j]|)`: the calibration scan of SmoothQuant; `acc` gives the row length. */
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void;
   /** An accumulator of `x^T x` for matrices of `columns` columns, zero at first: the Hessian of GPTQ and SpQR. */

@@ -115,3 +115,31 @@ testCases(
     };
   }),
 );
+
+const weightFills: Record<string, (n: number) => Float32Array> = {
+  normal: (n) => random.normal(n, 0.02),
+  // Sums of so few bits that they are exact, and many weights in the middle of two levels.
+  integers: (n) => random.normal(n, 3).map(Math.round),
+  constant: (n) => new Float32Array(n).fill(-0.75),
+  "of many sizes": (n) => random.normal(n).map((value) => value ** 9),
+};
+
+for (const [fill, values] of Object.entries(weightFills)) {
+  testCases(
+    `fitBinary of weights: ${fill}`,
+    [[1, 0, 3, 5], [2, 1, 4, 1], [3, 30, 5, 64], [3, 0, 2, 130], [4, 15, 3, 257], [8, 3, 2, 96]].map(
+      ([bits, rounds, groups, groupSize]): Case => {
+        const weights = values(groups * groupSize);
+        weights.set([0, -0], Math.max(0, weights.length - 2));
+        return {
+          name: `fitBinary ${fill} ${groups} x ${groupSize}, ${bits} bits, ${rounds} rounds`,
+          bound: "exact",
+          async run(device) {
+            const { patterns, alphas } = await device.fitBinary(weights, { bits, groupSize, rounds });
+            return Float32Array.of(...alphas, ...patterns);
+          },
+        };
+      },
+    ),
+  );
+}

@@ -7,6 +7,8 @@ import * as check from "./check.ts";
 import type {
   Activation,
   AttentionShape,
+  BinaryFit,
+  BinaryRule,
   Device,
   DeviceBuffer,
   DeviceGram,
@@ -24,6 +26,7 @@ import { checkPacked, packedValues } from "./packed.ts";
 import { checkDecode, decodeRows } from "./coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
+import { fitBinary } from "./reference/binary_fit.ts";
 import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
 import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
@@ -294,6 +297,12 @@ class ReferenceDevice implements Device {
   fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void {
     check.checkFakeQuantize(x, y, rule, layout);
     fakeQuantize(this.open(x, "fakeQuantize", "x"), this.open(y, "fakeQuantize", "y"), rule, layout);
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async fitBinary(weights: Float32Array, rule: BinaryRule): Promise<BinaryFit> {
+    check.checkFitBinary(weights, rule);
+    return fitBinary(weights, rule);
   }
 
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {

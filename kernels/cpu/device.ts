@@ -17,6 +17,7 @@ import { DeviceError } from "../error.ts";
 import { runAttention } from "./attention.ts";
 import { HostPull } from "../float64/pull.ts";
 import { FloatInt8Weight } from "../int8.ts";
+import { fitBinary } from "../binary_fit.ts";
 import { checkDecode, decodeRows } from "../coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
@@ -307,6 +308,11 @@ class CpuDevice implements Device {
     const [x, y, rule, layout] = call;
     const from = this.#open("fakeQuantize", "x", x), to = this.#open("fakeQuantize", "y", y);
     runFakeQuantize(this.#pool, this.#memory, from, to, rule, layout);
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async fitBinary(weights: Float32Array, rule: types.BinaryRule): Promise<types.BinaryFit> {
+    return fitBinary(weights, rule);
   }
 
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {

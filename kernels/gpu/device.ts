@@ -14,6 +14,7 @@ import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
 import { runAttention, runPackedAttention, runProbabilities, runValues } from "./attention.ts";
 import { canLookUp, GpuBinaryWeight } from "./binary.ts";
+import { runFitBinary } from "./binary_fit.ts";
 import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
 import { GpuInt8Weight } from "./int8.ts";
@@ -327,6 +328,11 @@ export class GpuDevice implements Device {
     const [x, y, rule, layout] = call;
     this.#into("fakeQuantize", x, y, layout.rows * layout.columns);
     runFakeQuantize(this.recorder, this.store, this.views, y, rule, layout);
+  }
+
+  // deno-lint-ignore require-await -- so that misuse rejects, as results do
+  async fitBinary(weights: Float32Array, rule: types.BinaryRule): Promise<types.BinaryFit> {
+    return runFitBinary(this.recorder, this.store, this.views, weights, rule);
   }
 
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {

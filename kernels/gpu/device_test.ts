@@ -100,6 +100,10 @@ const operations: Record<string, (device: Device) => Promise<Float32Array | Floa
     acc.add(data, 4 * rows);
     return await acc.read();
   },
+  async fitBinary(device) {
+    const { patterns, alphas } = await device.fitBinary(x, { bits: 3, groupSize: 50, rounds: 2 });
+    return Float32Array.of(...alphas, ...patterns);
+  },
   async errorPull(device) {
     const factor = Float64Array.from(weights.subarray(0, columns * columns));
     using pull = device.errorPull(factor, Float64Array.from(x), rows);

@@ -8,6 +8,7 @@ import attentionPacked from "./wgsl/attention_packed.wgsl" with { type: "text" }
 import attentionProbabilities from "./wgsl/attention_probabilities.wgsl" with { type: "text" };
 import attentionValues from "./wgsl/attention_values.wgsl" with { type: "text" };
 import binary from "./wgsl/binary.wgsl" with { type: "text" };
+import binaryFit from "./wgsl/binary_fit.wgsl" with { type: "text" };
 import columnAbsMax from "./wgsl/column_abs_max.wgsl" with { type: "text" };
 import combine from "./wgsl/combine.wgsl" with { type: "text" };
 import decode from "./wgsl/decode.wgsl" with { type: "text" };
@@ -24,6 +25,7 @@ import math from "./wgsl/math.wgsl" with { type: "text" };
 import norm from "./wgsl/norm.wgsl" with { type: "text" };
 import packed from "./wgsl/packed.wgsl" with { type: "text" };
 import packedVectorProduct from "./wgsl/packed_vector_product.wgsl" with { type: "text" };
+import pairs from "./wgsl/pairs.wgsl" with { type: "text" };
 import product from "./wgsl/product.wgsl" with { type: "text" };
 import range from "./wgsl/range.wgsl" with { type: "text" };
 import rangeEach from "./wgsl/range_each.wgsl" with { type: "text" };
@@ -42,7 +44,7 @@ import { Kernel } from "./kernel.ts";
 
 /** The kernels by name. */
 export const kernels = {
-  accumulate: new Kernel("accumulate", each, accumulate),
+  accumulate: new Kernel("accumulate", each, pairs, accumulate),
   activate: new Kernel("activate", each, math, activate),
   attention: new Kernel("attention", eachRow, math, reduce, score, attentionDense, attention),
   attentionProbabilities: new Kernel(
@@ -54,6 +56,7 @@ export const kernels = {
     attentionProbabilities,
   ),
   attentionValues: new Kernel("attentionValues", each, math, score, attentionValues),
+  binaryFit: new Kernel("binaryFit", eachRow, exact, pairs, binaryFit),
   binaryProduct: new Kernel("binaryProduct", binary, rightBinary, product),
   columnAbsMax: new Kernel("columnAbsMax", columnAbsMax),
   combine: new Kernel("combine", each, combine),
