@@ -139,6 +139,37 @@ Deno.test({
 });
 
 Deno.test({
+  name: "gpuDevice: weights in float16 are half as large, rounded to nearest, and exact where they fit",
+  ignore,
+  async fn() {
+    using whole = await gpuDevice(), half = await gpuDevice({ weights: "float16" });
+    using split = await gpuDevice({ weights: "float16", bindingBytes: 64 * 1024 });
+    const out = 301, inner = 251;
+    // Subnormal numbers of float16 among them; float32 kernels on what float16 makes of the values are the oracle.
+    const data = weights.slice(0, out * inner).map((value, i) => value * 2 ** -(i % 27));
+    const rounded = Float32Array.from(data, Math.f16round);
+    for (const count of [1, 4, 9]) {
+      const run = async (device: Device, values: Float32Array) => {
+        using input = device.upload(x), weight = device.weight(values, out, inner);
+        using y = device.allocate(count * out);
+        device.linear(input, weight, null, y, count);
+        return await device.read(y);
+      };
+      const expected = await run(whole, rounded);
+      assertSameBits(await run(half, data), expected, `${count} rows`);
+      assertSameBits(await run(split, data), expected, `${count} rows, split`);
+    }
+    using small = half.weight(data, out, inner), beyond = half.weight(data.with(5, 65520), out, inner);
+    assertEquals([small.byteLength, beyond.byteLength], [304 * inner * 2, 304 * inner * 4]);
+    await assertRejects(
+      () => gpuDevice({ weights: "half" as "float16" }),
+      DeviceError,
+      'gpuDevice: weights is "half": expected float32 or float16',
+    );
+  },
+});
+
+Deno.test({
   name: "gpuDevice: after the device is gone, every call says so",
   ignore,
   async fn() {

@@ -17,6 +17,9 @@ import each from "./wgsl/each.wgsl" with { type: "text" };
 import eachRow from "./wgsl/each_row.wgsl" with { type: "text" };
 import exact from "./wgsl/exact.wgsl" with { type: "text" };
 import fakeQuantize from "./wgsl/fake_quantize.wgsl" with { type: "text" };
+import fourDense from "./wgsl/four_dense.wgsl" with { type: "text" };
+import fourHalf from "./wgsl/four_half.wgsl" with { type: "text" };
+import half from "./wgsl/half.wgsl" with { type: "text" };
 import int8Product from "./wgsl/int8_product.wgsl" with { type: "text" };
 import limits from "./wgsl/limits.wgsl" with { type: "text" };
 import logSoftmax from "./wgsl/log_softmax.wgsl" with { type: "text" };
@@ -32,6 +35,7 @@ import rangeEach from "./wgsl/range_each.wgsl" with { type: "text" };
 import reduce from "./wgsl/reduce.wgsl" with { type: "text" };
 import rightBinary from "./wgsl/right_binary.wgsl" with { type: "text" };
 import rightDense from "./wgsl/right_dense.wgsl" with { type: "text" };
+import rightHalf from "./wgsl/right_half.wgsl" with { type: "text" };
 import rightPacked from "./wgsl/right_packed.wgsl" with { type: "text" };
 import rotary from "./wgsl/rotary.wgsl" with { type: "text" };
 import score from "./wgsl/score.wgsl" with { type: "text" };
@@ -63,6 +67,8 @@ export const kernels = {
   decode: new Kernel("decode", eachRow, decode),
   derive: new Kernel("derive", each, exact, derive),
   fakeQuantize: new Kernel("fakeQuantize", each, exact, fakeQuantize),
+  halfProduct: new Kernel("halfProduct", half, rightHalf, product),
+  halfVectorProduct: new Kernel("halfVectorProduct", vector, half, fourHalf, vectorProduct),
   int8Product: new Kernel("int8Product", int8Product),
   logSoftmax: new Kernel("logSoftmax", eachRow, math, reduce, logSoftmax),
   lutProduct: new Kernel("lutProduct", binary, lutProduct),
@@ -77,5 +83,5 @@ export const kernels = {
   sparseProduct: new Kernel("sparseProduct", eachRow, reduce, sparseProduct),
   sumShares: new Kernel("sumShares", each, sumShares),
   transpose: new Kernel("transpose", transpose),
-  vectorProduct: new Kernel("vectorProduct", vector, vectorProduct),
+  vectorProduct: new Kernel("vectorProduct", vector, fourDense, vectorProduct),
 };

@@ -6,7 +6,7 @@ import { kernels } from "./kernels.ts";
 import type { Recorder, View } from "./recorder.ts";
 import type { Memory } from "./storage.ts";
 import type { Views } from "./views.ts";
-import { type GpuLinearWeight, GpuPackedWeight, type Part } from "./weights.ts";
+import { type GpuLinearWeight, GpuPackedWeight, GpuWeight, type Part } from "./weights.ts";
 
 /** Rows that the vector products handle: the weight is read once for all of them. */
 const fewRows = 4;
@@ -57,9 +57,9 @@ export function runLinear(
 }
 
 function runFew(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
-  const packed = weight instanceof GpuPackedWeight;
+  const dense = weight instanceof GpuWeight;
   recorder.dispatch(
-    packed ? kernels.packedVectorProduct : kernels.vectorProduct,
+    dense ? weight.vectorProduct : kernels.packedVectorProduct,
     { ...right, x, y, bias: bias ?? x },
     {
       k: weight.inFeatures,
@@ -70,7 +70,7 @@ function runFew(recorder: Recorder, { weight, part, right, x, y, bias, count }: 
       has_bias: Number(bias !== null),
       rows: count,
     },
-    Math.ceil(part.count / (packed ? 32 : 128)),
+    Math.ceil(part.count / (dense ? 128 : 32)),
     { several: Number(count > 1), ...weight.constants },
   );
 }

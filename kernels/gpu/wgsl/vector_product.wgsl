@@ -1,8 +1,6 @@
 // y = x W^T + bias for up to four rows of x: decoding, where each weight is used once.
 // Tiling: that of vector.wgsl, with four output features per lane: neighbours read neighbouring 16 bytes.
-// Roofline: 4 bytes of weight moved per 2 * rows flop: bound by memory, at copy bandwidth.
-
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+// Roofline: 4 bytes of weight (2 in halves) moved per 2 * rows flop: bound by memory, at copy bandwidth.
 
 var<workgroup> parts: array<vec4<f32>, 1024>;
 
@@ -32,7 +30,7 @@ fn main(
     let begin = first + part * segment;
     if (quad < quads) {
       for (var l = begin; l < min(begin + segment, k); l++) {
-        let w = weight[l * quads + quad];
+        let w = four_weights(l * quads + quad);
         s0 = fma(vec4<f32>(x[l]), w, s0);
         if (several) {
           s1 = fma(vec4<f32>(x[second + l]), w, s1);
