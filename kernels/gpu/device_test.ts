@@ -1,12 +1,14 @@
 /** Tests of what only the GPU device has: adapters, splitting, loss. The operations are tested in `../device_test.ts`. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { assertSameBits, Random } from "../device_suite.ts";
 import type { Device } from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { findAdapter, openAdapter } from "./adapter.ts";
 import { gpuDevice } from "./device.ts";
+import { runGemm } from "./gemm.ts";
 import { Recorder } from "./recorder.ts";
+import { tilesOf } from "./tiles.ts";
 
 const adapter = await findAdapter();
 const ignore = typeof adapter === "string";
@@ -202,3 +204,25 @@ async function requireAdapter(): Promise<GPUAdapter> {
   assert(typeof found !== "string");
   return found;
 }
+
+Deno.test({
+  name: "tilesOf: every tile gives the same bits, fits a workgroup and divides a segment",
+  ignore,
+  async fn() {
+    const gpu = await openAdapter(await requireAdapter()), shape = { m: 70, n: 90, k: 300 };
+    const kinds = ["llvmpipe", "anything else"].map((description) => ({ description }) as GPUAdapterInfo);
+    const products: Float32Array[] = [];
+    for (const { tile } of kinds.flatMap(tilesOf)) {
+      assert(128 % tile.depth === 0 && 32 * tile.depth * (2 * tile.lanes + 1) <= 16384, JSON.stringify(tile));
+      const recorder = new Recorder(gpu, [{ rows: Infinity, tile }]);
+      const [a, b, c] = [70 * 300, 300 * 90, 70 * 90].map((length) => recorder.temporary(4 * length));
+      recorder.write(a, 0, x.slice(0, 70 * 300));
+      recorder.write(b, 0, weights.slice(0, 300 * 90));
+      runGemm(recorder, { buffer: a }, { buffer: b }, { buffer: c }, shape);
+      products.push(new Float32Array(await recorder.read(c, 0, 4 * 70 * 90)));
+    }
+    gpu.destroy();
+    assertNotEquals(products[0], new Float32Array(70 * 90));
+    for (const product of products) assertSameBits(product, products[0], "tiles");
+  },
+});

@@ -5,6 +5,7 @@ import { GpuBinaryWeight, lookUp } from "./binary.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder, View } from "./recorder.ts";
 import type { Memory } from "./storage.ts";
+import { tiling } from "./tiles.ts";
 import type { Views } from "./views.ts";
 import { type GpuLinearWeight, GpuPackedWeight, GpuWeight, type Part } from "./weights.ts";
 
@@ -91,6 +92,7 @@ function addOutliers(recorder: Recorder, { weight, part, right, x, y, count }: P
 }
 
 function runMany(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
+  const { groups, constants } = tiling(recorder.tiles, count, part.count);
   recorder.dispatch(
     weight.product,
     { ...right, a: x, c: y, bias: bias ?? x },
@@ -108,7 +110,7 @@ function runMany(recorder: Recorder, { weight, part, right, x, y, bias, count }:
       alpha: 1,
       beta: 0,
     },
-    [Math.ceil(part.count / 64), Math.ceil(count / 64)],
-    weight.constants,
+    groups,
+    { ...weight.constants, ...constants },
   );
 }
