@@ -316,9 +316,13 @@ class ReferenceDevice implements Device {
   }
 
   errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull {
-    check.checkErrorPull(factor, errors, rows);
+    const columns = check.checkErrorPull(factor, errors, rows);
     return {
-      at: (first, count) => Promise.resolve(errorPull(factor, errors, { rows, first, count })),
+      // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+      async at(first, count) {
+        check.checkPulled(columns, 0, first, count);
+        return errorPull(factor, errors, { rows, first, count });
+      },
       [Symbol.dispose]() {},
     };
   }

@@ -12,6 +12,7 @@ import vectors from "../fixtures/vectors.json" with { type: "json" };
 import { loadModel } from "../model/load.ts";
 import type { Intervention } from "../model/intervention.ts";
 import { testedDevices } from "../kernels/device_suite.ts";
+import { referenceDevice } from "../kernels/reference.ts";
 import { hessianOf, onDevice } from "./compensation.ts";
 import { gptq, type GptqOptions, gptqSteps, quantizeWithHessian } from "./gptq.ts";
 import type { Matrix } from "./method.ts";
@@ -306,6 +307,16 @@ for (const { name, family, open } of testedDevices) {
     assertEquals(device.memory.used, 0);
   });
 }
+
+Deno.test("a device that fails ends the computation, which gives its memory back", async () => {
+  const columns = 200, weight = { rows: 2, columns, data: noise(2 * columns, 70) };
+  const device = Object.assign(referenceDevice(), {
+    errorPull: () => ({ at: () => Promise.reject(new Error("lost")), [Symbol.dispose]() {} }),
+  });
+  const steps = gptqSteps(weight, randomHessian(columns, 300, 71), gptq({ bits: 4 }));
+  await assertRejects(() => onDevice(device, steps), Error, "lost");
+  assertEquals(steps.next(new Float64Array(0)).done, true);
+});
 
 Deno.test("options are checked", () => {
   for (const bits of [1, 9, 3.5, NaN]) assertThrows(() => gptq({ bits }), SchemeError, `bits is ${bits}`);
