@@ -21,18 +21,21 @@
  */
 export { defaultDevice } from "./kernels/default.ts";
 export { cpuDevice } from "./kernels/cpu/device.ts";
-export { gpuDevice } from "./kernels/gpu/device.ts";
+export { gpuDevice, type GpuOptions } from "./kernels/gpu/device.ts";
 export { referenceDevice } from "./kernels/reference.ts";
 export type {
   Activation,
   AttentionShape,
   Axis,
   BinaryCodes,
+  BinaryFit,
+  BinaryRule,
   CodedRows,
   Device,
   DeviceBuffer,
   DeviceGram,
   DeviceInt8Weight,
+  DevicePull,
   DeviceWeight,
   GemmShape,
   PackedCodes,

@@ -83,7 +83,8 @@ async function measureDense(device: Device, out: number, inputs: number, rows: n
   using weight = device.weight(ramp(out * inputs), out, inputs);
   using x = device.upload(ramp(rows * inputs)), y = device.allocate(rows * out);
   const measured = await time(() => device.linear(x, weight, null, y, rows), () => device.read(y, 0, 1));
-  const name = `f32 weight ${out} x ${inputs}, ${rows} row${rows > 1 ? "s" : ""}`;
+  const bits = 8 * weight.byteLength / (out * inputs);
+  const name = `f${bits} weight ${out} x ${inputs}, ${rows} row${rows > 1 ? "s" : ""}`;
   return { name, seconds: measured, bytes: weight.byteLength, flop: 2 * rows * out * inputs };
 }
 
@@ -131,7 +132,8 @@ async function main(): Promise<void> {
   const flops = peak.flop / peak.seconds[0], bandwidth = copy.bytes / copy.seconds[0];
   const [out, inputs] = software ? [3072, 768] : [49152, 12288];
   const rows: Row[] = [peak, copy, await measureGemm(device, software ? 256 : 4096)];
-  rows.push(await measureDense(device, out / 4, inputs, 1));
+  using half = await gpuDevice({ weights: "float16" });
+  for (const one of [device, half]) rows.push(await measureDense(one, out / 4, inputs, 1));
   for (const bits of [4, 3, 2]) rows.push(await measurePacked(device, out, inputs, bits, 1));
   rows.push(await measurePacked(device, out / 4, inputs, 4, software ? 16 : 512));
   const table = rows.map(({ name, seconds: [median, low, high], bytes, flop }) => ({

@@ -91,7 +91,7 @@ const noisyHessian = {
       await weightsOf(inner).prepare?.(model, inner, context) ??
         model.with({ change: { noisyHessian: inner } }),
     sequential: ({ inner }) => weightsOf(inner).sequential?.(inner) ?? false,
-    quantize(weight, { inner, random }, place, input) {
+    quantize(weight, { inner, random }, place, input, device) {
       assert(input !== null);
       const n = weight.columns;
       const gram = input.gram.slice(),
@@ -102,7 +102,7 @@ const noisyHessian = {
           gram[j * n + i] = gram[i * n + j];
         }
       }
-      return weightsOf(inner).quantize(weight, inner, place, { ...input, gram });
+      return weightsOf(inner).quantize(weight, inner, place, { ...input, gram }, device);
     },
   } satisfies WeightMethod<NoisyHessian>,
 };

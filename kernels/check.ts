@@ -1,6 +1,6 @@
 /** Checks that every device makes before it computes: each buffer is long enough for the shape of its operation. */
 
-import type { AttentionShape, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
+import type { AttentionShape, BinaryRule, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { checkRule } from "./quantizer.ts";
 
@@ -194,4 +194,28 @@ export function checkColumns(op: string, x: DeviceBuffer, columns: number, rows:
   checkInteger(op, "rows", rows);
   checkInteger(op, "columns", columns, 1);
   checkLength(op, "x", x, rows * columns);
+}
+
+/** Arguments of `errorPull`; the number of columns. */
+export function checkErrorPull(factor: Float64Array, errors: Float64Array, rows: number): number {
+  checkInteger("errorPull", "rows", rows, 1);
+  checkMultiple("errorPull", "length of errors", errors.length, rows);
+  const columns = errors.length / rows;
+  checkExactly("errorPull", "factor", factor, columns * columns);
+  return columns;
+}
+
+/** A block of columns that a pull is asked for. */
+export function checkPulled(columns: number, done: number, first: number, count: number): void {
+  checkInteger("errorPull.at", "first", first, done, columns);
+  checkInteger("errorPull.at", "count", count, 0, columns - first);
+}
+
+/** Arguments of `fitBinary`; the number of groups. */
+export function checkFitBinary(weights: Float32Array, { bits, groupSize, rounds }: BinaryRule): number {
+  checkInteger("fitBinary", "bits", bits, 1, 8);
+  checkInteger("fitBinary", "groupSize", groupSize, 1, 1 << 20);
+  checkInteger("fitBinary", "rounds", rounds);
+  checkMultiple("fitBinary", "length of weights", weights.length, groupSize);
+  return weights.length / groupSize;
 }

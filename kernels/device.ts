@@ -76,6 +76,24 @@ export interface BinaryCodes {
   readonly offsets?: Float32Array;
 }
 
+/** How weights become binary codes: greedily, then by rounds of alternating fitting. */
+export interface BinaryRule {
+  /** Planes: 1 to 8. */
+  readonly bits: number;
+  /** Consecutive weights that share their scales: a divisor of their number. */
+  readonly groupSize: number;
+  /** Rounds of solving for the scales and taking the nearest of the `2^bits` levels. */
+  readonly rounds: number;
+}
+
+/** What {@linkcode Device.fitBinary} finds, as {@linkcode BinaryCodes} has it. */
+export interface BinaryFit {
+  /** One per weight. */
+  readonly patterns: Uint8Array;
+  /** `[groups, bits]` */
+  readonly alphas: Float32Array;
+}
+
 /** What a device can hold packed. */
 export type PackedCodes = PackedIntegers | BinaryCodes;
 
@@ -99,6 +117,18 @@ export interface DeviceGram extends Disposable {
   add(x: DeviceBuffer, rows: number): void;
   /** A copy of the symmetric matrix, after all work enqueued before has finished. */
   read(): Promise<Float64Array>;
+}
+
+/**
+ * The errors of columns that are quantized one after the other, as they pull at the columns that follow: the update
+ * across blocks of GPTQ, in float64 or nearly so. Made by {@linkcode Device.errorPull}.
+ */
+export interface DevicePull extends Disposable {
+  /**
+   * `-sum_{i < first} errors[i, r] factor[i, first + j]` as `[count, rows]`, once the errors of the columns before
+   * `first` are final. Calls go from left to right; the result is valid until the next one.
+   */
+  at(first: number, count: number): Promise<Float64Array>;
 }
 
 /** Element-wise activation functions; `gelu` is the exact (erf) form, `geluTanh` its tanh approximation. */
@@ -331,8 +361,19 @@ export interface Device extends Disposable {
    * All devices give the same bits (`quantizer.ts` has the arithmetic). A NaN or an infinity makes its whole range NaN.
    */
   fakeQuantize(x: DeviceBuffer, y: DeviceBuffer, rule: UniformRule, layout: QuantizeLayout): void;
+  /**
+   * Binary codes of groups of weights (`binary_fit.ts` has the method): float32 but for sums, which are rounded to
+   * float32 once. All devices give the same bits but where a sum lies within 2^-40 of the middle of two floats, or
+   * something is subnormal.
+   */
+  fitBinary(weights: Float32Array, rule: BinaryRule): Promise<BinaryFit>;
   /** `acc[j] = max(acc[j], max_i |x[i, j]|)`: the calibration scan of SmoothQuant; `acc` gives the row length. */
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void;
   /** An accumulator of `x^T x` for matrices of `columns` columns, zero at first: the Hessian of GPTQ and SpQR. */
   gram(columns: number): DeviceGram;
+  /**
+   * What `errors` `[columns, rows]`, filled in from the first column on, do to later columns through the upper triangular
+   * `factor` `[columns, columns]`. Both are read when the pull is asked for.
+   */
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull;
 }

@@ -119,6 +119,25 @@ onEveryDevice("misuse: shapes that make no sense", (device) => {
   });
 });
 
+onEveryDevice("misuse: pulls and fits that make no sense", async (device) => {
+  const four = new Float64Array(4);
+  refuses("shape", "errorPull: rows is 0: expected an integer, 1 or more", () => {
+    device.errorPull(four, four, 0);
+  });
+  refuses("shape", "errorPull: length of errors is 4: expected a multiple of 3", () => {
+    device.errorPull(four, four, 3);
+  });
+  refuses("length", "errorPull: factor holds 4 elements: expected 16", () => device.errorPull(four, four, 1));
+  using pull = device.errorPull(four, four, 2);
+  const beyond = "errorPull.at: count is 2: expected an integer, 0 to 1";
+  await assertRejects(() => pull.at(1, 2), DeviceError, beyond);
+  const rule = { bits: 3, groupSize: 3, rounds: 1 }, weights = new Float32Array(4);
+  const text = "fitBinary: length of weights is 4: expected a multiple of 3";
+  await assertRejects(() => device.fitBinary(weights, rule), DeviceError, text);
+  const bits = "fitBinary: bits is 9: expected an integer, 1 to 8";
+  await assertRejects(() => device.fitBinary(weights, { ...rule, bits: 9 }), DeviceError, bits);
+});
+
 onEveryDevice("misuse: released buffers and buffers of another device", async (device) => {
   using other = referenceDevice();
   using x = device.allocate(4), foreign = other.allocate(4);

@@ -80,3 +80,66 @@ testCases(
     };
   }),
 );
+
+testCases(
+  "errorPull",
+  [[1, 1, 1], [3, 7, 2], [37, 300, 129], [70, 517, 200]].map(([rows, columns, block]): Case => {
+    // Columns of very different sizes; some have no errors at all.
+    const factor = Float64Array.from(random.normal(columns * columns), (value, at) => {
+      const i = Math.floor(at / columns), j = at % columns;
+      return j < i ? 0 : value * 2 ** (j % 19 - 9) * Math.PI;
+    });
+    const errors = Float64Array.from(random.normal(columns * rows), (value, at) => {
+      return at % rows === 1 ? 0 : value / 3 * 10 ** (at % rows % 5);
+    });
+    const top = (n: number, value: (i: number) => number) =>
+      Array.from({ length: n }, (_, i) => Math.abs(value(i))).reduce((a, b) => Math.max(a, b), 0);
+    return {
+      name: `errorPull ${rows} x ${columns} in blocks of ${block}`,
+      async run(device) {
+        const result = new Float64Array(columns * rows), filled = new Float64Array(columns * rows);
+        using pull = device.errorPull(factor, filled, rows);
+        for (let first = 0; first < columns; first += block) {
+          const count = Math.min(block, columns - first);
+          result.set(await pull.at(first, count), first * rows);
+          const own = errors.subarray(first * rows, (first + count) * rows);
+          filled.set(own, first * rows);
+        }
+        return result;
+      },
+      bound(at, _, { pull }) {
+        const j = Math.floor(at / rows), first = j - j % block;
+        const left = top(first, (i) => factor[i * columns + j]);
+        return first * pull(first) * left * top(first, (i) => errors[i * rows + at % rows]);
+      },
+    };
+  }),
+);
+
+const weightFills: Record<string, (n: number) => Float32Array> = {
+  normal: (n) => random.normal(n, 0.02),
+  // Sums of so few bits that they are exact, and many weights in the middle of two levels.
+  integers: (n) => random.normal(n, 3).map(Math.round),
+  constant: (n) => new Float32Array(n).fill(-0.75),
+  "of many sizes": (n) => random.normal(n).map((value) => value ** 9),
+};
+
+for (const [fill, values] of Object.entries(weightFills)) {
+  testCases(
+    `fitBinary of weights: ${fill}`,
+    [[1, 0, 3, 5], [2, 1, 4, 1], [3, 30, 5, 64], [3, 0, 2, 130], [4, 15, 3, 257], [8, 3, 2, 96]].map(
+      ([bits, rounds, groups, groupSize]): Case => {
+        const weights = values(groups * groupSize);
+        weights.set([0, -0], Math.max(0, weights.length - 2));
+        return {
+          name: `fitBinary ${fill} ${groups} x ${groupSize}, ${bits} bits, ${rounds} rounds`,
+          bound: "exact",
+          async run(device) {
+            const { patterns, alphas } = await device.fitBinary(weights, { bits, groupSize, rounds });
+            return Float32Array.of(...alphas, ...patterns);
+          },
+        };
+      },
+    ),
+  );
+}

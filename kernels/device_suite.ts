@@ -38,6 +38,10 @@ export interface Accuracy {
   readonly rowSum: (n: number) => number;
   /** As `rowSum`, of the weighted sum over `n` keys in fused attention, whose scores spread over `spread`. */
   readonly attentionSum: (n: number, spread: number) => number;
+  /** Absolute error of storing `w` in a dense weight. */
+  readonly weight: (w: number) => number;
+  /** Of a float64 sum of `n` products, relative to `n` times the greatest magnitudes of both factors. */
+  readonly pull: (n: number) => number;
 }
 
 /** The CPU device: IEEE arithmetic, sums of rows in float64. */
@@ -49,6 +53,8 @@ const cpuAccuracy: Accuracy = {
   underflow: tiny,
   rowSum: (n) => n * 2 ** -53,
   attentionSum: (n) => n * 2 ** -53,
+  weight: () => 0,
+  pull: (n) => n * 2 ** -52,
 };
 
 /**
@@ -57,7 +63,10 @@ const cpuAccuracy: Accuracy = {
  * logarithm takes a Newton step: the error of exp, of a product and of an addition, and what WGSL's own logarithm
  * (2^-21 in [0.5, 2], 3 units in the last place elsewhere) leaves, squared: nothing. Fused attention sums up blocks of
  * 64 keys: 14 additions, then for each block a product with exp(top - next) and an addition; its arguments add up to the
- * spread, with one rounding each.
+ * spread, with one rounding each. A pull multiplies factors in 4 slices of 8 bits, the first of them below 2^e <= 2 max,
+ * slice a below 2^(e - 8 a - 1) and the rest below 2^(e - 33). Of each product are left out three products of slices
+ * with a + b = 4, two with the rest, and what weighs 2^-8 of those: (3 / 4 + 1) (1 + 2^-7) 2^(e + e' - 32), which is less
+ * than 7.1 * 2^-32 max max'. Adding sums up in pairs of float32 (2^-46 each) stays far below the rest of 2^-29.
  */
 const gpuAccuracy: Accuracy = {
   exp: 4,
@@ -67,6 +76,8 @@ const gpuAccuracy: Accuracy = {
   underflow: 2 ** -126,
   rowSum: (n) => gamma(Math.ceil(n / 64) + 14 + 5),
   attentionSum: (n, spread) => gamma(14 + Math.ceil(n / 64) * (4 + 2) + spread),
+  weight: () => 0,
+  pull: (n) => 2 ** -29 + n * 2 ** -52,
 };
 
 /** A device under test. Devices of one `family` must agree bit for bit. */
@@ -88,24 +99,31 @@ const cpuDevices: TestedDevice[] = [1, 2, 4].map((threads) => {
   };
 });
 
-/** The GPU with its own limits, and with bindings so small that every larger buffer is split. */
-async function gpuDevices(): Promise<TestedDevice[]> {
+/** The GPU with its own limits, and with dense weights in float16: 11 bits, and multiples of 2^-24 below 2^-14. */
+async function gpuDevices(): Promise<Record<"usual" | "half", TestedDevice[]>> {
   const adapter = await findAdapter();
   if (typeof adapter === "string") {
     console.log(`the GPU device is not tested: ${adapter}`);
-    return [];
+    return { usual: [], half: [] };
   }
-  let device: Promise<Device> | undefined;
-  return [{
-    name: `gpu, ${describe(adapter)}`,
-    family: "gpu",
-    accuracy: gpuAccuracy,
-    open: () => device ??= gpuDevice(),
-  }];
+  let device: Promise<Device> | undefined, half: Promise<Device> | undefined;
+  const name = `gpu, ${describe(adapter)}`, family = "gpu", accuracy = gpuAccuracy;
+  return {
+    usual: [{ name, family, accuracy, open: () => device ??= gpuDevice() }],
+    half: [{
+      name: `${name}, weights in float16`,
+      family: "gpu, weights in float16",
+      accuracy: { ...accuracy, weight: (w) => Math.max(2 ** -11 * Math.abs(w), 2 ** -25) },
+      open: () => half ??= gpuDevice({ weights: "float16" }),
+    }],
+  };
 }
 
+const { usual, half } = await gpuDevices();
 /** The devices that all operation tests run on. */
-export const testedDevices: TestedDevice[] = [...cpuDevices, ...await gpuDevices()];
+export const testedDevices: TestedDevice[] = [...cpuDevices, ...usual];
+/** Those, and devices that differ from them in how they store dense weights. */
+export const linearDevices: TestedDevice[] = [...testedDevices, ...half];
 
 /** One operation on one set of inputs. */
 export interface Case {
@@ -116,15 +134,15 @@ export interface Case {
   readonly bound: "exact" | ((i: number, expected: number, accuracy: Accuracy) => number);
 }
 
-/** The cases of every operation, by the name of their test: what `device_matrix.ts` prints a table of. */
-export const suites = new Map<string, Case[]>();
+/** The cases of every operation and their devices, by the name of their test: what `device_matrix.ts` prints a table of. */
+export const suites = new Map<string, { cases: Case[]; devices: TestedDevice[] }>();
 
 /** Declares a test per device that runs all cases. */
-export function testCases(name: string, cases: Case[]): void {
-  suites.set(name, cases);
+export function testCases(name: string, cases: Case[], devices: TestedDevice[] = testedDevices): void {
+  suites.set(name, { cases, devices });
   const references = new Map<Case, Float32Array | Float64Array>();
   const firsts = new Map<string, { device: string; output: Float32Array | Float64Array }>();
-  for (const tested of testedDevices) {
+  for (const tested of devices) {
     Deno.test(`${name} (${tested.name})`, async () => {
       const device = await tested.open();
       // All at once: a GPU takes as long to answer one question as to answer many.

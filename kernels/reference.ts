@@ -7,10 +7,13 @@ import * as check from "./check.ts";
 import type {
   Activation,
   AttentionShape,
+  BinaryFit,
+  BinaryRule,
   Device,
   DeviceBuffer,
   DeviceGram,
   DeviceInt8Weight,
+  DevicePull,
   DeviceWeight,
   GemmShape,
   PackedCodes,
@@ -23,7 +26,8 @@ import { checkPacked, packedValues } from "./packed.ts";
 import { checkDecode, decodeRows } from "./coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
-import { gemm, gram, int8Product, linear } from "./reference/matrix.ts";
+import { fitBinary } from "./reference/binary_fit.ts";
+import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
 import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
 
@@ -295,6 +299,12 @@ class ReferenceDevice implements Device {
     fakeQuantize(this.open(x, "fakeQuantize", "x"), this.open(y, "fakeQuantize", "y"), rule, layout);
   }
 
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async fitBinary(weights: Float32Array, rule: BinaryRule): Promise<BinaryFit> {
+    check.checkFitBinary(weights, rule);
+    return fitBinary(weights, rule);
+  }
+
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
     check.checkColumns("columnAbsMax", x, acc.length, rows);
     columnAbsMax(this.open(x, "columnAbsMax", "x"), this.open(acc, "columnAbsMax", "acc"), rows);
@@ -303,5 +313,17 @@ class ReferenceDevice implements Device {
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
     return new ReferenceGram(this, columns);
+  }
+
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull {
+    const columns = check.checkErrorPull(factor, errors, rows);
+    return {
+      // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+      async at(first, count) {
+        check.checkPulled(columns, 0, first, count);
+        return errorPull(factor, errors, { rows, first, count });
+      },
+      [Symbol.dispose]() {},
+    };
   }
 }

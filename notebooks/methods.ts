@@ -132,7 +132,7 @@ export const methods: readonly Method[] = [
     notebook: "lutgemm",
     source: "quant/bcq.ts",
     equation: {
-      source: "quant/bcq_fit.ts",
+      source: "kernels/binary_fit.ts",
       tex: tex`\hat{w} = \sum_{i=1}^{b} \alpha_i B_i, \quad B_i \in \{-1, +1\}^g; \qquad
         B_i = \operatorname{sign}(r_{i-1}), \quad \alpha_i = \tfrac{1}{g} \lVert r_{i-1} \rVert_1`,
       label: "section 3.1",

@@ -6,9 +6,10 @@
  * ICLR 2018, arXiv:1802.00150) then repeats: solve for the scales with the signs fixed, take the nearest of the
  * `2^bits` levels with the scales fixed. Every plane is +1 or -1, so no level is 0 unless scales cancel.
  */
+import { fitBinary } from "../kernels/binary_fit.ts";
+import type { BinaryFit, BinaryRule } from "../kernels/device.ts";
 import type { LinearRole } from "../model/architecture.ts";
 import { BcqWeight } from "./bcq_weight.ts";
-import { GroupFit } from "./bcq_fit.ts";
 import type { Matrix, Method, WeightMethod } from "./method.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./scheme_error.ts";
@@ -66,34 +67,37 @@ export function bcq(options: BcqOptions): Bcq {
   return scheme;
 }
 
-/** Planes and scales of a weight `[out, in]`. */
+/** Planes and scales of a weight `[out, in]`, fitted on the host. */
 export function binaryCode(weight: Matrix, scheme: Bcq): BcqWeight {
-  const { rows, columns, data } = weight;
-  const { bits, rounds } = scheme;
-  const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  const rule = ruleOf(weight, scheme);
+  if (scheme.fit === "nearest") return nearest(weight, rule);
+  return coded(weight, rule, fitBinary(weight.data, rule));
+}
+
+function ruleOf({ columns }: Matrix, scheme: Bcq): BinaryRule {
+  const { bits, rounds } = scheme, groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
-  if (scheme.fit === "nearest") {
-    return BcqWeight.fromUniform(quantizeRows(weight, rtn({ bits, granularity: "group", groupSize })));
-  }
-  const groups = data.length / groupSize;
-  const alphas = new Float32Array(groups * bits);
-  const patterns = new Uint8Array(data.length);
-  const fit = new GroupFit(bits, groupSize);
-  for (let group = 0; group < groups; group++) {
-    const first = group * groupSize;
-    fit.run(data.subarray(first, first + groupSize), rounds);
-    alphas.set(fit.alphas, group * bits);
-    patterns.set(fit.patterns, first);
-  }
-  return new BcqWeight({ shape: [rows, columns], bits, groupSize, patterns, alphas });
+  return { bits, groupSize, rounds };
+}
+
+function nearest(weight: Matrix, { bits, groupSize }: BinaryRule): BcqWeight {
+  return BcqWeight.fromUniform(quantizeRows(weight, rtn({ bits, granularity: "group", groupSize })));
+}
+
+function coded({ rows, columns }: Matrix, { bits, groupSize }: BinaryRule, fit: BinaryFit): BcqWeight {
+  return new BcqWeight({ shape: [rows, columns], bits, groupSize, ...fit });
 }
 
 const weights: WeightMethod<Bcq> = {
   needs: "nothing",
   skips: ({ roles }, { role }) => !roles.includes(role),
-  quantize: (weight, scheme) => binaryCode(weight, scheme),
+  async quantize(weight, scheme, _place, _input, device) {
+    const rule = ruleOf(weight, scheme);
+    if (scheme.fit === "nearest") return nearest(weight, rule);
+    return coded(weight, rule, await device.fitBinary(weight.data, rule));
+  },
 };
 
 /** Binary-coded quantization, for the registry. */

@@ -3,8 +3,8 @@
  * eight consecutive inputs are one byte, the index that a look-up table GEMV needs. Such a GEMV takes some inputs for
  * all rows, then the next ones; so bytes are stored in tiles of inputs, and are read from first to last.
  */
+import { levelOf } from "../kernels/binary_fit.ts";
 import type { BinaryCodes } from "../kernels/device.ts";
-import { levelOf } from "./bcq_fit.ts";
 import type { PackedWeight, UniformWeight } from "./packed.ts";
 import { SchemeError } from "./scheme_error.ts";
 

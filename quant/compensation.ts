@@ -3,7 +3,9 @@
  * that are still to come, so that the layer's output changes least (GPTQ, Frantar et al., ICLR 2023, algorithm 1).
  * GPTQ, SpQR and QQQ are this loop with different quantizers of a column.
  */
+import type { Device, DevicePull } from "../kernels/device.ts";
 import { float64, subtractOuter, subtractProduct } from "../kernels/float64/product.ts";
+import { HostPull } from "../kernels/float64/pull.ts";
 import { inverseOfDiagonalBlock, upperFactorInPlace } from "./cholesky.ts";
 import type { InputStatistics, Matrix } from "./method.ts";
 import { SchemeError } from "./scheme_error.ts";
@@ -94,6 +96,21 @@ export interface CompensateOptions {
   onBlock?(): void;
 }
 
+/** A block of columns that waits for what the columns before it left to compensate (see {@linkcode DevicePull}). */
+export interface Pull {
+  readonly problem: Problem;
+  /** First column of the block. */
+  readonly first: number;
+  /** Columns of the block. */
+  readonly count: number;
+}
+
+/**
+ * A computation that stops at each block for the pull of the errors so far, which is nearly all of the arithmetic: the
+ * host sums it up at once ({@linkcode onHost}), a device later ({@linkcode onDevice}).
+ */
+export type Steps<T> = Generator<Pull, T, Float64Array>;
+
 /**
  * Runs the loop. While a block is in work, its columns of `problem.work` hold weights with all errors so far made good;
  * in the end `work` holds the errors, weight minus dequantized weight. Returns the loss, the sum of
@@ -102,27 +119,26 @@ export interface CompensateOptions {
  * The errors D of the columns before a block pull at it with D R: its weights are best at the W for which
  * `(W0 - W) R_bb = -D R_b`, or W = W0 + D R_b U_bb. Inside a block the loop is the paper's.
  */
-export function compensate(
+export function* compensationSteps(
   problem: Problem,
   quantizeColumn: QuantizeColumn,
   options: CompensateOptions = {},
-): number {
+): Steps<number> {
   const { rows, columns, work, factor } = problem;
   const block = Math.min(columns, options.block ?? blockSize);
   using stack = new DisposableStack();
-  const error = stack.use(float64(rows)).data, pulls = stack.use(float64(block * rows)).data;
-  const inverses = stack.use(float64(block * block)).data;
+  const error = stack.use(float64(rows)).data, inverses = stack.use(float64(block * block)).data;
   let loss = 0;
   for (let first = 0; first < columns; first += block) {
     const count = Math.min(block, columns - first);
     const inverse = inverses.subarray(0, count * count);
     inverse.set(inverseOfDiagonalBlock(factor, columns, first, count));
     const weights = work.slice(first * rows, (first + count) * rows);
-    const pull = { data: pulls.fill(0), start: 0, stride: rows };
-    const across = { data: factor, start: first, stride: columns, transposed: true };
-    subtractProduct(pull, across, { data: work, start: 0, stride: rows }, count, rows, first);
-    const within = { data: inverse, start: 0, stride: count, transposed: true };
-    subtractProduct({ data: work, start: first * rows, stride: rows }, within, pull, count, rows, count);
+    if (first > 0) {
+      const pull = { data: yield { problem, first, count }, start: 0, stride: rows };
+      const within = { data: inverse, start: 0, stride: count, transposed: true };
+      subtractProduct({ data: work, start: first * rows, stride: rows }, within, pull, count, rows, count);
+    }
     options.onBlock?.();
     for (let j = 0; j < count; j++) {
       const start = (first + j) * rows, values = work.subarray(start, start + rows);
@@ -138,4 +154,35 @@ export function compensate(
     for (let i = 0; i < weights.length; i++) work[first * rows + i] = weights[i] - work[first * rows + i];
   }
   return loss;
+}
+
+/** Runs {@linkcode compensationSteps} on the host. */
+export function compensate(...call: Parameters<typeof compensationSteps>): number {
+  return onHost(compensationSteps(...call));
+}
+
+/** Takes all steps on the host. */
+export function onHost<T>(steps: Steps<T>): T {
+  using stack = new DisposableStack();
+  stack.use(steps);
+  let pull: HostPull | undefined, step = steps.next();
+  while (!step.done) {
+    const { problem: { factor, work, rows }, first, count } = step.value;
+    pull ??= stack.use(new HostPull(factor, work, rows));
+    step = steps.next(pull.now(first, count));
+  }
+  return step.value;
+}
+
+/** Takes all steps, the pulls on a device: on the CPU with the bits of {@linkcode onHost}, on a GPU nearly so. */
+export async function onDevice<T>(device: Device, steps: Steps<T>): Promise<T> {
+  using stack = new DisposableStack();
+  stack.use(steps);
+  let pull: DevicePull | undefined, step = steps.next();
+  while (!step.done) {
+    const { problem: { factor, work, rows }, first, count } = step.value;
+    pull ??= stack.use(device.errorPull(factor, work, rows));
+    step = steps.next(await pull.at(first, count));
+  }
+  return step.value;
 }

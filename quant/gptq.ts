@@ -3,7 +3,16 @@
  * in the layer's output is compensated in the columns that follow (algorithm 1, with the inverse Hessian's Cholesky
  * factor).
  */
-import { blockSize, compensate, hessianOf, type Problem, problemOf } from "./compensation.ts";
+import {
+  blockSize,
+  compensationSteps,
+  hessianOf,
+  onDevice,
+  onHost,
+  type Problem,
+  problemOf,
+  type Steps,
+} from "./compensation.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "./method.ts";
 import { UniformWeight } from "./packed.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
@@ -91,8 +100,13 @@ export interface GptqResult {
   readonly loss: number;
 }
 
-/** Quantizes one weight `[out, in]` given `H` `[in, in]`. */
+/** Quantizes one weight `[out, in]` given `H` `[in, in]`, on the host. */
 export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, scheme: Gptq): GptqResult {
+  return onHost(gptqSteps(weight, hessian, scheme));
+}
+
+/** The same, to be taken on a device. */
+export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq): Steps<GptqResult> {
   const { rows, columns } = weight;
   const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
   if (columns % groupSize !== 0) {
@@ -121,7 +135,7 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
   }
   let blockStart = work;
   const codes = new Uint8Array(rows * columns);
-  const loss = compensate(problem, (values, j) => {
+  const loss = yield* compensationSteps(problem, (values, j) => {
     const column = permutation[j];
     const group = Math.floor((ownOrder ? column : j) / groupSize);
     if (!scheme.staticGroups && groups > 1 && j % groupSize === 0) {
@@ -175,10 +189,10 @@ function fitColumns(
 const weights: WeightMethod<Gptq> = {
   needs: "gram",
   sequential: (scheme) => scheme.trueSequential,
-  quantize(weight, scheme, place, input: InputStatistics | null) {
+  async quantize(weight, scheme, place, input: InputStatistics | null, device) {
     if (input === null) throw new SchemeError("calibration", `gptq: no input statistics for ${place.name}`);
     try {
-      return quantizeWithHessian(weight, hessianOf(input), scheme).weight;
+      return (await onDevice(device, gptqSteps(weight, hessianOf(input), scheme))).weight;
     } catch (error) {
       if (!(error instanceof SchemeError)) throw error;
       throw new SchemeError(error.code, `${place.name}: ${error.message}`, { cause: error });

@@ -11,8 +11,10 @@ import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
 import { loadModel } from "../model/load.ts";
 import type { Intervention } from "../model/intervention.ts";
-import { hessianOf } from "./compensation.ts";
-import { gptq, type GptqOptions, quantizeWithHessian } from "./gptq.ts";
+import { testedDevices } from "../kernels/device_suite.ts";
+import { referenceDevice } from "../kernels/reference.ts";
+import { hessianOf, onDevice } from "./compensation.ts";
+import { gptq, type GptqOptions, gptqSteps, quantizeWithHessian } from "./gptq.ts";
 import type { Matrix } from "./method.ts";
 import { UniformWeight } from "./packed.ts";
 import { quantize } from "./quantize.ts";
@@ -287,6 +289,33 @@ Deno.test("quantizing calibrates each layer on its quantized predecessors", asyn
   // The attention block of layer 0 sees embeddings either way; later layers see what came before them.
   assertEquals(sequential[0], together[0]);
   assertNotEquals(sequential[1], together[1]);
+});
+
+for (const { name, family, open } of testedDevices) {
+  Deno.test(`blocks are compensated on a device as on the host (${name})`, async () => {
+    const columns = 300, weight = { rows: 21, columns, data: noise(21 * columns, 60) };
+    const hessian = randomHessian(columns, 400, 61), device = await open();
+    for (const options of [{ bits: 4 }, { bits: 3, actOrder: true }, { bits: 4, groupSize: 20 }]) {
+      const host = quantizeWithHessian(weight, hessian, gptq(options));
+      const own = await onDevice(device, gptqSteps(weight, hessian, gptq(options)));
+      // What a GPU leaves out (2^-29 of the greatest pull) is too little to turn one of these codes over.
+      assertEquals(own.weight.codes(), host.weight.codes());
+      if (family === "gpu") continue;
+      assertEquals(own.weight.dequantize(), host.weight.dequantize());
+      assertEquals(own.loss, host.loss);
+    }
+    assertEquals(device.memory.used, 0);
+  });
+}
+
+Deno.test("a device that fails ends the computation, which gives its memory back", async () => {
+  const columns = 200, weight = { rows: 2, columns, data: noise(2 * columns, 70) };
+  const device = Object.assign(referenceDevice(), {
+    errorPull: () => ({ at: () => Promise.reject(new Error("lost")), [Symbol.dispose]() {} }),
+  });
+  const steps = gptqSteps(weight, randomHessian(columns, 300, 71), gptq({ bits: 4 }));
+  await assertRejects(() => onDevice(device, steps), Error, "lost");
+  assertEquals(steps.next(new Float64Array(0)).done, true);
 });
 
 Deno.test("options are checked", () => {

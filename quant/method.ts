@@ -64,12 +64,13 @@ export interface WeightMethod<S extends Tagged> {
   readonly prepare?: (model: Model, scheme: S, context: QuantizeContext) => Promise<Model>;
   /** Whether the scheme leaves this weight as it is. */
   readonly skips?: (scheme: S, place: WeightPlace) => boolean;
-  /** Codes of one weight; `input` is null when the method needs nothing. */
+  /** Codes of one weight; `input` is null when the method needs nothing, `device` is the model's. */
   quantize(
     weight: Matrix,
     scheme: S,
     place: WeightPlace,
     input: InputStatistics | null,
+    device: Device,
   ): PackedWeight | Promise<PackedWeight>;
 }
 

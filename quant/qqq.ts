@@ -10,9 +10,9 @@
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
 import type { Model } from "../model/model.ts";
-import { hessianOf } from "./compensation.ts";
+import { hessianOf, onDevice, onHost, type Steps } from "./compensation.ts";
 import { Folding, isFoldable } from "./fold.ts";
-import { gptq, quantizeWithHessian } from "./gptq.ts";
+import { gptq, gptqSteps } from "./gptq.ts";
 import type { InputStatistics, Matrix, Method, QuantizeContext, WeightMethod } from "./method.ts";
 import type { PackedWeight } from "./packed.ts";
 import { QqqWeight } from "./qqq_weight.ts";
@@ -175,25 +175,29 @@ export async function smoothInputs(model: Model, scheme: Qqq, context: QuantizeC
   return folding.apply({ prepared: scheme });
 }
 
-/** Quantizes one weight `[out, in]` given `H` `[in, in]`: GPTQ on a symmetric grid. */
+/** Quantizes one weight `[out, in]` given `H` `[in, in]`, on the host: GPTQ on a symmetric grid. */
 export function qqqWithHessian(weight: Matrix, hessian: Float64Array, scheme: Qqq): PackedWeight {
+  return onHost(qqqSteps(weight, hessian, scheme));
+}
+
+function* qqqSteps(weight: Matrix, hessian: Float64Array, scheme: Qqq): Steps<PackedWeight> {
   const { groupSize, actOrder, percdamp, search } = scheme;
   const common = { bits: 4, symmetric: true, actOrder, percdamp, search };
   if (groupSize === -1) {
-    return quantizeWithHessian(weight, hessian, gptq({ ...common, codes: "narrow" })).weight;
+    return (yield* gptqSteps(weight, hessian, gptq({ ...common, codes: "narrow" }))).weight;
   }
   // 15 steps between the extremes, the zero at the eighth: not the -7 to 7 that the search assumed.
   const grouped = gptq({ ...common, groupSize, codes: "offsetBinary", staticGroups: true });
-  const rounded = quantizeWithHessian(weight, hessian, grouped).weight;
+  const rounded = (yield* gptqSteps(weight, hessian, grouped)).weight;
   return scheme.groupWeights === "int8" ? new QqqWeight(rounded) : rounded;
 }
 
 const weights: WeightMethod<Qqq> = {
   needs: "gram",
   prepare: smoothInputs,
-  quantize(weight, scheme, place, input: InputStatistics | null) {
+  async quantize(weight, scheme, place, input: InputStatistics | null, device) {
     if (input === null) throw new SchemeError("calibration", `qqq: no input statistics for ${place.name}`);
-    return qqqWithHessian(weight, hessianOf(input), scheme);
+    return await onDevice(device, qqqSteps(weight, hessianOf(input), scheme));
   },
 };
 

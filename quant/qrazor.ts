@@ -4,7 +4,7 @@
  * group of them. There is no calibration: every scale is the absolute maximum of what is at hand.
  */
 import type { UniformQuantizer } from "../kernels/quantizer.ts";
-import { compensate, hessianOf, problemOf } from "./compensation.ts";
+import { compensationSteps, hessianOf, onDevice, onHost, problemOf, type Steps } from "./compensation.ts";
 import type { Matrix, Method, OperandMethod, WeightMethod } from "./method.ts";
 import { encodeBase, fitBase, razor, type RazorVariant } from "./razor.ts";
 import { razorOperand } from "./razor_operand.ts";
@@ -108,6 +108,10 @@ function fitRows({ rows, columns, data }: Matrix, scheme: QRazor): UniformQuanti
 
 /** Razors a weight `[out, in]`; with a Hessian `[in, in]`, compensating as GPTQ does. */
 export function razorWeight(weight: Matrix, scheme: QRazor, hessian?: Float64Array): RazoredWeight {
+  return onHost(razorSteps(weight, scheme, hessian));
+}
+
+function* razorSteps(weight: Matrix, scheme: QRazor, hessian?: Float64Array): Steps<RazoredWeight> {
   const { rows, columns, data } = weight;
   const { groupSize, compensation } = scheme;
   if (scheme.bits > 8) {
@@ -137,7 +141,7 @@ export function razorWeight(weight: Matrix, scheme: QRazor, hessian?: Float64Arr
   const groups = Math.ceil(rows / groupSize);
   const shifts = new Uint8Array(columns * groups);
   using problem = problemOf(weight, hessian, compensation.actOrder, compensation.percdamp);
-  compensate(problem, (values, j) => {
+  yield* compensationSteps(problem, (values, j) => {
     const column = problem.permutation[j];
     const column0 = new Int32Array(rows);
     for (let row = 0; row < rows; row++) encodeBase(values, row, 1, base(row), column0, row);
@@ -155,8 +159,8 @@ export function razorWeight(weight: Matrix, scheme: QRazor, hessian?: Float64Arr
 const weights: WeightMethod<QRazor> = {
   needs: ({ compensation }) => compensation === undefined ? "nothing" : "gram",
   sequential: ({ compensation }) => compensation?.trueSequential ?? false,
-  quantize: (weight, scheme, _place, input) =>
-    razorWeight(weight, scheme, input === null ? undefined : hessianOf(input)),
+  quantize: (weight, scheme, _place, input, device) =>
+    onDevice(device, razorSteps(weight, scheme, input === null ? undefined : hessianOf(input))),
 };
 
 const operand: OperandMethod<QRazor> = {

@@ -120,7 +120,7 @@ async function quantizeWeights(
     if (method.skips?.(scheme, place)) return parameter.retain();
     const weight = { rows: shape[0], columns: shape[1], data: await values() };
     requireFinite(name, weight.data);
-    const packed = await method.quantize(weight, scheme, place, input);
+    const packed = await method.quantize(weight, scheme, place, input, device);
     context.progress(`${scheme.method} ${name}`);
     const bias = expert === undefined ? model.bias(layer, role) : null;
     return quantizedLinear(device, name, packed, bias, scheme.method, execution);

@@ -7,7 +7,15 @@
  *    where that lowers the group's cost beyond the threshold, the grid is fitted without it (`spqr_outliers.ts`).
  */
 import { BilevelVector, decodeRealZero, encodeRealZero, fitRealZero } from "./bilevel.ts";
-import { compensate, hessianOf, type Problem, problemOf } from "./compensation.ts";
+import {
+  compensationSteps,
+  hessianOf,
+  onDevice,
+  onHost,
+  type Problem,
+  problemOf,
+  type Steps,
+} from "./compensation.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "./method.ts";
 import type { Precision } from "./packed_groups.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
@@ -102,8 +110,12 @@ export interface SpqrResult {
   readonly loss: number;
 }
 
-/** Quantizes one weight `[out, in]` given `H` `[in, in]`. */
+/** Quantizes one weight `[out, in]` given `H` `[in, in]`, on the host. */
 export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: Spqr): SpqrResult {
+  return onHost(spqrSteps(weight, hessian, scheme));
+}
+
+function* spqrSteps(weight: Matrix, hessian: Float64Array, scheme: Spqr): Steps<SpqrResult> {
   const { rows, columns } = weight;
   const { bits, precision, statisticsGroupSize } = scheme;
   const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
@@ -140,7 +152,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
   const codes = new Uint8Array(rows * columns), mask = new Uint8Array(rows * columns);
   const kept = new Float32Array(rows * columns);
   const round = precision === "float16" ? Math.f16round : Math.fround;
-  const loss = compensate(problem, (values, j) => {
+  const loss = yield* compensationSteps(problem, (values, j) => {
     if (j % groupSize === 0) fitGroup(j);
     for (let row = 0; row < rows; row++) {
       const quantizer = { scale: scale[row], zero: zero[row] }, i = row * columns + j;
@@ -184,9 +196,9 @@ function meanCost({ rows, columns, work }: Problem, pivots: Float64Array): numbe
 
 const weights: WeightMethod<Spqr> = {
   needs: "gram",
-  quantize(weight, scheme, place, input: InputStatistics | null) {
+  async quantize(weight, scheme, place, input: InputStatistics | null, device) {
     if (input === null) throw new SchemeError("calibration", `spqr: no input statistics for ${place.name}`);
-    return spqrWithHessian(weight, hessianOf(input), scheme).weight;
+    return (await onDevice(device, spqrSteps(weight, hessianOf(input), scheme))).weight;
   },
 };
 

@@ -20,12 +20,8 @@ const { input, b4_groups2, b4_groups4, b8_tokenwise } = vectors.zeroquant;
 const matrix = { rows: 2, columns: 6, data: Float32Array.from(input.flat()) };
 
 function packedOf(weight: typeof matrix, scheme: ZeroQuant, role: LinearRole) {
-  return zeroQuantMethod.weights.quantize(weight, scheme, {
-    layer: 0,
-    role,
-    site: siteOfRole(role),
-    name: role,
-  }, null);
+  const place = { layer: 0, role, site: siteOfRole(role), name: role };
+  return zeroQuantMethod.weights.quantize(weight, scheme, place, null, referenceDevice());
 }
 
 /** Finite float32 matrices of random shapes, zeros and repeated values among them. */

@@ -5,10 +5,19 @@
 
 import * as check from "../check.ts";
 import type * as types from "../device.ts";
-import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
+import type {
+  AttentionShape,
+  Device,
+  DeviceBuffer,
+  DeviceGram,
+  DevicePull,
+  DeviceWeight,
+} from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { runAttention } from "./attention.ts";
+import { HostPull } from "../float64/pull.ts";
 import { FloatInt8Weight } from "../int8.ts";
+import { fitBinary } from "../binary_fit.ts";
 import { checkDecode, decodeRows } from "../coded_rows.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../packed.ts";
@@ -313,6 +322,11 @@ class CpuDevice implements Device {
     runFakeQuantize(this.#pool, this.#memory, from, to, rule, layout);
   }
 
+  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
+  async fitBinary(weights: Float32Array, rule: types.BinaryRule): Promise<types.BinaryFit> {
+    return fitBinary(weights, rule);
+  }
+
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
     const columns = acc.length;
     check.checkColumns("columnAbsMax", x, columns, rows);
@@ -324,6 +338,10 @@ class CpuDevice implements Device {
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
     return new CpuGram(this.#memory, this.#pool, columns);
+  }
+
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull {
+    return new HostPull(factor, errors, rows);
   }
 }
 

@@ -14,7 +14,7 @@ export async function findAdapter(): Promise<GPUAdapter | string> {
 }
 
 /** Whether an adapter is a program on the CPU: good for tests, slower than the CPU device. */
-export function isSoftware({ info }: GPUAdapter): boolean {
+export function isSoftware({ info }: Pick<GPUAdapter, "info">): boolean {
   return info.isFallbackAdapter ||
     /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(info.description);
 }

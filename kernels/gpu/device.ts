@@ -14,22 +14,32 @@ import { checkPacked, isBinary, packedValues } from "../packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
 import { runAttention, runPackedAttention, runProbabilities, runValues } from "./attention.ts";
 import { canLookUp, GpuBinaryWeight } from "./binary.ts";
+import { runFitBinary } from "./binary_fit.ts";
 import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
 import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
 import { runLinear } from "./product.ts";
+import { GpuPull } from "./pull.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { Recorder } from "./recorder.ts";
 import { GpuBuffer, Memory } from "./storage.ts";
-import { GpuLinearWeight, GpuPackedWeight, GpuWeight, layPacked, layWeight } from "./weights.ts";
+import { fitHalf, GpuLinearWeight, GpuPackedWeight, GpuWeight, layPacked, layWeight } from "./weights.ts";
 import { Views } from "./views.ts";
+
+/** Options of {@linkcode gpuDevice}. */
+export interface GpuOptions {
+  /** Most bytes that a kernel sees of one buffer: by default the adapter's limit. Larger buffers are split. */
+  readonly bindingBytes?: number;
+  /**
+   * How dense weights are stored, `"float32"` by default. `"float16"` takes half the memory and bandwidth, and rounds
+   * weights to 11 bits (2^-25 below 2^-14); those with a value beyond 65504 stay float32. Sums are float32 either way.
+   */
+  readonly weights?: "float32" | "float16";
+}
 
 /**
  * A {@linkcode Device} on the GPU. Release it with `using` (or `[Symbol.dispose]()`).
- *
- * @param options.bindingBytes Most bytes that a kernel sees of one buffer: by default the adapter's limit. Larger
- * buffers are split.
  *
  * Throws a {@linkcode DeviceError} with code `unavailable` where there is no adapter, or only one behind OpenGL that
  * computes in software. A software adapter behind Vulkan (lavapipe) is accepted: it is good for tests.
@@ -48,12 +58,16 @@ import { Views } from "./views.ts";
  * }
  * ```
  */
-export function gpuDevice(options: { bindingBytes?: number } = {}): Promise<Device> {
+export function gpuDevice(options: GpuOptions = {}): Promise<Device> {
   return openGpu(options);
 }
 
 /** The same device, with what kernels beyond the interface need. */
-export async function openGpu(options: { bindingBytes?: number } = {}): Promise<GpuDevice> {
+export async function openGpu(options: GpuOptions = {}): Promise<GpuDevice> {
+  const { weights = "float32" } = options;
+  if (weights !== "float32" && weights !== "float16") {
+    throw new DeviceError("option", `gpuDevice: weights is "${weights}": expected float32 or float16`);
+  }
   const adapter = await findAdapter();
   if (typeof adapter === "string") {
     throw new DeviceError(
@@ -61,7 +75,7 @@ export async function openGpu(options: { bindingBytes?: number } = {}): Promise<
       `device "gpu" is not available (${adapter}): use QUANTBOOK_DEVICE=cpu`,
     );
   }
-  return new GpuDevice(await openAdapter(adapter), describe(adapter), options.bindingBytes);
+  return new GpuDevice(await openAdapter(adapter), describe(adapter), options);
 }
 
 const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
@@ -77,14 +91,16 @@ export class GpuDevice implements Device {
   /** How buffers are bound. */
   readonly views: Views;
 
-  constructor(gpu: GPUDevice, adapter: string, bindingBytes?: number) {
-    this.description = `WebGPU, ${adapter}`;
+  constructor(gpu: GPUDevice, adapter: string, { bindingBytes, weights }: GpuOptions) {
+    this.#half = weights === "float16";
+    this.description = `WebGPU, ${adapter}${this.#half ? ", weights in float16" : ""}`;
     this.recorder = new Recorder(gpu);
     this.store = new Memory(this.recorder);
     this.views = new Views(this.store, bindingBytes ?? gpu.limits.maxStorageBufferBindingSize);
   }
 
   readonly description: string;
+  readonly #half: boolean;
 
   get memory(): { readonly used: number; readonly peak: number } {
     return { ...this.store.usage };
@@ -129,14 +145,18 @@ export class GpuDevice implements Device {
 
   weight(data: Float32Array, outFeatures: number, inFeatures: number): DeviceWeight {
     check.checkWeight("weight", data, outFeatures, inFeatures);
-    const weight = new GpuWeight(this.store, this.views.bindingBytes, outFeatures, inFeatures);
+    return this.#dense(data, outFeatures, inFeatures, this.#half && fitHalf(data));
+  }
+
+  #dense(data: Float32Array, outFeatures: number, inFeatures: number, half: boolean): DeviceWeight {
+    const weight = new GpuWeight(this.store, this.views.bindingBytes, outFeatures, inFeatures, half);
     layWeight(this.store, this.recorder, weight, data);
     return weight;
   }
 
   packedWeight(packed: types.PackedCodes): DeviceWeight {
     checkPacked(packed);
-    const dense = () => this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
+    const dense = () => this.#dense(packedValues(packed), packed.outFeatures, packed.inFeatures, false);
     const limit = this.views.bindingBytes;
     if (isBinary(packed)) {
       return canLookUp(packed) ? new GpuBinaryWeight(this.store, this.recorder, limit, packed) : dense();
@@ -328,6 +348,11 @@ export class GpuDevice implements Device {
     runFakeQuantize(this.recorder, this.store, this.views, y, rule, layout);
   }
 
+  // deno-lint-ignore require-await -- so that misuse rejects, as results do
+  async fitBinary(weights: Float32Array, rule: types.BinaryRule): Promise<types.BinaryFit> {
+    return runFitBinary(this.recorder, this.store, this.views, weights, rule);
+  }
+
   columnAbsMax(x: DeviceBuffer, acc: DeviceBuffer, rows: number): void {
     const op = "columnAbsMax", columns = acc.length;
     check.checkColumns(op, x, columns, rows);
@@ -345,6 +370,10 @@ export class GpuDevice implements Device {
   gram(columns: number): DeviceGram {
     check.checkInteger("gram", "columns", columns, 1);
     return new GpuGram(this.recorder, this.store, this.views, columns);
+  }
+
+  errorPull(factor: Float64Array, errors: Float64Array, rows: number): types.DevicePull {
+    return new GpuPull(this.recorder, this.store, this.views, factor, errors, rows);
   }
 }
 

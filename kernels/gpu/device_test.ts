@@ -1,12 +1,14 @@
 /** Tests of what only the GPU device has: adapters, splitting, loss. The operations are tested in `../device_test.ts`. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { assertSameBits, Random } from "../device_suite.ts";
 import type { Device } from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { findAdapter, openAdapter } from "./adapter.ts";
 import { gpuDevice } from "./device.ts";
+import { runGemm } from "./gemm.ts";
 import { Recorder } from "./recorder.ts";
+import { tilesOf } from "./tiles.ts";
 
 const adapter = await findAdapter();
 const ignore = typeof adapter === "string";
@@ -100,6 +102,15 @@ const operations: Record<string, (device: Device) => Promise<Float32Array | Floa
     acc.add(data, 4 * rows);
     return await acc.read();
   },
+  async fitBinary(device) {
+    const { patterns, alphas } = await device.fitBinary(x, { bits: 3, groupSize: 50, rounds: 2 });
+    return Float32Array.of(...alphas, ...patterns);
+  },
+  async errorPull(device) {
+    const factor = Float64Array.from(weights.subarray(0, columns * columns));
+    using pull = device.errorPull(factor, Float64Array.from(x), rows);
+    return await pull.at(130, 126);
+  },
 };
 
 Deno.test({
@@ -126,6 +137,37 @@ Deno.test({
       "gemm: a takes 8192 bytes at once: expected at most 4096, the adapter's limit",
     );
     assertThrows(() => device.allocate(2 ** 40), DeviceError, "allocate: a buffer of 4398046511104 bytes");
+  },
+});
+
+Deno.test({
+  name: "gpuDevice: weights in float16 are half as large, rounded to nearest, and exact where they fit",
+  ignore,
+  async fn() {
+    using whole = await gpuDevice(), half = await gpuDevice({ weights: "float16" });
+    using split = await gpuDevice({ weights: "float16", bindingBytes: 64 * 1024 });
+    const out = 301, inner = 251;
+    // Subnormal numbers of float16 among them; float32 kernels on what float16 makes of the values are the oracle.
+    const data = weights.slice(0, out * inner).map((value, i) => value * 2 ** -(i % 27));
+    const rounded = Float32Array.from(data, Math.f16round);
+    for (const count of [1, 4, 9]) {
+      const run = async (device: Device, values: Float32Array) => {
+        using input = device.upload(x), weight = device.weight(values, out, inner);
+        using y = device.allocate(count * out);
+        device.linear(input, weight, null, y, count);
+        return await device.read(y);
+      };
+      const expected = await run(whole, rounded);
+      assertSameBits(await run(half, data), expected, `${count} rows`);
+      assertSameBits(await run(split, data), expected, `${count} rows, split`);
+    }
+    using small = half.weight(data, out, inner), beyond = half.weight(data.with(5, 65520), out, inner);
+    assertEquals([small.byteLength, beyond.byteLength], [304 * inner * 2, 304 * inner * 4]);
+    await assertRejects(
+      () => gpuDevice({ weights: "half" as "float16" }),
+      DeviceError,
+      'gpuDevice: weights is "half": expected float32 or float16',
+    );
   },
 });
 
@@ -162,3 +204,25 @@ async function requireAdapter(): Promise<GPUAdapter> {
   assert(typeof found !== "string");
   return found;
 }
+
+Deno.test({
+  name: "tilesOf: every tile gives the same bits, fits a workgroup and divides a segment",
+  ignore,
+  async fn() {
+    const gpu = await openAdapter(await requireAdapter()), shape = { m: 70, n: 90, k: 300 };
+    const kinds = ["llvmpipe", "anything else"].map((description) => ({ description }) as GPUAdapterInfo);
+    const products: Float32Array[] = [];
+    for (const { tile } of kinds.flatMap(tilesOf)) {
+      assert(128 % tile.depth === 0 && 32 * tile.depth * (2 * tile.lanes + 1) <= 16384, JSON.stringify(tile));
+      const recorder = new Recorder(gpu, [{ rows: Infinity, tile }]);
+      const [a, b, c] = [70 * 300, 300 * 90, 70 * 90].map((length) => recorder.temporary(4 * length));
+      recorder.write(a, 0, x.slice(0, 70 * 300));
+      recorder.write(b, 0, weights.slice(0, 300 * 90));
+      runGemm(recorder, { buffer: a }, { buffer: b }, { buffer: c }, shape);
+      products.push(new Float32Array(await recorder.read(c, 0, 4 * 70 * 90)));
+    }
+    gpu.destroy();
+    assertNotEquals(products[0], new Float32Array(70 * 90));
+    for (const product of products) assertSameBits(product, products[0], "tiles");
+  },
+});

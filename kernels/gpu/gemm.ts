@@ -3,6 +3,7 @@
 import type { GemmShape } from "../device.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder, View } from "./recorder.ts";
+import { tiling } from "./tiles.ts";
 
 /** `c = alpha op(a) op(b) + beta c`; `aWidth` elements lie between the stored rows of `a` (by default it has no more). */
 export function runGemm(
@@ -14,6 +15,7 @@ export function runGemm(
   aWidth: number = shape.transposeA ? shape.m : shape.k,
 ): void {
   const { m, n, k, transposeA = false, transposeB = false, alpha = 1, beta = 0 } = shape;
+  const { groups, constants } = tiling(recorder.tiles, m, n);
   recorder.dispatch(
     kernels.product,
     { a, b, c, bias: a },
@@ -31,6 +33,7 @@ export function runGemm(
       alpha,
       beta,
     },
-    [Math.ceil(n / 64), Math.ceil(m / 64)],
+    groups,
+    constants,
   );
 }

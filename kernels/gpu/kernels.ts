@@ -8,6 +8,7 @@ import attentionPacked from "./wgsl/attention_packed.wgsl" with { type: "text" }
 import attentionProbabilities from "./wgsl/attention_probabilities.wgsl" with { type: "text" };
 import attentionValues from "./wgsl/attention_values.wgsl" with { type: "text" };
 import binary from "./wgsl/binary.wgsl" with { type: "text" };
+import binaryFit from "./wgsl/binary_fit.wgsl" with { type: "text" };
 import columnAbsMax from "./wgsl/column_abs_max.wgsl" with { type: "text" };
 import combine from "./wgsl/combine.wgsl" with { type: "text" };
 import decode from "./wgsl/decode.wgsl" with { type: "text" };
@@ -16,6 +17,9 @@ import each from "./wgsl/each.wgsl" with { type: "text" };
 import eachRow from "./wgsl/each_row.wgsl" with { type: "text" };
 import exact from "./wgsl/exact.wgsl" with { type: "text" };
 import fakeQuantize from "./wgsl/fake_quantize.wgsl" with { type: "text" };
+import fourDense from "./wgsl/four_dense.wgsl" with { type: "text" };
+import fourHalf from "./wgsl/four_half.wgsl" with { type: "text" };
+import half from "./wgsl/half.wgsl" with { type: "text" };
 import int8Product from "./wgsl/int8_product.wgsl" with { type: "text" };
 import limits from "./wgsl/limits.wgsl" with { type: "text" };
 import logSoftmax from "./wgsl/log_softmax.wgsl" with { type: "text" };
@@ -24,12 +28,14 @@ import math from "./wgsl/math.wgsl" with { type: "text" };
 import norm from "./wgsl/norm.wgsl" with { type: "text" };
 import packed from "./wgsl/packed.wgsl" with { type: "text" };
 import packedVectorProduct from "./wgsl/packed_vector_product.wgsl" with { type: "text" };
+import pairs from "./wgsl/pairs.wgsl" with { type: "text" };
 import product from "./wgsl/product.wgsl" with { type: "text" };
 import range from "./wgsl/range.wgsl" with { type: "text" };
 import rangeEach from "./wgsl/range_each.wgsl" with { type: "text" };
 import reduce from "./wgsl/reduce.wgsl" with { type: "text" };
 import rightBinary from "./wgsl/right_binary.wgsl" with { type: "text" };
 import rightDense from "./wgsl/right_dense.wgsl" with { type: "text" };
+import rightHalf from "./wgsl/right_half.wgsl" with { type: "text" };
 import rightPacked from "./wgsl/right_packed.wgsl" with { type: "text" };
 import rotary from "./wgsl/rotary.wgsl" with { type: "text" };
 import score from "./wgsl/score.wgsl" with { type: "text" };
@@ -42,7 +48,7 @@ import { Kernel } from "./kernel.ts";
 
 /** The kernels by name. */
 export const kernels = {
-  accumulate: new Kernel("accumulate", each, accumulate),
+  accumulate: new Kernel("accumulate", each, pairs, accumulate),
   activate: new Kernel("activate", each, math, activate),
   attention: new Kernel("attention", eachRow, math, reduce, score, attentionDense, attention),
   attentionProbabilities: new Kernel(
@@ -54,12 +60,15 @@ export const kernels = {
     attentionProbabilities,
   ),
   attentionValues: new Kernel("attentionValues", each, math, score, attentionValues),
+  binaryFit: new Kernel("binaryFit", eachRow, exact, pairs, binaryFit),
   binaryProduct: new Kernel("binaryProduct", binary, rightBinary, product),
   columnAbsMax: new Kernel("columnAbsMax", columnAbsMax),
   combine: new Kernel("combine", each, combine),
   decode: new Kernel("decode", eachRow, decode),
   derive: new Kernel("derive", each, exact, derive),
   fakeQuantize: new Kernel("fakeQuantize", each, exact, fakeQuantize),
+  halfProduct: new Kernel("halfProduct", half, rightHalf, product),
+  halfVectorProduct: new Kernel("halfVectorProduct", vector, half, fourHalf, vectorProduct),
   int8Product: new Kernel("int8Product", int8Product),
   logSoftmax: new Kernel("logSoftmax", eachRow, math, reduce, logSoftmax),
   lutProduct: new Kernel("lutProduct", binary, lutProduct),
@@ -74,5 +83,5 @@ export const kernels = {
   sparseProduct: new Kernel("sparseProduct", eachRow, reduce, sparseProduct),
   sumShares: new Kernel("sumShares", each, sumShares),
   transpose: new Kernel("transpose", transpose),
-  vectorProduct: new Kernel("vectorProduct", vector, vectorProduct),
+  vectorProduct: new Kernel("vectorProduct", vector, fourDense, vectorProduct),
 };

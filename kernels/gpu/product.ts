@@ -5,8 +5,9 @@ import { GpuBinaryWeight, lookUp } from "./binary.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder, View } from "./recorder.ts";
 import type { Memory } from "./storage.ts";
+import { tiling } from "./tiles.ts";
 import type { Views } from "./views.ts";
-import { type GpuLinearWeight, GpuPackedWeight, type Part } from "./weights.ts";
+import { type GpuLinearWeight, GpuPackedWeight, GpuWeight, type Part } from "./weights.ts";
 
 /** Rows that the vector products handle: the weight is read once for all of them. */
 const fewRows = 4;
@@ -57,9 +58,9 @@ export function runLinear(
 }
 
 function runFew(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
-  const packed = weight instanceof GpuPackedWeight;
+  const dense = weight instanceof GpuWeight;
   recorder.dispatch(
-    packed ? kernels.packedVectorProduct : kernels.vectorProduct,
+    dense ? weight.vectorProduct : kernels.packedVectorProduct,
     { ...right, x, y, bias: bias ?? x },
     {
       k: weight.inFeatures,
@@ -70,7 +71,7 @@ function runFew(recorder: Recorder, { weight, part, right, x, y, bias, count }: 
       has_bias: Number(bias !== null),
       rows: count,
     },
-    Math.ceil(part.count / (packed ? 32 : 128)),
+    Math.ceil(part.count / (dense ? 128 : 32)),
     { several: Number(count > 1), ...weight.constants },
   );
 }
@@ -91,6 +92,7 @@ function addOutliers(recorder: Recorder, { weight, part, right, x, y, count }: P
 }
 
 function runMany(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
+  const { groups, constants } = tiling(recorder.tiles, count, part.count);
   recorder.dispatch(
     weight.product,
     { ...right, a: x, c: y, bias: bias ?? x },
@@ -108,7 +110,7 @@ function runMany(recorder: Recorder, { weight, part, right, x, y, bias, count }:
       alpha: 1,
       beta: 0,
     },
-    [Math.ceil(part.count / 64), Math.ceil(count / 64)],
-    weight.constants,
+    groups,
+    { ...weight.constants, ...constants },
   );
 }

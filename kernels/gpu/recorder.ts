@@ -5,6 +5,7 @@
 
 import { DeviceError } from "../error.ts";
 import { type Kernel, parameterStride } from "./kernel.ts";
+import { type Tiles, tilesOf } from "./tiles.ts";
 
 /** A piece of a GPU buffer, in bytes; to the end when it has no size. */
 export interface View {
@@ -29,7 +30,8 @@ export class Recorder {
   #failure: DeviceError | null = null;
   #closed: DeviceError | null = null;
 
-  constructor(readonly device: GPUDevice) {
+  /** `tiles` are those of products. */
+  constructor(readonly device: GPUDevice, readonly tiles: Tiles = tilesOf(device.adapterInfo)) {
     this.#parameters = device.createBuffer({
       label: "parameters",
       size: batch * parameterStride,

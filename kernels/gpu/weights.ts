@@ -51,13 +51,24 @@ export abstract class GpuLinearWeight extends Piece implements DeviceWeight {
   abstract bindings(buffers: readonly GPUBuffer[], part: number): Record<string, View>;
 }
 
-/** A float32 weight as `[inFeatures][stride]`: neighbouring output features are neighbours in memory. */
+/** A dense weight as `[inFeatures][stride]`, float32 or float16: neighbouring output features are neighbours in memory. */
 export class GpuWeight extends GpuLinearWeight {
-  override readonly product = kernels.product;
+  override readonly product: Kernel;
+  /** Multiplies up to four rows. */
+  readonly vectorProduct: Kernel;
 
-  constructor(memory: Memory, limit: number, outFeatures: number, inFeatures: number) {
-    const parts = cut(outFeatures, inFeatures * 4, limit, 4);
-    super(memory, outFeatures, inFeatures, parts, parts.map(({ stride }) => stride * inFeatures * 4), true);
+  constructor(
+    memory: Memory,
+    limit: number,
+    outFeatures: number,
+    inFeatures: number,
+    readonly half: boolean,
+  ) {
+    const perInput = half ? 2 : 4, parts = cut(outFeatures, inFeatures * perInput, limit, 4);
+    const sizes = parts.map(({ stride }) => stride * inFeatures * perInput);
+    super(memory, outFeatures, inFeatures, parts, sizes, true);
+    this.product = half ? kernels.halfProduct : kernels.product;
+    this.vectorProduct = half ? kernels.halfVectorProduct : kernels.vectorProduct;
   }
 
   override bindings(buffers: readonly GPUBuffer[], part: number): Record<string, View> {
@@ -65,17 +76,22 @@ export class GpuWeight extends GpuLinearWeight {
   }
 }
 
-/** Uploads a row-major weight and transposes it on the GPU. */
+/** Whether float16 has a finite value next to each of these. */
+export function fitHalf(data: Float32Array): boolean {
+  return data.every((value) => Math.abs(value) < 65520);
+}
+
+/** Uploads a row-major weight, rounded to what it is stored as, and transposes it on the GPU. */
 export function layWeight(memory: Memory, recorder: Recorder, weight: GpuWeight, data: Float32Array): void {
-  const { inFeatures, parts } = weight;
+  const { inFeatures, parts, half } = weight;
   const targets = weight.open(memory, "weight", "weight");
-  const step = Math.max(1, Math.floor(uploaded / inFeatures));
+  const step = Math.max(2, Math.floor(uploaded / inFeatures / 2) * 2);
   for (const [i, { first, count, stride }] of parts.entries()) {
     for (let offset = 0; offset < count; offset += step) {
-      const rows = Math.min(step, count - offset);
-      const values = new Float32Array(
-        data.subarray((first + offset) * inFeatures, (first + offset + rows) * inFeatures),
-      );
+      const rows = Math.min(step, count - offset), length = rows * inFeatures;
+      // Whole words.
+      const values = half ? new Float16Array(Math.ceil(length / 2) * 2) : new Float32Array(length);
+      values.set(data.subarray((first + offset) * inFeatures, (first + offset) * inFeatures + length));
       const stage = memory.take("weight", values.byteLength, false);
       recorder.write(stage, 0, values);
       recorder.dispatch(
@@ -83,6 +99,7 @@ export function layWeight(memory: Memory, recorder: Recorder, weight: GpuWeight,
         { from_rows: { buffer: stage }, to_columns: { buffer: targets[i] } },
         { rows, columns: inFeatures, stride, offset },
         [Math.ceil(inFeatures / 16), Math.ceil(rows / 16)],
+        { half: Number(half) },
       );
       memory.give(stage, values.byteLength);
     }

@@ -45,6 +45,23 @@ export function gram(x: Float32Array, acc: Float64Array, rows: number, columns: 
   }
 }
 
+/** `-sum_{i < first} errors[i, r] factor[i, first + j]` `[count, rows]`. */
+export function errorPull(
+  factor: Float64Array,
+  errors: Float64Array,
+  { rows, first, count }: Record<"rows" | "first" | "count", number>,
+): Float64Array {
+  const columns = errors.length / rows, pull = new Float64Array(count * rows);
+  for (let j = 0; j < count; j++) {
+    for (let r = 0; r < rows; r++) {
+      for (let i = 0; i < first; i++) {
+        pull[j * rows + r] -= errors[i * rows + r] * factor[i * columns + first + j];
+      }
+    }
+  }
+  return pull;
+}
+
 /** Integer sums `[rows, outFeatures]` of `x` `[rows, columns]` and `weight` `[outFeatures, columns]`. */
 export function int8Product(x: Int8Array, weight: Int8Array, rows: number, columns: number): Int32Array {
   const out = weight.length / columns, sums = new Int32Array(rows * out);

@@ -20,40 +20,41 @@ override value_group: u32 = 32u;
 override value_by_token: bool = true;
 override value_rows: u32 = 1u;
 
-// Group of a value (x), and its place in the group (y).
-fn place(token: u32, channel: u32, size: u32, by_token: bool) -> vec2<u32> {
+// Of a value: its group, the word of its code, and the code's lowest bit in the word.
+fn place(token: u32, channel: u32, bits: u32, size: u32, by_token: bool) -> vec3<u32> {
   let width = params.kv_heads * params.head_dim;
+  var group = token / size * width + channel;
+  var at = token % size;
   if (by_token) {
-    let at = token * width + channel;
-    return vec2<u32>(at / size, at % size);
+    group = (token * width + channel) / size;
+    at = (token * width + channel) % size;
   }
-  return vec2<u32>(token / size * width + channel, token % size);
+  let per_word = 32u / bits;
+  return vec3<u32>(group, group * ((size + per_word - 1u) / per_word) + at / per_word, bits * (at % per_word));
 }
 
-// Word of a code (x), and its lowest bit in the word (y).
-fn code_place(at: vec2<u32>, bits: u32, size: u32) -> vec2<u32> {
-  let per_word = 32u / bits;
-  return vec2<u32>(at.x * ((size + per_word - 1u) / per_word) + at.y / per_word, bits * (at.y % per_word));
+fn value_of(word: u32, bits: u32, range: vec2<f32>) -> f32 {
+  return fma(f32(word & ((1u << bits) - 1u)), range.x, range.y);
+}
+
+fn recent_place(token: u32, channel: u32, rows: u32) -> u32 {
+  return token % rows * params.kv_heads * params.head_dim + channel;
 }
 
 fn key_at(token: u32, channel: u32) -> f32 {
   if (token >= params.packed_keys) {
-    return recent_keys[token % key_rows * params.kv_heads * params.head_dim + channel];
+    return recent_keys[recent_place(token, channel, key_rows)];
   }
-  let at = place(token, channel, key_group, key_by_token);
-  let code = code_place(at, key_bits, key_group);
-  let range = key_ranges[at.x];
-  return fma(f32((key_words[code.x] >> code.y) & ((1u << key_bits) - 1u)), range.x, range.y);
+  let at = place(token, channel, key_bits, key_group, key_by_token);
+  return value_of(key_words[at.y] >> at.z, key_bits, key_ranges[at.x]);
 }
 
 fn value_at(token: u32, channel: u32) -> f32 {
   if (token >= params.packed_values) {
-    return recent_values[token % value_rows * params.kv_heads * params.head_dim + channel];
+    return recent_values[recent_place(token, channel, value_rows)];
   }
-  let at = place(token, channel, value_group, value_by_token);
-  let code = code_place(at, value_bits, value_group);
-  let range = value_ranges[at.x];
-  return fma(f32((value_words[code.x] >> code.y) & ((1u << value_bits) - 1u)), range.x, range.y);
+  let at = place(token, channel, value_bits, value_group, value_by_token);
+  return value_of(value_words[at.y] >> at.z, value_bits, value_ranges[at.x]);
 }
 
 fn slope_of(head: u32) -> f32 {

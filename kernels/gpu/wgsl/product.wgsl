@@ -1,6 +1,6 @@
-// c = alpha a b + beta c (+ bias), dense or packed right operand (see right_dense.wgsl and right_packed.wgsl).
+// c = alpha a b + beta c (+ bias), dense or packed right operand (right_dense.wgsl and its like).
 // Tiling: a workgroup of 8 x 8 makes a tile of 64 x 64, 8 x 8 per invocation, from slices of depth 16 in workgroup
-// memory. Sums run over segments of 128 in order, and then over the segments: the order of vector_product.wgsl,
+// memory; other sides and depths where tiles.ts says so. Sums run over segments of 128 in order, and then over the segments: the order of vector_product.wgsl,
 // so that a row has the same bits alone and among others, and half the rounding error of one long sum.
 // Roofline: a slice moves 2 * 64 * 16 * 4 = 8 KiB for 2 * 64 * 64 * 16 = 131 kflop: 16 flop a byte of device memory
 // when no other tile has cached its operands. Of workgroup memory, 16 words serve 64 multiply-adds: bound by arithmetic
@@ -25,12 +25,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
-const depth = 16u;
-// Vectors of four between two depths of a slice: one more than the tile has, so that columns lie in different banks.
-const stride = 17u;
+// Invocations along a side of the tile, and depth of a slice: a divisor of the segment. See tiles.ts.
+override lanes: u32 = 8u;
+override depth: u32 = 16u;
 const segment = 128u;
-var<workgroup> left_slice: array<vec4<f32>, 272>;
-var<workgroup> right_slice: array<vec4<f32>, 272>;
+// Between two depths of a slice there is one vector of four more than the tile has, so that columns lie in different banks.
+var<workgroup> left_slice: array<vec4<f32>, depth * (2u * lanes + 1u)>;
+var<workgroup> right_slice: array<vec4<f32>, depth * (2u * lanes + 1u)>;
 
 fn left(i: u32, l: u32) -> f32 {
   if (i >= params.m || l >= params.k) {
@@ -80,14 +81,16 @@ fn store_row(i: u32, j: u32, sums: vec4<f32>) {
   store(i, j + 3u, sums.w);
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(lanes, lanes)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_id) lane: vec3<u32>,
   @builtin(local_invocation_index) index: u32,
 ) {
-  let top = group.y * 64u;
-  let edge = group.x * 64u;
+  let top = group.y * lanes * 8u;
+  let edge = group.x * lanes * 8u;
+  let quads = lanes * 2u;
+  let stride = quads + 1u;
   // Row r of the 8 x 8 sums is s[2 r] and s[2 r + 1]; loops are written out so that all stay in registers.
   var s: array<vec4<f32>, 16>;
   var t: array<vec4<f32>, 16>;
@@ -95,14 +98,14 @@ fn main(
   let a_deep = params.a_column == 1u;
   let b_deep = params.b_row == 1u && params.b_column != 1u;
   for (var first = 0u; first < params.k; first += depth) {
-    for (var e = index; e < 256u; e += 64u) {
-      let al = select(e / 16u, e % depth, a_deep);
-      let ai = select(e % 16u, e / depth, a_deep);
+    for (var e = index; e < quads * depth; e += lanes * lanes) {
+      let al = select(e / quads, e % depth, a_deep);
+      let ai = select(e % quads, e / depth, a_deep);
       let i = top + ai * 4u;
       let l = first + al;
       left_slice[al * stride + ai] = vec4<f32>(left(i, l), left(i + 1u, l), left(i + 2u, l), left(i + 3u, l));
-      let bl = select(e / 16u, e % depth, b_deep);
-      let bj = select(e % 16u, e / depth, b_deep);
+      let bl = select(e / quads, e % depth, b_deep);
+      let bj = select(e % quads, e / depth, b_deep);
       right_slice[bl * stride + bj] = right_quad(first + bl, edge + bj * 4u);
     }
     workgroupBarrier();

@@ -39,3 +39,39 @@ fn store(j: u32, sums: vec4<f32>) {
     y[row * params.y_row + at] = value;
   }
 }
+
+var<workgroup> parts: array<vec4<f32>, 256u * vectors>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) index: u32,
+) {
+  let lane = index % 32u;
+  let part = index / 32u;
+  let column = (group.y * groups.x + group.x) * 32u + lane;
+  var total: array<vec4<f32>, vectors>;
+  for (var first = 0u; first < params.k; first += segments * segment) {
+    var sums: array<vec4<f32>, vectors>;
+    if (column < columns()) {
+      let begin = first + part * segment;
+      sums = segment_sums(begin, min(begin + segment, params.k), column);
+    }
+    for (var v = 0u; v < vectors; v++) {
+      parts[v * 256u + index] = sums[v];
+    }
+    workgroupBarrier();
+    if (part == 0u) {
+      for (var s = 0u; s < segments; s++) {
+        for (var v = 0u; v < vectors; v++) {
+          total[v] += parts[v * 256u + s * 32u + lane];
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  if (part == 0u && column < columns()) {
+    store_sums(column, total);
+  }
+}

@@ -1,10 +1,13 @@
 /**
- * Fits the scales and signs of groups of weights.
+ * Fits the scales and signs of groups of weights to binary codes, on the host.
  *
  * With the scales fixed, which signs a weight gets depends only on where it lies between the `2^bits` levels. So the
  * weights are sorted once, with prefix sums; a round of alternating fitting then finds the ends of `2^bits` intervals
  * instead of visiting every weight, and the number of rounds hardly costs anything.
  */
+import { checkFitBinary } from "./check.ts";
+import type { BinaryFit, BinaryRule } from "./device.ts";
+
 const { fround, abs } = Math;
 
 /** The sign of plane `i` in a pattern: bit 1 is +1, bit 0 is -1. */
@@ -19,13 +22,27 @@ export function levelOf(pattern: number, alphas: Float32Array, bits: number, at 
   return level;
 }
 
+/** See `Device.fitBinary`. */
+export function fitBinary(weights: Float32Array, rule: BinaryRule): BinaryFit {
+  const groups = checkFitBinary(weights, rule), { bits, groupSize, rounds } = rule;
+  const patterns = new Uint8Array(weights.length), alphas = new Float32Array(groups * bits);
+  const fit = new GroupFit(bits, groupSize);
+  for (let group = 0; group < groups; group++) {
+    const first = group * groupSize;
+    fit.run(weights.subarray(first, first + groupSize), rounds);
+    alphas.set(fit.alphas, group * bits);
+    patterns.set(fit.patterns, first);
+  }
+  return { patterns, alphas };
+}
+
 /**
  * Fits one group after the other, in scratch memory of its own.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { GroupFit } from "./bcq_fit.ts";
+ * import { GroupFit } from "./binary_fit.ts";
  *
  * const fit = new GroupFit(2, 4);
  * fit.run(Float32Array.of(3, 1, -1, -3), 0);
@@ -58,7 +75,7 @@ export class GroupFit {
     this.#correlation = new Float64Array(bits);
     this.#sorted = new Float32Array(groupSize);
     this.#sums = new Float64Array(groupSize + 1);
-    this.#order = Uint8Array.from({ length: 2 ** bits }, (_, pattern) => pattern);
+    this.#order = new Uint8Array(2 ** bits);
     this.#levels = new Float32Array(2 ** bits);
     this.#residual = new Float32Array(bits);
     this.#direction = new Float32Array(bits);
@@ -69,6 +86,8 @@ export class GroupFit {
   run(weights: Float32Array, rounds: number): void {
     this.#fitGreedy(weights);
     if (rounds === 0 || this.bits === 1) return;
+    // A group's codes depend on no other group, where levels are equal neither.
+    for (let n = 0; n < this.#order.length; n++) this.#order[n] = n;
     this.#sorted.set(weights);
     this.#sorted.sort();
     for (let j = 0; j < weights.length; j++) this.#sums[j + 1] = this.#sums[j] + this.#sorted[j];
