@@ -7,8 +7,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { cpuDevice } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
+import { DeviceError } from "./error.ts";
 import { describe, findAdapter } from "./gpu/adapter.ts";
 import { gpuDevice } from "./gpu/device.ts";
+import { nativeDevice } from "./native/device.ts";
+import { loadRuntime } from "./native/runtime.ts";
 import { referenceDevice } from "./reference.ts";
 
 /** Unit roundoff of float32. */
@@ -77,15 +80,28 @@ export interface TestedDevice {
   open(): Promise<Device>;
 }
 
-const cpuDevices: TestedDevice[] = [1, 2, 4].map((threads) => {
-  let device: Promise<Device> | undefined;
-  return {
-    name: `cpu, ${threads} thread${threads === 1 ? "" : "s"}`,
-    family: "cpu",
-    accuracy: cpuAccuracy,
-    open: () => device ??= cpuDevice({ threads }),
-  };
-});
+/** A device of the processor, on one to four threads. */
+function threadedDevices(
+  family: string,
+  start: (options: { threads: number }) => Promise<Device>,
+): TestedDevice[] {
+  return [1, 2, 4].map((threads) => {
+    let device: Promise<Device> | undefined;
+    const name = `${family}, ${threads} thread${threads === 1 ? "" : "s"}`;
+    return { name, family, accuracy: cpuAccuracy, open: () => device ??= start({ threads }) };
+  });
+}
+
+async function nativeDevices(): Promise<TestedDevice[]> {
+  try {
+    await loadRuntime();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    console.log(`the native device is not tested: ${error.message}`);
+    return [];
+  }
+  return threadedDevices("native", nativeDevice);
+}
 
 /** The GPU with its own limits, and with bindings so small that every larger buffer is split. */
 async function gpuDevices(): Promise<TestedDevice[]> {
@@ -104,7 +120,11 @@ async function gpuDevices(): Promise<TestedDevice[]> {
 }
 
 /** The devices that all operation tests run on. */
-export const testedDevices: TestedDevice[] = [...cpuDevices, ...await gpuDevices()];
+export const testedDevices: TestedDevice[] = [
+  ...threadedDevices("cpu", cpuDevice),
+  ...await nativeDevices(),
+  ...await gpuDevices(),
+];
 
 /** One operation on one set of inputs. */
 export interface Case {
