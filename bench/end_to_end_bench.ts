@@ -56,10 +56,10 @@ async function openNative(threads: number): Promise<Device | null> {
 }
 
 /** Our devices and PyTorch in turns. */
-async function compare(name: string, path: string, count: number, threads: number): Promise<void> {
+async function compare(label: string, path: string, count: number, threads: number): Promise<void> {
   using cpu = await cpuDevice({ threads }), native = await openNative(threads);
-  using onCpu = await loadModel(name, { device: cpu });
-  using onNative = native && await loadModel(name, { device: native });
+  using onCpu = await loadModel(path, { device: cpu });
+  using onNative = native && await loadModel(path, { device: native });
   const best = new Map<string, Times>();
   const note = (name: string, times: Times) => {
     const before = best.get(name) ?? times;
@@ -78,7 +78,11 @@ async function compare(name: string, path: string, count: number, threads: numbe
     note(`PyTorch ${torch.version}`, torch);
   }
   const tokens = count * windows[0].length, peer = torch && best.get(`PyTorch ${torch.version}`);
-  console.log(`\n${name}, ${count} windows of ${windows[0].length} tokens, ${threads} threads`);
+  console.log(
+    `\n${label}, ${count} windows of ${windows[0].length} tokens, ${threads} thread${
+      threads === 1 ? "" : "s"
+    }`,
+  );
   console.table(Object.fromEntries(
     [...best].map(([name, { seconds, decode, perplexity }]) => [name, {
       "tokens/s": Math.round(tokens / seconds),
@@ -95,8 +99,8 @@ const wide = await writeWideModel();
 try {
   for (const threads of new Set([1, navigator.hardwareConcurrency])) {
     const path = new URL("../fixtures/models/llama", import.meta.url).pathname;
-    await compare("fixture:llama", path, windows.length, threads);
-    await compare(wide, wide, 2, threads);
+    await compare("the fixture model", path, windows.length, threads);
+    await compare("two layers of width 2048", wide, 2, threads);
   }
 } finally {
   await Deno.remove(wide, { recursive: true });
