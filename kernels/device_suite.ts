@@ -80,12 +80,13 @@ export interface TestedDevice {
   open(): Promise<Device>;
 }
 
-/** A device of the processor, on one to four threads. */
+/** A device of the processor, on several numbers of threads. */
 function threadedDevices(
   family: string,
   start: (options: { threads: number }) => Promise<Device>,
+  counts: readonly number[],
 ): TestedDevice[] {
-  return [1, 2, 4].map((threads) => {
+  return counts.map((threads) => {
     let device: Promise<Device> | undefined;
     const name = `${family}, ${threads} thread${threads === 1 ? "" : "s"}`;
     return { name, family, accuracy: cpuAccuracy, open: () => device ??= start({ threads }) };
@@ -100,7 +101,7 @@ async function nativeDevices(): Promise<TestedDevice[]> {
     console.log(`the native device is not tested: ${error.message}`);
     return [];
   }
-  return threadedDevices("native", nativeDevice);
+  return threadedDevices("native", nativeDevice, [1, 2]);
 }
 
 /** The GPU with its own limits, and with bindings so small that every larger buffer is split. */
@@ -121,7 +122,7 @@ async function gpuDevices(): Promise<TestedDevice[]> {
 
 /** The devices that all operation tests run on. */
 export const testedDevices: TestedDevice[] = [
-  ...threadedDevices("cpu", cpuDevice),
+  ...threadedDevices("cpu", cpuDevice, [1, 2, 4]),
   ...await nativeDevices(),
   ...await gpuDevices(),
 ];
