@@ -22,6 +22,7 @@
 export { defaultDevice } from "./kernels/default.ts";
 export { cpuDevice } from "./kernels/cpu/device.ts";
 export { gpuDevice, type GpuOptions } from "./kernels/gpu/device.ts";
+export { nativeDevice } from "./kernels/native/device.ts";
 export { referenceDevice } from "./kernels/reference.ts";
 export type {
   Activation,

@@ -1,49 +1,108 @@
 /**
- * Tokens per second of perplexity on the fixture model, ours and PyTorch's in one run: float32, the same weights, tokens
- * and threads. `deno bench -A bench/end_to_end_bench.ts`. Prints when loaded: the two cannot share one process, so they
- * are not functions that `Deno.bench` could time.
+ * Tokens per second of perplexity and of decoding, on the fixture model and on layers of a real one's size, ours and
+ * PyTorch's in one run: float32, the same weights, tokens and threads. `deno bench -A bench/end_to_end_bench.ts`. Prints
+ * when loaded: the two cannot share one process, so they are not functions that `Deno.bench` could time, and take turns.
  */
 import { cpuDevice } from "../kernels/cpu/device.ts";
+import type { Device } from "../kernels/device.ts";
+import { DeviceError } from "../kernels/error.ts";
+import { nativeDevice } from "../kernels/native/device.ts";
 import { loadModel } from "../model/load.ts";
+import type { Model } from "../model/model.ts";
 import { perplexity } from "../eval/perplexity.ts";
 import { oracleWindows } from "../eval/oracle.ts";
 import { mebibytes, peakBytes } from "./memory.ts";
 import { runTorch } from "./torch.ts";
+import { writeWideModel } from "./wide_model.ts";
 
 const windows = await oracleWindows("test");
-const tokens = windows.length * windows[0].length;
-const inputs = ["../fixtures/models/llama", "../fixtures/expected/tokens.safetensors"]
-  .map((path) => new URL(path, import.meta.url).pathname);
+const tokensFile = new URL("../fixtures/expected/tokens.safetensors", import.meta.url).pathname;
+/** Tokens of the prompt, and tokens that are decoded. */
+const prompt = 128, added = 65;
+const rounds = 3;
 
-/** The best of three runs of ours: seconds, and the perplexity. */
-async function timeOurs(threads: number): Promise<{ seconds: number; perplexity: number }> {
-  using device = await cpuDevice({ threads });
-  using model = await loadModel("fixture:llama", { device });
-  let seconds = Infinity, value = 0;
-  for (let run = 0; run < 3; run++) {
-    const start = performance.now();
-    value = (await perplexity(model, windows)).value;
-    seconds = Math.min(seconds, (performance.now() - start) / 1000);
-  }
-  return { seconds, perplexity: value };
+/** The best times of some runs. */
+interface Times {
+  /** Of the perplexity. */
+  seconds: number;
+  /** Of all decoded tokens but the first. */
+  decode: number;
+  perplexity: number;
 }
 
-console.log(`\nPerplexity of ${windows.length} windows of ${windows[0].length} tokens, fixture:llama`);
-const rows: Record<string, Record<string, string | number>> = {};
-for (const threads of new Set([1, navigator.hardwareConcurrency])) {
-  const ours = await timeOurs(threads), peak = mebibytes(await peakBytes());
-  type Report = { version: string; seconds: number; perplexity: number; peak: number };
-  const torch = await runTorch<Report>("perplexity", ...inputs, threads);
-  const row = (seconds: number, perplexity: number, peak: string) => ({
-    "tokens/s": Math.round(tokens / seconds),
-    perplexity: perplexity.toFixed(4),
-    "peak memory": peak,
-    ...(torch ? { "speed over PyTorch's": (torch.seconds / seconds).toFixed(2) } : {}),
+async function timeOurs(model: Model, count: number): Promise<Times> {
+  const start = performance.now();
+  const { value } = await perplexity(model, windows.slice(0, count));
+  const seconds = (performance.now() - start) / 1000;
+  let first = 0;
+  await model.generate(windows[0].slice(0, prompt), {
+    maxNewTokens: added,
+    stop: [],
+    onToken: () => {
+      first ||= performance.now();
+    },
   });
-  const suffix = `${threads} thread${threads === 1 ? "" : "s"}`;
-  rows[`quantbook, ${suffix}`] = row(ours.seconds, ours.perplexity, peak);
-  if (torch) {
-    rows[`PyTorch ${torch.version}, ${suffix}`] = row(torch.seconds, torch.perplexity, mebibytes(torch.peak));
+  return { seconds, decode: (performance.now() - first) / 1000, perplexity: value };
+}
+
+async function openNative(threads: number): Promise<Device | null> {
+  try {
+    return await nativeDevice({ threads });
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    console.log(error.message);
+    return null;
   }
 }
-console.table(rows);
+
+/** Our devices and PyTorch in turns. */
+async function compare(label: string, path: string, count: number, threads: number): Promise<void> {
+  using cpu = await cpuDevice({ threads }), native = await openNative(threads);
+  using onCpu = await loadModel(path, { device: cpu });
+  using onNative = native && await loadModel(path, { device: native });
+  const best = new Map<string, Times>();
+  const note = (name: string, times: Times) => {
+    const before = best.get(name) ?? times;
+    best.set(name, {
+      seconds: Math.min(before.seconds, times.seconds),
+      decode: Math.min(before.decode, times.decode),
+      perplexity: times.perplexity,
+    });
+  };
+  let torch: Times & { version: string; peak: number } | null = null;
+  for (let round = 0; round < rounds; round++) {
+    note("quantbook", await timeOurs(onCpu, count));
+    if (onNative) note("quantbook, native", await timeOurs(onNative, count));
+    torch = await runTorch("perplexity", path, tokensFile, threads, count, prompt, added);
+    if (torch === null) break;
+    note(`PyTorch ${torch.version}`, torch);
+  }
+  const tokens = count * windows[0].length, peer = torch && best.get(`PyTorch ${torch.version}`);
+  console.log(
+    `\n${label}, ${count} windows of ${windows[0].length} tokens, ${threads} thread${
+      threads === 1 ? "" : "s"
+    }`,
+  );
+  console.table(Object.fromEntries(
+    [...best].map(([name, { seconds, decode, perplexity }]) => [name, {
+      "tokens/s": Math.round(tokens / seconds),
+      ...(peer ? { "over PyTorch": (peer.seconds / seconds).toFixed(2) } : {}),
+      "decode tokens/s": Math.round((added - 1) / decode),
+      ...(peer ? { "decode over PyTorch": (peer.decode / decode).toFixed(2) } : {}),
+      perplexity: perplexity.toFixed(4),
+    }]),
+  ));
+  if (torch) console.log(`peak resident memory of PyTorch: ${mebibytes(torch.peak)}`);
+}
+
+const wide = await writeWideModel();
+try {
+  for (const threads of new Set([1, navigator.hardwareConcurrency])) {
+    const path = new URL("../fixtures/models/llama", import.meta.url).pathname;
+    await compare("the fixture model", path, windows.length, threads);
+    await compare("two layers of width 2048", wide, 2, threads);
+  }
+} finally {
+  await Deno.remove(wide, { recursive: true });
+}
+console.log(`peak resident memory of this process: ${mebibytes(await peakBytes())}`);

@@ -5,6 +5,7 @@ import type { Device } from "./device.ts";
 import { environmentVariable } from "./environment.ts";
 import { DeviceError } from "./error.ts";
 import { gpuDevice } from "./gpu/device.ts";
+import { nativeDevice } from "./native/device.ts";
 
 let chosen: Promise<Device> | undefined;
 
@@ -25,7 +26,7 @@ export async function openDevice(name: string): Promise<Device> {
     case "gpu":
       return await gpuDevice();
     case "native":
-      throw new DeviceError("unavailable", `device "${name}" is not available: use QUANTBOOK_DEVICE=cpu`);
+      return await nativeDevice();
     default:
       throw new DeviceError("unknown", `unknown device "${name}": expected cpu, gpu or native`);
   }

@@ -13,8 +13,10 @@ import "./device_int8_test.ts";
 import "./device_quantize_test.ts";
 import "./device_test.ts";
 
-// The CPU's bits do not depend on its threads.
-const devices = linearDevices.filter(({ name, family }) => family !== "cpu" || name.includes("1 thread"));
+// The bits do not depend on the threads.
+const devices = linearDevices.filter(({ name, family }) =>
+  family.startsWith("gpu") || name.includes("1 thread")
+);
 const reference = referenceDevice();
 
 const json = Deno.args.includes("--json");

@@ -7,8 +7,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { cpuDevice } from "./cpu/device.ts";
 import type { Device, PackedCodes } from "./device.ts";
+import { DeviceError } from "./error.ts";
 import { describe, findAdapter } from "./gpu/adapter.ts";
 import { gpuDevice } from "./gpu/device.ts";
+import { nativeDevice } from "./native/device.ts";
+import { loadRuntime } from "./native/runtime.ts";
 import { packedValues } from "./packed.ts";
 import { referenceDevice } from "./reference.ts";
 
@@ -89,15 +92,29 @@ export interface TestedDevice {
   open(): Promise<Device>;
 }
 
-const cpuDevices: TestedDevice[] = [1, 2, 4].map((threads) => {
-  let device: Promise<Device> | undefined;
-  return {
-    name: `cpu, ${threads} thread${threads === 1 ? "" : "s"}`,
-    family: "cpu",
-    accuracy: cpuAccuracy,
-    open: () => device ??= cpuDevice({ threads }),
-  };
-});
+/** A device of the processor, on several numbers of threads. */
+function threadedDevices(
+  family: string,
+  start: (options: { threads: number }) => Promise<Device>,
+  counts: readonly number[],
+): TestedDevice[] {
+  return counts.map((threads) => {
+    let device: Promise<Device> | undefined;
+    const name = `${family}, ${threads} thread${threads === 1 ? "" : "s"}`;
+    return { name, family, accuracy: cpuAccuracy, open: () => device ??= start({ threads }) };
+  });
+}
+
+async function nativeDevices(): Promise<TestedDevice[]> {
+  try {
+    await loadRuntime();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    console.log(`the native device is not tested: ${error.message}`);
+    return [];
+  }
+  return threadedDevices("native", nativeDevice, [1, 2]);
+}
 
 /** The GPU with its own limits, and with dense weights in float16: 11 bits, and multiples of 2^-24 below 2^-14. */
 async function gpuDevices(): Promise<Record<"usual" | "half", TestedDevice[]>> {
@@ -121,7 +138,11 @@ async function gpuDevices(): Promise<Record<"usual" | "half", TestedDevice[]>> {
 
 const { usual, half } = await gpuDevices();
 /** The devices that all operation tests run on. */
-export const testedDevices: TestedDevice[] = [...cpuDevices, ...usual];
+export const testedDevices: TestedDevice[] = [
+  ...threadedDevices("cpu", cpuDevice, [1, 2, 4]),
+  ...await nativeDevices(),
+  ...usual,
+];
 /** Those, and devices that differ from them in how they store dense weights. */
 export const linearDevices: TestedDevice[] = [...testedDevices, ...half];
 

@@ -1,5 +1,5 @@
 /** Builds ONNX models (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): nodes, initializers, inputs and outputs. */
-import { type Bytes, concat, float, integer, message, text } from "./protobuf.ts";
+import { type Bytes, concat, float, integer, message, text } from "../kernels/native/protobuf.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 /** Element types, by their numbers in the format. */

@@ -57,7 +57,8 @@ class Layer:
     def norm(self, x, weight):
         return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.config["rms_norm_eps"]) * weight
 
-    def forward(self, x, cos, sin, observe=None):
+    def forward(self, x, cos, sin, observe=None, cache=None):
+        """`cache` is a list of the keys and values so far, empty at first; `cos` and `sin` are those of the rows of `x`."""
         c, w = self.config, self.weights
         observe = observe or (lambda site, value: None)
         tokens, dim = x.shape[0], c["head_dim"]
@@ -66,9 +67,12 @@ class Layer:
         observe("attention", y)
         q, k, v = (heads(y @ w[name].T) for name in "qkv")
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if cache is not None:
+            cache[:] = [torch.cat([old, new], 1) for old, new in zip(cache, (k, v))] if cache else [k, v]
+            k, v = cache
         repeats = c["num_attention_heads"] // c["num_key_value_heads"]
         k, v = k.repeat_interleave(repeats, 0), v.repeat_interleave(repeats, 0)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(0, 1).reshape(tokens, -1)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=tokens > 1).transpose(0, 1).reshape(tokens, -1)
         observe("output", y)
         x = x + y @ w["o"].T
         y = self.norm(x, self.norms[1])

@@ -1,4 +1,7 @@
-"""Perplexity in PyTorch float32. usage: perplexity.py MODEL_DIR TOKENS_SAFETENSORS THREADS; best seconds of three runs."""
+"""Perplexity and greedy decoding in PyTorch float32, seconds of the better of two runs each.
+
+usage: perplexity.py MODEL_DIR TOKENS_SAFETENSORS THREADS WINDOWS PROMPT TOKENS
+"""
 import json
 import math
 import sys
@@ -9,11 +12,12 @@ import torch.nn.functional as F
 
 from llama import Layer, peak_bytes, read_config, read_safetensors, rotary_table
 
-directory, tokens, threads = sys.argv[1:4]
-torch.set_num_threads(int(threads))
+directory, tokens = sys.argv[1:3]
+threads, count, prompt, added = map(int, sys.argv[3:])
+torch.set_num_threads(threads)
 config = read_config(directory)
 tensors = read_safetensors(f"{directory}/model.safetensors")
-windows = read_safetensors(tokens)["test"]
+windows = read_safetensors(tokens)["test"][:count]
 cos, sin = rotary_table(windows.shape[1], config["head_dim"], config["rope_theta"])
 embedding, norm = tensors["model.embed_tokens.weight"].float(), tensors["model.norm.weight"].float()
 layers = [Layer(tensors, i, config) for i in range(config["num_hidden_layers"])]
@@ -30,10 +34,25 @@ def perplexity():
     return math.exp(sum(losses) / len(losses))
 
 
-best = float("inf")
+def decode():
+    """Seconds from the first new token to the last."""
+    caches, ids, start, position = [[] for _ in layers], windows[0][:prompt].long(), 0, 0
+    for step in range(added):
+        x, rows = embedding[ids], slice(position, position + len(ids))
+        for layer, cache in zip(layers, caches):
+            x = layer.forward(x, cos[rows], sin[rows], cache=cache)
+        position += len(ids)
+        ids = (layers[0].norm(x[-1:], norm) @ embedding.T).argmax(1)
+        if step == 0:
+            start = time.perf_counter()
+    return time.perf_counter() - start
+
+
+seconds, decoding = float("inf"), float("inf")
 with torch.inference_mode():
-    for _ in range(3):
+    for _ in range(2):
         start = time.perf_counter()
         value = perplexity()
-        best = min(best, time.perf_counter() - start)
-print(json.dumps({"version": torch.__version__, "seconds": best, "perplexity": value, "peak": peak_bytes()}))
+        seconds = min(seconds, time.perf_counter() - start)
+        decoding = min(decoding, decode())
+print(json.dumps({"version": torch.__version__, "seconds": seconds, "decode": decoding, "perplexity": value, "peak": peak_bytes()}))

@@ -48,19 +48,23 @@ import { CpuBuffer, CpuPackedWeight, CpuWeight, Memory, Piece } from "./storage.
  * ```
  */
 export async function cpuDevice(options: { threads?: number } = {}): Promise<Device> {
-  const threads = options.threads === undefined
-    ? defaultThreads()
-    : checkThreads(options.threads, "cpuDevice: threads");
+  return new CpuDevice(...await startThreads("cpuDevice", options.threads));
+}
+
+/** Memory and running threads for a device whose constructor function is `name`. */
+export async function startThreads(name: string, wished?: number): Promise<[Memory, Pool]> {
+  const threads = wished === undefined ? defaultThreads() : checkThreads(wished, `${name}: threads`);
   const memory = new Memory();
   const pool = new Pool(await loadModule(), memory.heap, threads);
   await pool.started();
-  return new CpuDevice(memory, pool);
+  return [memory, pool];
 }
 
 const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
 
-class CpuDevice implements Device {
-  readonly name = "cpu";
+/** The device behind {@linkcode cpuDevice}, for devices that do some of its operations in another way. */
+export class CpuDevice implements Device {
+  readonly name: string = "cpu";
   readonly #memory: Memory;
   readonly #pool: Pool;
 
@@ -94,7 +98,7 @@ class CpuDevice implements Device {
   }
 
   /** The values of a buffer, until the heap grows. */
-  #floats(op: string, argument: string, buffer: DeviceBuffer): Float32Array {
+  protected floats(op: string, argument: string, buffer: DeviceBuffer): Float32Array {
     const start = this.#open(op, argument, buffer) / 4;
     return this.#memory.heap.floats.subarray(start, start + buffer.length);
   }
@@ -254,7 +258,7 @@ class CpuDevice implements Device {
     const op = "packedAttention";
     checkPackedAttention(...call);
     const [q, keys, values, y, shape] = call;
-    const view = (argument: string, buffer: DeviceBuffer) => this.#floats(op, argument, buffer);
+    const view = (argument: string, buffer: DeviceBuffer) => this.floats(op, argument, buffer);
     const left = readableTokens("keys", keys, view), right = readableTokens("values", values, view);
     packedAttention(view("q", q), left, right, view("y", y), shape);
   }
@@ -309,7 +313,7 @@ class CpuDevice implements Device {
   decode(...call: Parameters<Device["decode"]>): void {
     checkDecode(...call);
     const [rows, y, first, count] = call;
-    const view = (argument: string, buffer: DeviceBuffer) => this.#floats("decode", argument, buffer);
+    const view = (argument: string, buffer: DeviceBuffer) => this.floats("decode", argument, buffer);
     decodeRows(rows, view("y", y), first, count, view);
   }
 

@@ -15,15 +15,20 @@ export class Memory {
   /** Takes `bytes` bytes of unknown content. */
   take(bytes: number): number {
     const address = this.heap.allocate(bytes);
+    this.count(bytes);
+    return address;
+  }
+
+  /** Counts `bytes` bytes more as held, or less. */
+  count(bytes: number): void {
     this.usage.used += bytes;
     this.usage.peak = Math.max(this.usage.peak, this.usage.used);
-    return address;
   }
 
   /** Gives them back. */
   give(address: number, bytes: number): void {
     this.heap.free(address, bytes);
-    this.usage.used -= bytes;
+    this.count(-bytes);
   }
 }
 
