@@ -24,6 +24,7 @@ import { qqq } from "../quant/qqq.ts";
 import { qrazor } from "../quant/qrazor.ts";
 import { quantize } from "../quant/quantize.ts";
 import { packedWeight, quantizedLinear } from "../quant/quantized_linear.ts";
+import { builtIn } from "../quant/registry.ts";
 import { rtn } from "../quant/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/smoothquant.ts";
@@ -98,8 +99,17 @@ const schemes: Record<string, Scheme> = {
   kivi: { kv: kivi({ bits: 2 }) },
   kvquant: { kv: kvquant({ bits: 4 }) },
 };
-/** What the ordinary run checks. */
+/** What a run on another device checks; with `QUANTBOOK_DEVICE=gpu` it is every method. */
 const few = ["no quantization", "rtn", "kivi"];
+const names = Object.keys(schemes).filter((name) =>
+  everything || Deno.env.get("QUANTBOOK_DEVICE") === "gpu" || few.includes(name)
+);
+
+Deno.test("gpu: every method of the registry has a scheme here", () => {
+  for (const method of Object.keys(builtIn)) {
+    assert(JSON.stringify(schemes[method] ?? {}).includes(`"method":"${method}"`), `no scheme of ${method}`);
+  }
+});
 
 /**
  * GPTQ, SpQR and QQQ decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
@@ -109,9 +119,9 @@ const few = ["no quantization", "rtn", "kivi"];
  */
 const chaotic = ["gptq", "spqr", "qqq"];
 
-for (const [name, scheme] of Object.entries(schemes)) {
+for (const name of names) {
   for (const model of everything ? ["fixture:llama", "fixture:opt"] : ["fixture:llama"]) {
-    if (!everything && !few.includes(name)) continue;
+    const scheme = schemes[name];
     Deno.test({
       name: `gpu: the perplexity of ${model} is that of the CPU: ${name}`,
       ignore,
@@ -125,7 +135,7 @@ for (const [name, scheme] of Object.entries(schemes)) {
         const { value: expected } = await perplexity(onCpu, windows);
         const { value: got } = await perplexity(onGpu, windows);
         const difference = Math.abs(got / expected - 1);
-        if (everything) console.log(`${model}, ${name}: ${difference.toExponential(1)} of ${expected}`);
+        console.log(`${model}, ${name}: ${difference.toExponential(1)} of ${expected}`);
         assert(difference < 1e-3, `${got} on the GPU, ${expected} on the CPU`);
         if (!isChaotic) return;
         using float = await loadModel(model, { device: cpu });

@@ -1,5 +1,6 @@
 /** 200 cells, four processes, kills at random: nothing is lost, nothing is wrong, nothing is done twice without need. */
 import { assert, assertEquals } from "@std/assert";
+import { defaultDevice } from "../../kernels/default.ts";
 import { PythonRandom } from "../random.ts";
 import { type Row, sweep } from "../sweep.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
@@ -16,7 +17,10 @@ Deno.test("200 cells over 4 processes with SIGKILLs give the rows of a serial ru
     const plan = await tinySweep(`${directory}/model`, 200);
     const profile = { description: "all cells alike", seconds: { products: 1e-10 } };
     const path = `${directory}/manifest.jsonl`;
-    await Deno.writeTextFile(path, formatManifest(await planSweeps([plan], "cpu", profile)));
+    await Deno.writeTextFile(
+      path,
+      formatManifest(await planSweeps([plan], (await defaultDevice()).name, profile)),
+    );
     const manifest = await parseManifest(await Deno.readTextFile(path));
     assertEquals(manifest.cells.length, 200);
     const results = `${directory}/results`;

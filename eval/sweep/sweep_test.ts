@@ -1,5 +1,6 @@
 /** Manifests, failures, conflicts: what happens when something is not as it should be. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { defaultDevice } from "../../kernels/default.ts";
 import { rtn } from "../../quant/rtn.ts";
 import { openStore, ResultsError } from "../store.ts";
 import { sweep } from "../sweep.ts";
@@ -14,12 +15,14 @@ const profile = { description: "all cells alike", seconds: { products: 1e-10 } }
 const directory = await Deno.makeTempDir();
 addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
 const plan = await tinySweep(`${directory}/model`, 6);
-const manifest = await planSweeps([plan], "cpu", profile);
+// Planned for the device that these tests run on.
+const { name: device } = await defaultDevice();
+const manifest = await planSweeps([plan], device, profile);
 const text = formatManifest(manifest);
 
 Deno.test("a manifest reads back as it was written, and planning twice gives the same", async () => {
   assertEquals(await parseManifest(text), manifest);
-  assertEquals(formatManifest(await planSweeps([plan, plan], "cpu", profile)), text);
+  assertEquals(formatManifest(await planSweeps([plan, plan], device, profile)), text);
 });
 
 Deno.test("a manifest that was changed is refused, naming the line", async () => {
@@ -56,7 +59,9 @@ Deno.test("a manifest of other code, another device or another model is not run"
   const results = `${directory}/changed`;
   const other = "0".repeat(64);
   for (
-    const changed of [{ code: other }, { device: "gpu" }, { cells: [{ ...manifest.cells[0], key: other }] }]
+    const changed of [{ code: other }, { device: "abacus" }, {
+      cells: [{ ...manifest.cells[0], key: other }],
+    }]
   ) {
     const error = await assertRejects(
       () => runShard({ ...manifest, ...changed }, { results }),
@@ -77,7 +82,7 @@ Deno.test("a cell that fails stops no other, is shown with its error, and is tri
   };
   const failing = await planSweeps(
     [{ ...plan, cells: [impossible, ...plan.cells.slice(0, 2)] }],
-    "cpu",
+    device,
     profile,
   );
   const first = await runShard(failing, { results });
