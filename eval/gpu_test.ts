@@ -90,7 +90,10 @@ const schemes: Record<string, Scheme> = {
   smoothQuant: { transforms: [smoothQuant({ alpha: 0.55 })], weights: rtn({ bits: 8 }), activations: token8 },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
   zeroQuant: { weights: zero, activations: token8 },
-  distill: { transforms: [distill({ weights: zero, steps: 2, learningRate: 5e-6 })], weights: zero },
+  distill: {
+    transforms: [distill({ weights: zero, steps: 2, batch: 2, learningRate: 5e-6 })],
+    weights: zero,
+  },
   gptq: { weights: gptq({ bits: 4, actOrder: true }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   spqr: { weights: spqr({ bits: 3, groupSize: 16 }) },
