@@ -45,7 +45,7 @@ for (
 ) {
   Deno.test({
     name: `${model}: the original's codebooks give the original's perplexity (${tag})`,
-    ignore: !all && tag !== "kvquant3" && model === "llama",
+    ignore: onSoftwareGpu || (!all && tag !== "kvquant3" && model === "llama"),
     async fn() {
       using float = await loadModel(`fixture:${model}`);
       const quantizers = await originalQuantizers(model, tag);

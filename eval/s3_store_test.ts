@@ -3,6 +3,7 @@
  * at a time: with threads its conditional writes look first and write later, where S3 does both at once.
  */
 import { assertEquals, assertRejects } from "@std/assert";
+import { defaultDevice } from "../kernels/default.ts";
 import { CreateBucketCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { S3Store } from "./s3_store.ts";
 import { openStore, ResultsError } from "./store.ts";
@@ -125,7 +126,7 @@ Deno.test("S3: two shards on one server give the rows of a serial run, bit for b
   const directory = await Deno.makeTempDir();
   try {
     const plan = await tinySweep(`${directory}/model`, 8);
-    const manifest = await planSweeps([plan], "cpu", tinyProfile);
+    const manifest = await planSweeps([plan], (await defaultDevice()).name, tinyProfile);
     const results = "s3://sweeps/run";
     const measured: string[] = [];
     const onEvent = (event: string, { key }: { key: string }) => event === "measure" && measured.push(key);

@@ -9,5 +9,7 @@ const adapter = environmentVariable("QUANTBOOK_DEVICE") === "gpu" ? await findAd
 export const onSoftwareGpu: boolean = typeof adapter !== "string" && isSoftware(adapter);
 
 if (onSoftwareGpu && typeof adapter !== "string") {
-  console.log(`${describe(adapter)} computes on the CPU: tests that take it ten minutes are skipped`);
+  console.log(
+    `${describe(adapter)} computes on the CPU: tests of thousands of tokens, minutes each, are skipped`,
+  );
 }

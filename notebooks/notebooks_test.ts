@@ -5,6 +5,7 @@
  */
 import { assert, fail } from "@std/assert";
 import { basename } from "node:path";
+import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { listNotebooks, readNotebook } from "./lib/files.ts";
 import { runAsModule } from "./lib/module.ts";
 
@@ -22,7 +23,7 @@ if (chosen.length < paths.length) {
 Deno.test("the notebooks to run exist", () => assert(chosen.length > 0, `QUANTBOOK_NOTEBOOKS is ${wanted}`));
 
 for (const path of chosen) {
-  Deno.test(basename(path), async () => {
+  Deno.test(basename(path), { ignore: onSoftwareGpu }, async () => {
     const { error } = await runAsModule(await readNotebook(path), path);
     if (error !== null) fail(error);
   });

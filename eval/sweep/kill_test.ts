@@ -1,5 +1,6 @@
 /** 200 cells, four processes, kills at random: nothing is lost, nothing is wrong, nothing is done twice without need. */
 import { assert, assertEquals } from "@std/assert";
+import { defaultDevice } from "../../kernels/default.ts";
 import { PythonRandom } from "../random.ts";
 import { type Row, sweep } from "../sweep.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
@@ -15,7 +16,10 @@ Deno.test("200 cells over 4 processes with SIGKILLs give the rows of a serial ru
   try {
     const plan = await tinySweep(`${directory}/model`, 200);
     const path = `${directory}/manifest.jsonl`;
-    await Deno.writeTextFile(path, formatManifest(await planSweeps([plan], "cpu", tinyProfile)));
+    await Deno.writeTextFile(
+      path,
+      formatManifest(await planSweeps([plan], (await defaultDevice()).name, tinyProfile)),
+    );
     const manifest = await parseManifest(await Deno.readTextFile(path));
     assertEquals(manifest.cells.length, 200);
     const results = `${directory}/results`;

@@ -1,5 +1,6 @@
 /** Manifests, failures, conflicts: what happens when something is not as it should be. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { defaultDevice } from "../../kernels/default.ts";
 import { rtn } from "../../quant/rtn.ts";
 import { openStore, ResultsError } from "../store.ts";
 import { sweep } from "../sweep.ts";
@@ -13,12 +14,14 @@ import { tinyProfile, tinySweep } from "./tiny.ts";
 const directory = await Deno.makeTempDir();
 addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
 const plan = await tinySweep(`${directory}/model`, 6);
-const manifest = await planSweeps([plan], "cpu", tinyProfile);
+// Planned for the device that these tests run on.
+const { name: device } = await defaultDevice();
+const manifest = await planSweeps([plan], device, tinyProfile);
 const text = formatManifest(manifest);
 
 Deno.test("a manifest reads back as it was written, and planning twice gives the same", async () => {
   assertEquals(await parseManifest(text), manifest);
-  assertEquals(formatManifest(await planSweeps([plan, plan], "cpu", tinyProfile)), text);
+  assertEquals(formatManifest(await planSweeps([plan, plan], device, tinyProfile)), text);
 });
 
 Deno.test("a manifest that was changed is refused, naming the line", async () => {
@@ -55,7 +58,9 @@ Deno.test("a manifest of other code, another device or another model is not run"
   const results = `${directory}/changed`;
   const other = "0".repeat(64);
   for (
-    const changed of [{ code: other }, { device: "gpu" }, { cells: [{ ...manifest.cells[0], key: other }] }]
+    const changed of [{ code: other }, { device: "abacus" }, {
+      cells: [{ ...manifest.cells[0], key: other }],
+    }]
   ) {
     const error = await assertRejects(
       () => runShard({ ...manifest, ...changed }, { results }),
@@ -76,7 +81,7 @@ Deno.test("a cell that fails stops no other, is shown with its error, and is tri
   };
   const failing = await planSweeps(
     [{ ...plan, cells: [impossible, ...plan.cells.slice(0, 2)] }],
-    "cpu",
+    device,
     tinyProfile,
   );
   const first = await runShard(failing, { results });

@@ -1,9 +1,16 @@
 /** Finds a GPU, says what it is, and refuses what would only pretend to be one. */
 
+import { defaultEnvironment } from "../environment.ts";
 import { DeviceError } from "../error.ts";
 
-/** The adapter that the GPU device runs on, or why there is none. */
+/**
+ * The adapter that the GPU device runs on, or why there is none. OpenGL is asked for one only where
+ * `DENO_WEBGPU_BACKEND` says so.
+ */
 export async function findAdapter(): Promise<GPUAdapter | string> {
+  // Deno would load libEGL beside Vulkan. `deno test` leaves with the threads of its files still ending, and what
+  // libEGL frees at exit met what they free: one process in forty died of it after its last test had passed.
+  defaultEnvironment("DENO_WEBGPU_BACKEND", "vulkan,metal,dx12");
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return "no WebGPU adapter: install a Vulkan, Metal or Direct3D 12 driver";
   // Software rasterisers behind OpenGL take minutes for the first dispatch; those behind Vulkan can compute with f16.

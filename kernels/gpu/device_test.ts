@@ -199,6 +199,22 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "findAdapter: OpenGL is not loaded, whose end at exit is not safe beside Deno's threads",
+  ignore: ignore || Deno.build.os !== "linux",
+  async fn() {
+    const url = new URL("adapter.ts", import.meta.url);
+    const code = `import { findAdapter } from "${url}"; await findAdapter();
+      const maps = Deno.readTextFileSync("/proc/self/maps");
+      console.log(maps.includes("libvulkan"), maps.includes("libEGL"));`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", code],
+      env: { DENO_WEBGPU_BACKEND: "" },
+    }).output();
+    assertEquals(new TextDecoder().decode(stdout), "true false\n");
+  },
+});
+
 async function requireAdapter(): Promise<GPUAdapter> {
   const found = await findAdapter();
   assert(typeof found !== "string");

@@ -1,5 +1,6 @@
 /** A results store from another machine renders the report, and nothing is computed. */
 import { assert, assertEquals } from "@std/assert";
+import { defaultDevice } from "../../kernels/default.ts";
 import { planSweeps } from "../../eval/sweep/plan.ts";
 import { runShard } from "../../eval/sweep/run.ts";
 import { tinyProfile, tinySweep } from "../../eval/sweep/tiny.ts";
@@ -30,7 +31,7 @@ await show(table(rows.map(({ label, perplexity }) => ({ label, perplexity: perpl
 
     const empty = { QUANTBOOK_CACHE: `${directory}/here` };
     const plans = await planNotebook(path, empty);
-    const manifest = await planSweeps(plans, "cpu", tinyProfile);
+    const manifest = await planSweeps(plans, (await defaultDevice()).name, tinyProfile);
     assertEquals(manifest.cells.map(({ label }) => label), cells.map(({ label }) => label));
     await runShard(manifest, { results: `${directory}/elsewhere` });
     assertEquals(await planNotebook(path, { QUANTBOOK_CACHE: `${directory}/elsewhere` }), []);
