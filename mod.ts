@@ -21,7 +21,7 @@
  */
 export { defaultDevice } from "./kernels/default.ts";
 export { cpuDevice } from "./kernels/cpu/device.ts";
-export { gpuDevice, type GpuOptions } from "./kernels/gpu/device.ts";
+export { gpuDevice } from "./kernels/gpu/device.ts";
 export { nativeDevice } from "./kernels/native/device.ts";
 export { referenceDevice } from "./kernels/reference.ts";
 export type {
@@ -47,6 +47,7 @@ export type {
   SparseValues,
   UniformRule,
 } from "./kernels/device.ts";
+export type { GpuOptions } from "./kernels/gpu/device.ts";
 export { DeviceError, QuantbookError } from "./kernels/error.ts";
 
 export type {

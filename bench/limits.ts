@@ -1,8 +1,8 @@
-/** What one thread of this machine can do at most, measured: bytes copied and arithmetic on registers per second. */
+/** What one thread of this machine can do at most, measured: bytes copied or read and arithmetic on registers per second. */
 
 import type { Device } from "../kernels/device.ts";
 import type { Work } from "./measure.ts";
-import { multiplyAdd } from "./peak/peak.wasm";
+import { multiplyAdd, readAll, reserve } from "./peak/peak.wasm";
 
 /** Work whose speed is a physical limit. */
 export interface Limit {
@@ -16,6 +16,15 @@ export interface Limit {
 export function copyLimit(device: Device, megabytes = 128): Limit {
   const length = megabytes * 2 ** 18, from = device.allocate(length), to = device.allocate(length);
   return { work: () => device.copy(from, 0, to, 0, length), bytes: 8 * length, flop: 0 };
+}
+
+let reserved = 0;
+
+/** Reads `megabytes` MiB, as a product reads a weight that no cache holds. */
+export function readLimit(megabytes = 128): Limit {
+  const bytes = megabytes * 2 ** 20;
+  if (bytes > reserved) reserve(reserved = bytes);
+  return { work: () => readAll(bytes), bytes, flop: 0 };
 }
 
 /** Multiplications and additions of four float32 each, separate ones: a fused one rounds differently. */

@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual } from "@st
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { productsOf } from "./latency.ts";
 import { buildPeak } from "./peak/build.ts";
-import { multiplyAdd } from "./peak/peak.wasm";
+import { multiplyAdd, readAll, reserve } from "./peak/peak.wasm";
 import { syntheticModel, vocabulary } from "./scaling.ts";
 
 Deno.test("peak.wasm is what assembly.ts compiles to", async () => {
@@ -17,6 +17,11 @@ Deno.test("the steps of the arithmetic limit are really taken", () => {
     for (let s = 1; s <= 12; s++) expected += 4 * (2 + (s - 2) / 2 ** steps);
     assertAlmostEquals(multiplyAdd(steps, 0.5, 1), expected, 1e-3);
   }
+});
+
+Deno.test("the read limit reads memory that was written", () => {
+  reserve(1 << 16);
+  assertEquals(readAll(1 << 16), 0x01010101);
 });
 
 Deno.test("every form of the latency table multiplies its weight", async () => {

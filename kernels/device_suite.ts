@@ -116,35 +116,28 @@ async function nativeDevices(): Promise<TestedDevice[]> {
   return threadedDevices("native", nativeDevice, [1, 2]);
 }
 
-/** The GPU with its own limits, and with dense weights in float16: 11 bits, and multiples of 2^-24 below 2^-14. */
-async function gpuDevices(): Promise<Record<"usual" | "half", TestedDevice[]>> {
+/** The GPU, if there is one. */
+async function gpuDevices(): Promise<TestedDevice[]> {
   const adapter = await findAdapter();
   if (typeof adapter === "string") {
     console.log(`the GPU device is not tested: ${adapter}`);
-    return { usual: [], half: [] };
+    return [];
   }
-  let device: Promise<Device> | undefined, half: Promise<Device> | undefined;
-  const name = `gpu, ${describe(adapter)}`, family = "gpu", accuracy = gpuAccuracy;
-  return {
-    usual: [{ name, family, accuracy, open: () => device ??= gpuDevice() }],
-    half: [{
-      name: `${name}, weights in float16`,
-      family: "gpu, weights in float16",
-      accuracy: { ...accuracy, weight: (w) => Math.max(2 ** -11 * Math.abs(w), 2 ** -25) },
-      open: () => half ??= gpuDevice({ weights: "float16" }),
-    }],
-  };
+  let device: Promise<Device> | undefined;
+  return [{
+    name: `gpu, ${describe(adapter)}`,
+    family: "gpu",
+    accuracy: gpuAccuracy,
+    open: () => device ??= gpuDevice(),
+  }];
 }
 
-const { usual, half } = await gpuDevices();
 /** The devices that all operation tests run on. */
 export const testedDevices: TestedDevice[] = [
   ...threadedDevices("cpu", cpuDevice, [1, 2, 4]),
   ...await nativeDevices(),
-  ...usual,
+  ...await gpuDevices(),
 ];
-/** Those, and devices that differ from them in how they store dense weights. */
-export const linearDevices: TestedDevice[] = [...testedDevices, ...half];
 
 /** One operation on one set of inputs. */
 export interface Case {
@@ -154,6 +147,19 @@ export interface Case {
   /** Largest absolute error of output `i` whose reference value is `expected`; `exact` when the bits must agree. */
   readonly bound: "exact" | ((i: number, expected: number, accuracy: Accuracy) => number);
 }
+
+/** All devices, and each GPU with dense weights in float16: 11 bits, and multiples of 2^-24 below 2^-14. */
+export const linearDevices: TestedDevice[] = testedDevices.flatMap((tested) => {
+  if (tested.family !== "gpu") return [tested];
+  const weight = (w: number) => Math.max(2 ** -11 * Math.abs(w), 2 ** -25);
+  let device: Promise<Device> | undefined;
+  return [tested, {
+    name: `${tested.name}, weights in float16`,
+    family: "gpu, weights in float16",
+    accuracy: { ...tested.accuracy, weight },
+    open: () => device ??= gpuDevice({ weights: "float16" }),
+  }];
+});
 
 /** The cases of every operation and their devices, by the name of their test: what `device_matrix.ts` prints a table of. */
 export const suites = new Map<string, { cases: Case[]; devices: TestedDevice[] }>();

@@ -2,7 +2,11 @@
  * The pull of errors on later columns on the GPU, whose arithmetic is float32: products of slices (Ozaki et al.,
  * Numerical Algorithms 2012). Each operand is cut into parts of 8 bits of a common exponent, so that float32 holds
  * every sum of 128 products of parts exactly, in any order, on any GPU; the sums go into pairs of float32. What is left
- * out is 2^-32 of the greatest magnitudes, where one float32 product would round at 2^-24 and turn codes over.
+ * out is 2^-32 of the greatest magnitudes, where one float32 product would round at 2^-24 and turn codes over (measured on
+ * 1024 x 2048 weights at 3 and 4 bits: 68 codes of 4 million, here none). The price is ten float32 products for one.
+ *
+ * Columns inside a block follow one another, each on what the last has left: that stays on the host in float64. Of the
+ * multiply-adds of a weight with n columns it is 192 in 192 + n / 2.
  */
 
 import { checkErrorPull, checkPulled } from "../check.ts";
