@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertRejects, assertThrows } from "@std/assert";
+import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { loadModel } from "../model/load.ts";
 import { kivi } from "../quant/kivi.ts";
 import { quantize } from "../quant/quantize.ts";
@@ -45,7 +46,8 @@ Deno.test("prompts fill the length they are given, keys follow the seed", async 
   assertEquals(first.cells.map(({ length }) => length), [120, 200]);
 });
 
-Deno.test("the fixture model finds keys at all depths, and not with a 1-bit cache", async () => {
+const depths = "the fixture model finds keys at all depths, and not with a 1-bit cache";
+Deno.test(depths, { ignore: onSoftwareGpu }, async () => {
   using model = await loadModel("fixture:llama");
   const options = { depths: [0, 0.5, 1], lengths: [300], keys: 3 };
   const seen: number[] = [];
@@ -64,7 +66,9 @@ Deno.test("the fixture model finds keys at all depths, and not with a 1-bit cach
   );
 });
 
-Deno.test("a prompt never leaves the model's positions, and one that cannot be short enough is refused", async () => {
+const positions =
+  "a prompt never leaves the model's positions, and one that cannot be short enough is refused";
+Deno.test(positions, { ignore: onSoftwareGpu }, async () => {
   using model = await loadModel("fixture:llama");
   const long = await needle(model, { depths: [1], lengths: [5000], keys: ["ab1c3"] });
   assert(long.cells[0].tokens < 2048 && long.cells[0].tokens > 2000);

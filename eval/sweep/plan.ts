@@ -23,12 +23,13 @@ export interface SweepPlan extends Pick<SweepOptions, "windows" | "calibration" 
  *
  * @example
  * ```ts
- * import { corpus, loadProfile, mergeResults, planSweeps, rtn, runShard } from "quantbook";
+ * import { corpus, defaultDevice, loadProfile, mergeResults, planSweeps, rtn, runShard } from "quantbook";
  * import { assertEquals } from "@std/assert";
  *
  * const windows = await corpus("sotu", { windows: 2, length: 32 });
  * const cells = [8, 4].map((bits) => ({ model: "fixture:llama", label: `W${bits}`, scheme: { weights: rtn({ bits }) } }));
- * const manifest = await planSweeps([{ cells, windows }], "cpu", await loadProfile("cpu"));
+ * const { name } = await defaultDevice();
+ * const manifest = await planSweeps([{ cells, windows }], name, await loadProfile(name));
  * const results = await Deno.makeTempDir();
  * for (const index of [0, 1]) await runShard(manifest, { shard: { index, count: 2 }, results });
  * const { rows } = await mergeResults(manifest, results, []);
