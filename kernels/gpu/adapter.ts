@@ -8,8 +8,9 @@ import { DeviceError } from "../error.ts";
  * `DENO_WEBGPU_BACKEND` says so.
  */
 export async function findAdapter(): Promise<GPUAdapter | string> {
-  // Deno would load libEGL beside Vulkan. `deno test` leaves with the threads of its files still ending, and what
-  // libEGL frees at exit met what they free: one process in forty died of it after its last test had passed.
+  // Deno would load libEGL beside Vulkan. `deno test` leaves with the threads of its files still ending, and the core of
+  // a process that died after its last test (one of 130) shows libEGL's end in free() beside such a thread's. Without
+  // libEGL none of 90 died, too few to prove it the cause.
   defaultEnvironment("DENO_WEBGPU_BACKEND", "vulkan,metal,dx12");
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return "no WebGPU adapter: install a Vulkan, Metal or Direct3D 12 driver";
