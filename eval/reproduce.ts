@@ -54,7 +54,7 @@ async function main(): Promise<number> {
     calibration: { type: "string" },
   });
   const claim = (await loadClaims()).find((one) => one.id === id);
-  if (claim === undefined) throw new UsageError(`no claim ${id}`, usage);
+  if (claim === undefined) throw new UsageError(`no claim "${id}"`, usage);
   const scheme = schemeOfClaim(claim);
   if (scheme === null) throw new UsageError(`${claim.id}: no scheme of this project stands for it`, usage);
   if (values.model === undefined) throw new UsageError(`${claim.id} needs --model`, usage);
