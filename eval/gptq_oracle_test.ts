@@ -12,7 +12,7 @@ import {
 import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import type { LinearRole } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
-import { compensate, problemOf } from "../quant/compensation.ts";
+import { compensationSteps, onHost, problemOf } from "../quant/compensation.ts";
 import { type Gptq, quantizeWithHessian } from "../quant/gptq.ts";
 import { quantizeRows, rtn } from "../quant/rtn.ts";
 import { decode, encode, fitRange } from "../quant/uniform.ts";
@@ -191,8 +191,8 @@ Deno.test(title, { ignore: onSoftwareGpu }, async () => {
     ...fitRange(data, row * columns, columns, rule),
     lowest: 0,
   }));
-  const loss = compensate(problemOf(problem.weight, hessian, true, 0.01), (values) => {
+  const loss = onHost(compensationSteps(problemOf(problem.weight, hessian, true, 0.01), (values) => {
     for (const [row, grid] of grids.entries()) values[row] = decode(encode(values[row], grid), grid);
-  });
+  }));
   assertAlmostEquals(loss / key, 1, 1e-5);
 });

@@ -2,7 +2,7 @@
 import { assertLessOrEqual } from "@std/assert";
 import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { loadModel } from "../model/load.ts";
-import { compensate, hessianOf, problemOf } from "../quant/compensation.ts";
+import { compensationSteps, hessianOf, onHost, problemOf } from "../quant/compensation.ts";
 import type { InputStatistics, Matrix, Tagged, WeightMethod } from "../quant/method.ts";
 import type { PackedWeight } from "../quant/packed.ts";
 import { quantize } from "../quant/quantize.ts";
@@ -45,13 +45,13 @@ const unsignedGptq = {
       const { scales } = quantizeRows(weight, rtn({ bits: 8, symmetric: true }));
       const problem = problemOf(weight, hessianOf(input), scheme.actOrder, 0.01);
       const quantized = new Float32Array(rows * columns);
-      compensate(problem, (values, j) => {
+      onHost(compensationSteps(problem, (values, j) => {
         for (let row = 0; row < rows; row++) {
           const code = Math.round(values[row] / scales[row]);
           values[row] = scales[row] * Math.min(127, Math.max(0, code));
           quantized[row * columns + problem.permutation[j]] = values[row];
         }
-      });
+      }));
       return { shape: [rows, columns], byteLength: rows * columns, dequantize: () => quantized };
     },
   } satisfies WeightMethod<Tagged & { readonly actOrder: boolean }>,

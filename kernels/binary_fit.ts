@@ -22,7 +22,19 @@ export function levelOf(pattern: number, alphas: Float32Array, bits: number, at 
   return level;
 }
 
-/** See `Device.fitBinary`. */
+/**
+ * See `Device.fitBinary`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { fitBinary } from "./binary_fit.ts";
+ *
+ * const { alphas, patterns } = fitBinary(Float32Array.of(3, 1, -1, -3), { bits: 2, groupSize: 4, rounds: 0 });
+ * assertEquals(alphas, Float32Array.of(2, 1));
+ * assertEquals(patterns, Uint8Array.of(3, 1, 2, 0));
+ * ```
+ */
 export function fitBinary(weights: Float32Array, rule: BinaryRule): BinaryFit {
   const groups = checkFitBinary(weights, rule), { bits, groupSize, rounds } = rule;
   const patterns = new Uint8Array(weights.length), alphas = new Float32Array(groups * bits);
@@ -36,21 +48,8 @@ export function fitBinary(weights: Float32Array, rule: BinaryRule): BinaryFit {
   return { patterns, alphas };
 }
 
-/**
- * Fits one group after the other, in scratch memory of its own.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { GroupFit } from "./binary_fit.ts";
- *
- * const fit = new GroupFit(2, 4);
- * fit.run(Float32Array.of(3, 1, -1, -3), 0);
- * assertEquals(fit.alphas, Float32Array.of(2, 1));
- * assertEquals(fit.patterns, Uint8Array.of(3, 1, 2, 0));
- * ```
- */
-export class GroupFit {
+/** Fits one group after the other, in scratch memory of its own. */
+class GroupFit {
   /** One scale per plane. */
   readonly alphas: Float32Array;
   /** One pattern per weight: bit `i` is set where plane `i` is +1. */

@@ -3,7 +3,7 @@
  *
  * GPTQ's algorithm 1 is written with the upper triangular U of H^-1 = U^T U. Its inverse R = U^-1 is the upper triangular
  * factor of H = R R^T itself: the lower Cholesky factor of H with rows and columns in reverse order, reversed again. So
- * one factorization takes the place of factor, invert, factor; where {@linkcode compensate} needs U, it inverts a
+ * one factorization takes the place of factor, invert, factor; where {@linkcode compensationSteps} needs U, it inverts a
  * diagonal block of R. The factorization goes through the matrix in blocks: nearly all arithmetic is in products.
  */
 import { type Block, replaceByProduct, subtractProduct } from "../kernels/float64/product.ts";

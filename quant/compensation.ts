@@ -156,11 +156,6 @@ export function* compensationSteps(
   return loss;
 }
 
-/** Runs {@linkcode compensationSteps} on the host. */
-export function compensate(...call: Parameters<typeof compensationSteps>): number {
-  return onHost(compensationSteps(...call));
-}
-
 /** Takes all steps on the host. */
 export function onHost<T>(steps: Steps<T>): T {
   using stack = new DisposableStack();

@@ -32,7 +32,7 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
   }
   const { description, seconds } = isJsonObject(value) ? value : {};
   const rates = isJsonObject(seconds) ? Object.entries(seconds) : [];
-  const wrong = rates.find(([, rate]) => !(typeof rate === "number" && rate >= 0));
+  const wrong = rates.find(([, rate]) => !(typeof rate === "number" && rate >= 0 && rate < Infinity));
   if (typeof description === "string" && rates.length > 0 && wrong === undefined) {
     return { description, seconds: Object.fromEntries(rates as [string, number][]) };
   }

@@ -98,7 +98,15 @@ Deno.test("a sort of work that no profile knows, and profiles that are none, are
   assertEquals(assertThrows(() => predictSeconds({ products: 2 }, profile), SweepError).code, "profile");
   const path = await Deno.makeTempFile({ suffix: ".json" });
   try {
-    for (const text of ["[]", '{"description":"x"}', '{"description":"x","seconds":{"products":-1}}', "{"]) {
+    for (
+      const text of [
+        "[]",
+        '{"description":"x"}',
+        '{"description":"x","seconds":{"products":-1}}',
+        '{"description":"x","seconds":{"products":1e999}}',
+        "{",
+      ]
+    ) {
       await Deno.writeTextFile(path, text);
       assertEquals((await assertRejects(() => loadProfile(path), SweepError)).code, "profile", text);
     }
