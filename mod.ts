@@ -21,16 +21,12 @@
  */
 export { defaultDevice } from "./kernels/default.ts";
 export { cpuDevice } from "./kernels/cpu/device.ts";
-export { gpuDevice } from "./kernels/gpu/device.ts";
+export { gpuDevice, type GpuOptions } from "./kernels/gpu/device.ts";
 export { nativeDevice } from "./kernels/native/device.ts";
 export { referenceDevice } from "./kernels/reference.ts";
 export type {
   Activation,
   AttentionShape,
-  Axis,
-  BinaryCodes,
-  BinaryFit,
-  BinaryRule,
   CodedRows,
   Device,
   DeviceBuffer,
@@ -39,16 +35,22 @@ export type {
   DevicePull,
   DeviceWeight,
   GemmShape,
+  PackedTokens,
+  RotaryShape,
+} from "./kernels/device.ts";
+export type {
+  Axis,
+  BinaryCodes,
+  BinaryFit,
+  BinaryRule,
   PackedCodes,
   PackedIntegers,
-  PackedTokens,
   QuantizeLayout,
-  RotaryShape,
   SparseValues,
   UniformRule,
-} from "./kernels/device.ts";
-export type { GpuOptions } from "./kernels/gpu/device.ts";
-export { DeviceError, QuantbookError } from "./kernels/error.ts";
+} from "./kernels/codes.ts";
+export { DeviceError } from "./kernels/error.ts";
+export { QuantbookError } from "./base/error.ts";
 
 export type {
   Architecture,
@@ -66,7 +68,8 @@ export type { Checkpoint } from "./model/checkpoint.ts";
 export type { Weights } from "./model/weights.ts";
 export type { AttentionCall, KeyValueCache } from "./model/cache.ts";
 export { CheckpointError, type CheckpointErrorCode } from "./model/checkpoint_error.ts";
-export { ModelConfig, type NumberOptions, readConfig } from "./model/config.ts";
+export { ModelConfig, type NumberOptions } from "./model/config.ts";
+export { readConfig } from "./model/checkpoint/read_config.ts";
 export type { GenerateOptions } from "./model/generate.ts";
 export type { HubOptions } from "./model/hub.ts";
 export type { DownloadProgress } from "./model/hub_download.ts";
@@ -74,8 +77,14 @@ export { HubError } from "./model/hub_error.ts";
 export type { Patience } from "./model/hub_request.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
 export type { Dtype, TensorData } from "./model/dtype.ts";
-export type { LoadedHeadNorms, LoadedLayer, LoadedNorm, PassContext } from "./model/decoder.ts";
-export type { LoadedExpert, LoadedExperts } from "./model/experts.ts";
+export type {
+  LoadedExpert,
+  LoadedExperts,
+  LoadedHeadNorms,
+  LoadedLayer,
+  LoadedNorm,
+  PassContext,
+} from "./model/decoder/context.ts";
 export { modelTypes } from "./model/families.ts";
 export type { Intervention, LinearInput, Operand, ScoreOperand } from "./model/intervention.ts";
 export type { JsonObject } from "./model/json.ts";
@@ -121,7 +130,8 @@ export type {
   WeightPlace,
 } from "./quant/method.ts";
 export { type OutlierShare, outlierShares } from "./quant/outlier_columns.ts";
-export { bitsPerWeight, type PackedWeight, type UniformParts, UniformWeight } from "./quant/packed.ts";
+export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
+export { type UniformParts, UniformWeight } from "./quant/weights/uniform.ts";
 export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
 export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
 export { type RazorRule, type RazorVariant } from "./quant/razor.ts";
@@ -146,9 +156,11 @@ export {
 export { type Granularity, quantizeRows, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { SchemeError } from "./quant/scheme_error.ts";
-export { activationMaxima, type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
-export type { BilevelRule, BilevelVector, RealZeroQuantizer } from "./quant/bilevel.ts";
-export type { Precision } from "./quant/packed_groups.ts";
+export { type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
+export { activationMaxima } from "./quant/calibration/activation_maxima.ts";
+export type { BilevelRule, BilevelVector } from "./quant/bilevel.ts";
+export type { RealZeroQuantizer } from "./quant/grids/real_zero.ts";
+export type { Precision } from "./quant/grids/precision.ts";
 export type { SparseMatrix } from "./quant/sparse.ts";
 export { type Spqr, spqr, spqrBits, type SpqrOptions } from "./quant/spqr.ts";
 export { type SpqrParts, SpqrWeight } from "./quant/spqr_weight.ts";
@@ -198,7 +210,7 @@ export { commandOfClaim, schemeOfClaim } from "./eval/claim_scheme.ts";
 export { taskOfClaim } from "./eval/claim_task.ts";
 export { type Finding, findings } from "./eval/errata/findings.ts";
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
-export { CorpusError } from "./eval/corpus_error.ts";
+export { CorpusError, type TokenWindows } from "./eval/windows.ts";
 export { type DistillRun, distillRuns, distillScheme } from "./eval/distill_reference.ts";
 export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/divergence.ts";
 export { firstLayerProblems, type LayerProblem, outputError } from "./eval/gptq_layers.ts";
@@ -228,9 +240,9 @@ export { type PairedDifference, pairedDifference, trend, type TrendOutcome } fro
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
 export { legacyScheme } from "./eval/reference_schemes.ts";
-export type { TokenWindows } from "./eval/score.ts";
-export { ResultsError } from "./eval/store.ts";
-export { type Cell, type Row, sweep, type SweepOptions } from "./eval/sweep.ts";
+export { ResultsError } from "./eval/store/contract.ts";
+export { sweep } from "./eval/sweep.ts";
+export { type Cell, type Row, type SweepOptions } from "./eval/sweep/cell.ts";
 export { type ClaimCell, claimCells } from "./eval/sweep/claims_grid.ts";
 export { type DeviceProfile, loadProfile, predictCost } from "./eval/sweep/cost.ts";
 export {
@@ -251,13 +263,13 @@ export { type Accuracy, type TaskRow, taskSweep, type TaskSweepOptions } from ".
 export {
   adjustPValues,
   type BootstrapDifference,
-  compareTasks,
   pairedBootstrap,
   type PairedTest,
   pairedTest,
   pooledStandardError,
   StatisticsError,
 } from "./eval/statistics.ts";
+export { compareTasks } from "./eval/tasks/compare.ts";
 export { TaskError } from "./eval/tasks/error.ts";
 export { evaluateTask, type TaskData, type TaskOptions } from "./eval/tasks/evaluate.ts";
 export { choiceTasks, taskNames } from "./eval/tasks/registry.ts";

@@ -1,6 +1,7 @@
 /** The work that the performance gate times, on the kernels of any revision. */
 
-import type { BinaryCodes, Device, PackedIntegers } from "../kernels/device.ts";
+import type { Device } from "../kernels/device.ts";
+import type { BinaryCodes, PackedIntegers } from "../kernels/codes.ts";
 import type { Work } from "./measure.ts";
 
 /** Numbers between -0.5 and 0.5; speed does not depend on them. */

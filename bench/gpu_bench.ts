@@ -10,7 +10,8 @@ import { describe, findAdapter, isSoftware, openAdapter } from "../kernels/gpu/a
 import { gpuDevice } from "../kernels/gpu/device.ts";
 import { Kernel } from "../kernels/gpu/kernel.ts";
 import { Recorder } from "../kernels/gpu/recorder.ts";
-import type { Device, PackedIntegers } from "../kernels/device.ts";
+import type { Device } from "../kernels/device.ts";
+import type { PackedIntegers } from "../kernels/codes.ts";
 import peakSource from "./peak.wgsl" with { type: "text" };
 
 /** A line of the table. */

@@ -4,7 +4,8 @@
  * product is does not depend on their values.
  */
 
-import type { Device, PackedIntegers } from "../kernels/device.ts";
+import type { Device } from "../kernels/device.ts";
+import type { PackedIntegers } from "../kernels/codes.ts";
 import { binaryRamp, packedRamp, ramp } from "./gate_work.ts";
 import type { Work } from "./measure.ts";
 

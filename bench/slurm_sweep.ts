@@ -4,7 +4,8 @@
  * temporary directory and end with the script. One task is requeued while it runs.
  */
 import { assert, assertEquals } from "@std/assert";
-import { type Row, sweep } from "../eval/sweep.ts";
+import { sweep } from "../eval/sweep.ts";
+import type { Row } from "../eval/sweep/cell.ts";
 import { formatManifest } from "../eval/sweep/manifest.ts";
 import { mergeResults } from "../eval/sweep/merge.ts";
 import { planSweeps } from "../eval/sweep/plan.ts";

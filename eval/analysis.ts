@@ -14,9 +14,7 @@ import type { Intervention } from "../model/intervention.ts";
 import type { Model } from "../model/model.ts";
 import { bitsPerWeight } from "../quant/packed.ts";
 import { packedWeight } from "../quant/quantized_linear.ts";
-import { CorpusError } from "./corpus_error.ts";
-import { requireWindows } from "./perplexity.ts";
-import type { TokenWindows } from "./score.ts";
+import { CorpusError, requireWindows, type TokenWindows } from "./windows.ts";
 
 /** Moments and extremes of many values. */
 export interface Distribution {

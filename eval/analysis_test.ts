@@ -5,7 +5,7 @@ import { quantize } from "../quant/quantize.ts";
 import { rtn } from "../quant/rtn.ts";
 import { analyzeLayers, channelProfiles, distortionOf, distributionOf, inputDistances } from "./analysis.ts";
 import { corpus } from "./corpus.ts";
-import { CorpusError } from "./corpus_error.ts";
+import { CorpusError } from "./windows.ts";
 
 Deno.test("moments of known distributions", () => {
   const uniform = distributionOf(Float64Array.from({ length: 20001 }, (_, i) => i / 10000 - 1));

@@ -1,5 +1,5 @@
 /** Conversations: a chat template around what was said, and what several models answer, side by side. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import { type ChatMessage, renderChat } from "../model/chat.ts";
 import type { Model } from "../model/model.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";

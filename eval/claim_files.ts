@@ -1,5 +1,5 @@
 /** Published numbers as data: every cell of every table that the notebooks compare with. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../model/json.ts";
 
 /**

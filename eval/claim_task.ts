@@ -1,6 +1,5 @@
 /** The tasks and the metric that a published accuracy was measured with. */
-import { ClaimError } from "./claim_files.ts";
-import type { Claim } from "./claim_files.ts";
+import { type Claim, ClaimError } from "./claim_files.ts";
 import { choiceTasks } from "./tasks/registry.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** What the command lines share: a wrong call or file is told in a sentence, not in a stack of the code's own lines. */
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /** A command was called with arguments that it does not know: `"usage"`. */
 export class UsageError extends QuantbookError {

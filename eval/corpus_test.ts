@@ -2,7 +2,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { readSafetensors } from "../model/safetensors.ts";
 import { corpus, type CorpusOptions, windowsHash } from "./corpus.ts";
-import { CorpusError } from "./corpus_error.ts";
+import { CorpusError } from "./windows.ts";
 
 async function golden(name: string): Promise<Int32Array[]> {
   const tensors = await readSafetensors(new URL("../fixtures/expected/tokens.safetensors", import.meta.url));

@@ -4,7 +4,7 @@ import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { loadModel } from "../model/load.ts";
 import { type Distill, distillModel } from "../quant/distill.ts";
 import { distillLayer } from "../quant/distill_layer.ts";
-import { layerInputs } from "../quant/fisher.ts";
+import { layerInputs } from "../quant/calibration/layer_inputs.ts";
 import { quantize } from "../quant/quantize.ts";
 import { distillRuns, distillScheme } from "./distill_reference.ts";
 import { compareWithOracle, oracle, oracleWindows } from "./oracle.ts";

@@ -1,8 +1,9 @@
 /** How far a quantized model's predictions are from the float model's, with standard errors. */
 import { argmax } from "../model/generate.ts";
 import type { Model } from "../model/model.ts";
-import { requireWindows } from "./perplexity.ts";
-import { forEachLogProbabilities, meanOf, type TokenWindows } from "./score.ts";
+import { requireWindows, type TokenWindows } from "./windows.ts";
+import { forEachLogProbabilities } from "./score.ts";
+import { meanOf } from "./statistics.ts";
 
 /** A measured divergence. */
 export interface Divergence {

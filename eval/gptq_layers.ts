@@ -4,7 +4,7 @@ import type { LinearRole } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
 import { quantizeLayerwise } from "../quant/layerwise.ts";
 import type { InputStatistics, Matrix } from "../quant/method.ts";
-import { hessianOf } from "../quant/compensation.ts";
+import { hessianOf } from "../quant/compensation/hessian.ts";
 
 /** One linear layer as GPTQ sees it. */
 export interface LayerProblem {

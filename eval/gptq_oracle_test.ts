@@ -12,7 +12,8 @@ import {
 import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import type { LinearRole } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
-import { compensationSteps, onHost, problemOf } from "../quant/compensation.ts";
+import { compensationSteps, onHost } from "../quant/compensation.ts";
+import { problemOf } from "../quant/compensation/hessian.ts";
 import { type Gptq, quantizeWithHessian } from "../quant/gptq.ts";
 import { quantizeRows, rtn } from "../quant/rtn.ts";
 import { decode, encode, fitRange } from "../quant/uniform.ts";

@@ -1,8 +1,9 @@
 /** Perplexity and divergence of one model in one pass over the windows. */
 import type { Model } from "../model/model.ts";
 import { type Divergence, divergenceOf, type Reference, type WindowDivergence } from "./divergence.ts";
-import { negativeLogLikelihood, type Perplexity, perplexityOf, requireWindows } from "./perplexity.ts";
-import { forEachLogProbabilities, type TokenWindows } from "./score.ts";
+import { negativeLogLikelihood, type Perplexity, perplexityOf } from "./perplexity.ts";
+import { requireWindows, type TokenWindows } from "./windows.ts";
+import { forEachLogProbabilities } from "./score.ts";
 
 /** What a model scores on windows of text. */
 export interface Measurement {

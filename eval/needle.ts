@@ -4,10 +4,10 @@
  *
  * Source: the prompts of the reference code (SPEC section 12.4) after Mohtashami and Jaggi, "Landmark Attention" (2023).
  */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import type { Model } from "../model/model.ts";
 import { PythonRandom } from "./random.ts";
-import { meanOf } from "./score.ts";
+import { meanOf } from "./statistics.ts";
 
 /** A retrieval experiment cannot be run: `"option"` (value not accepted), `"length"` (no prompt is that short). */
 export class NeedleError extends QuantbookError {}

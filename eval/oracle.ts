@@ -1,8 +1,8 @@
 /** Values that the methods' original code gave on the fixture models: the expected values of tests and notebooks. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
 import type { Perplexity } from "./perplexity.ts";
-import { meanOf } from "./score.ts";
+import { meanOf } from "./statistics.ts";
 
 /** An oracle value is missing: `"model"` or `"id"`. */
 export class OracleError extends QuantbookError {}

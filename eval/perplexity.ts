@@ -1,7 +1,8 @@
 /** Perplexity of a model on windows of text, with its standard error. */
 import type { Model } from "../model/model.ts";
-import { CorpusError } from "./corpus_error.ts";
-import { forEachLogProbabilities, meanOf, type TokenWindows } from "./score.ts";
+import { forEachLogProbabilities } from "./score.ts";
+import { meanOf } from "./statistics.ts";
+import { requireWindows, type TokenWindows } from "./windows.ts";
 
 /** A measured perplexity. */
 export interface Perplexity {
@@ -16,28 +17,6 @@ export interface Perplexity {
   readonly windowNll: readonly number[];
   /** Number of predicted tokens. */
   readonly tokens: number;
-}
-
-/** Throws unless every window has at least two tokens, and those of a `corpus` come from the model's own vocabulary. */
-export function requireWindows(windows: TokenWindows, model?: Model): void {
-  const ours = model?.tokenizer.vocabularySize;
-  if (ours !== undefined && "vocabularySize" in windows && windows.vocabularySize !== ours) {
-    throw new CorpusError(
-      "option",
-      `windows were cut with a tokenizer of ${windows.vocabularySize} tokens, ${model?.name} has ${ours}: ` +
-        "pass corpus(..., { tokenizer: model.tokenizer })",
-    );
-  }
-  if (windows.length === 0) {
-    throw new CorpusError("empty", "windows is empty: expected at least one window of tokens");
-  }
-  const short = windows.findIndex((ids) => ids.length < 2);
-  if (short >= 0) {
-    throw new CorpusError(
-      "length",
-      `windows[${short}] has ${windows[short].length} tokens: expected at least 2`,
-    );
-  }
 }
 
 /** Mean negative log-likelihood of a window, in float64. */

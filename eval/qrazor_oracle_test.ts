@@ -2,7 +2,8 @@
 import { assertLessOrEqual } from "@std/assert";
 import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { loadModel } from "../model/load.ts";
-import { compensationSteps, hessianOf, onHost, problemOf } from "../quant/compensation.ts";
+import { compensationSteps, onHost } from "../quant/compensation.ts";
+import { hessianOf, problemOf } from "../quant/compensation/hessian.ts";
 import type { InputStatistics, Matrix, Tagged, WeightMethod } from "../quant/method.ts";
 import type { PackedWeight } from "../quant/packed.ts";
 import { quantize } from "../quant/quantize.ts";

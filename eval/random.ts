@@ -1,5 +1,5 @@
 /** Python's random numbers: the same seed gives the same windows as the papers' calibration code. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /** A bound, seed or count is not accepted; code `"range"`. */
 export class RandomError extends QuantbookError {}

@@ -1,4 +1,5 @@
 /** What results are stored under: the hash of all that determines them. */
+import { hashOf } from "../base/hash.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -38,10 +39,4 @@ async function collect(directory: URL, parts: string[]): Promise<void> {
 async function hashFile(file: URL, parts: string[]): Promise<void> {
   const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(file));
   parts.push(`${file.pathname.slice(root.pathname.length)} ${new Uint8Array(digest).toHex()}`);
-}
-
-/** SHA-256 of a JSON value. */
-export async function hashOf(value: unknown): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
-  return new Uint8Array(digest).toHex();
 }

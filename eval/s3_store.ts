@@ -12,7 +12,7 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import { parseStored, ResultsError, type ResultsStore } from "./store.ts";
+import { parseStored, ResultsError, type ResultsStore } from "./store/contract.ts";
 
 /** Lives as long as its process; see {@linkcode openStore}. */
 export class S3Store implements ResultsStore {

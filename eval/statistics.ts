@@ -1,10 +1,8 @@
 /** Standard errors and tests of differences: what separates a finding from the luck of the draw. */
 // @ts-types="./jstat.d.ts"
 import jstat from "jstat";
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import { PythonRandom } from "./random.ts";
-import { meanOf } from "./score.ts";
-import type { TaskResult } from "./tasks/result.ts";
 
 /** Samples cannot be compared: `"pairs"` (not the same examples), `"option"`. */
 export class StatisticsError extends QuantbookError {}
@@ -145,34 +143,6 @@ export function adjustPValues(pValues: readonly number[]): number[] {
 }
 
 /**
- * Whether two evaluations of one task differ, example by example.
- *
- * @param metric default: the first of the task
- * @throws {StatisticsError} `pairs` when they are not of the same examples
- *
- * @example
- * ```ts
- * import { compareTasks, evaluateTask, loadModel, quantize, rtn } from "quantbook";
- * import { assert } from "@std/assert";
- *
- * using model = await loadModel("fixture:llama");
- * using coarse = await quantize(model, { weights: rtn({ bits: 2 }) });
- * const [a, b] = [await evaluateTask(coarse, "piqa", { limit: 30 }), await evaluateTask(model, "piqa", { limit: 30 })];
- * const { value, pValue } = compareTasks(a, b);
- * assert(value < 0 && pValue < 0.05);
- * ```
- */
-export function compareTasks(a: TaskResult, b: TaskResult, metric?: string): PairedTest {
-  const name = metric ?? Object.keys(a.metrics)[0];
-  const same = a.task === b.task && a.examples.length === b.examples.length &&
-    a.examples.every(({ id, where }, i) => id === b.examples[i].id && where === b.examples[i].where);
-  if (!same) throw new StatisticsError("pairs", `${a.task} and ${b.task} were not run on the same examples`);
-  const values = ({ examples }: TaskResult) => examples.map(({ metrics }) => metrics[name]);
-  if (values(a).some((value) => value === undefined)) fail("metric", name, Object.keys(a.metrics).join(", "));
-  return pairedTest(values(a), values(b));
-}
-
-/**
  * Standard error of a mean over several tasks, from their own (lm-evaluation-harness: pooled sample variance).
  *
  * @param errors standard error of each task
@@ -199,6 +169,17 @@ function requirePairs(a: readonly number[], b: readonly number[]): void {
   );
 }
 
-function fail(name: string, value: unknown, accepted: string): never {
+export function fail(name: string, value: unknown, accepted: string): never {
   throw new StatisticsError("option", `${name} is ${value}: expected ${accepted}`);
+}
+
+/** Mean and standard error of the mean; the error of a single value is unknown (NaN). */
+export function meanOf(values: ArrayLike<number>): { mean: number; standardError: number } {
+  const n = values.length;
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += values[i];
+  const mean = sum / n;
+  let squares = 0;
+  for (let i = 0; i < n; i++) squares += (values[i] - mean) ** 2;
+  return { mean, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : NaN };
 }

@@ -1,7 +1,8 @@
 /** Tests of differences against published examples, exact cases and each other. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { PythonRandom } from "./random.ts";
-import { adjustPValues, compareTasks, pairedBootstrap, pairedTest, StatisticsError } from "./statistics.ts";
+import { adjustPValues, pairedBootstrap, pairedTest, StatisticsError } from "./statistics.ts";
+import { compareTasks } from "./tasks/compare.ts";
 import type { TaskResult } from "./tasks/result.ts";
 
 Deno.test("Student's t: the closed form with five degrees of freedom", () => {

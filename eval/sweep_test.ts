@@ -6,14 +6,15 @@ import { quantize } from "../quant/quantize.ts";
 import { rtn } from "../quant/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/smoothquant.ts";
-import { CorpusError } from "./corpus_error.ts";
+import { CorpusError } from "./windows.ts";
 import { divergence, RecentReferences, Reference, windowDivergence } from "./divergence.ts";
 import { measure } from "./measure.ts";
 import { oracleWindows } from "./oracle.ts";
 import { pairedDifference, trend } from "./paired.ts";
 import { perplexity, perplexityOf } from "./perplexity.ts";
-import { ResultsError } from "./store.ts";
-import { type Row, sweep } from "./sweep.ts";
+import { ResultsError } from "./store/contract.ts";
+import { sweep } from "./sweep.ts";
+import type { Row } from "./sweep/cell.ts";
 
 const windows = (await oracleWindows("test")).slice(0, 3).map((ids) => ids.slice(0, 64));
 const cells = [8, 6, 5, 4, 3, 2].map((bits) => ({

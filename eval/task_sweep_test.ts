@@ -3,7 +3,7 @@ import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { loadModel } from "../model/load.ts";
 import { quantize } from "../quant/quantize.ts";
 import { rtn } from "../quant/rtn.ts";
-import { ResultsError } from "./store.ts";
+import { ResultsError } from "./store/contract.ts";
 import { TaskError } from "./tasks/error.ts";
 import { taskSweep } from "./task_sweep.ts";
 import { evaluateTask } from "./tasks/evaluate.ts";

@@ -6,7 +6,7 @@
  * instead of visiting every weight, and the number of rounds hardly costs anything.
  */
 import { checkFitBinary } from "./check.ts";
-import type { BinaryFit, BinaryRule } from "./device.ts";
+import type { BinaryFit, BinaryRule } from "./codes.ts";
 
 const { fround, abs } = Math;
 

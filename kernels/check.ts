@@ -1,6 +1,7 @@
 /** Checks that every device makes before it computes: each buffer is long enough for the shape of its operation. */
 
-import type { AttentionShape, BinaryRule, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
+import type { AttentionShape, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
+import type { BinaryRule } from "./codes.ts";
 import { DeviceError } from "./error.ts";
 import { checkRule } from "./quantizer.ts";
 

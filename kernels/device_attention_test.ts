@@ -14,7 +14,8 @@ import {
 import type { AttentionShape, Device, DeviceBuffer, PackedTokens } from "./device.ts";
 import { DeviceError } from "./error.ts";
 import { referenceDevice } from "./reference.ts";
-import { attentionProbabilities, visibleKeys } from "./reference/attention.ts";
+import { attentionProbabilities } from "./reference/attention.ts";
+import { visibleKeys } from "./host/functions.ts";
 
 const random = new Random(2);
 

@@ -1,7 +1,7 @@
 /** Binary codes multiply with the bits of dense weights, few rows (on the CPU one) within the bounds of look-ups. */
 
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
-import type { BinaryCodes } from "./device.ts";
+import type { BinaryCodes } from "./codes.ts";
 import { assertSameBits, gamma, linear, Random, testedDevices, tiny, u } from "./device_suite.ts";
 import { referenceDevice } from "./reference.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
-import type { PackedIntegers, SparseValues } from "./device.ts";
+import type { PackedIntegers, SparseValues } from "./codes.ts";
 import { assertSameBits, gamma, linear, Random, testedDevices, tiny, u } from "./device_suite.ts";
 import { DeviceError } from "./error.ts";
 import { codeAt, groupsOfRow, packedValues, rangeIndex } from "./packed.ts";

@@ -1,7 +1,7 @@
 /** Tests of quantization on every device: the same bits as the reference, whatever the values. */
 
 import { type Case, Random, testCases } from "./device_suite.ts";
-import type { QuantizeLayout, UniformRule } from "./device.ts";
+import type { QuantizeLayout, UniformRule } from "./codes.ts";
 
 const random = new Random(3);
 

@@ -6,7 +6,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { cpuDevice } from "./cpu/device.ts";
-import type { Device, PackedCodes } from "./device.ts";
+import type { Device } from "./device.ts";
+import type { PackedCodes } from "./codes.ts";
 import { DeviceError } from "./error.ts";
 import { describe, findAdapter } from "./gpu/adapter.ts";
 import { gpuDevice } from "./gpu/device.ts";

@@ -1,7 +1,7 @@
 /** Packed weights on every device: what is a valid one, and the float32 values that it stands for. */
 
 import { checkExactly, checkInteger } from "./check.ts";
-import type { BinaryCodes, PackedCodes, PackedIntegers, SparseValues } from "./device.ts";
+import type { BinaryCodes, PackedCodes, PackedIntegers, SparseValues } from "./codes.ts";
 import { DeviceError } from "./error.ts";
 
 /** Groups of a row: one where a single range covers all weights. */

@@ -7,7 +7,7 @@
 import { checkAttention, checkInteger, checkLength } from "./check.ts";
 import type { AttentionShape, DeviceBuffer, PackedTokens } from "./device.ts";
 import { DeviceError } from "./error.ts";
-import { visibleKeys } from "./reference/attention.ts";
+import { visibleKeys } from "./host/functions.ts";
 
 /** The parts of {@linkcode PackedTokens} in memory that can be read at once. */
 export interface ReadableTokens extends Omit<PackedTokens, "words" | "ranges" | "recent"> {

@@ -1,6 +1,6 @@
 /** Derives a uniform quantizer from the range of its values: the float32 arithmetic that all devices share bit for bit. */
 
-import type { UniformRule } from "./device.ts";
+import type { UniformRule } from "./codes.ts";
 import { DeviceError } from "./error.ts";
 import { roundHalfEven } from "./round.ts";
 

@@ -7,8 +7,6 @@ import * as check from "./check.ts";
 import type {
   Activation,
   AttentionShape,
-  BinaryFit,
-  BinaryRule,
   Device,
   DeviceBuffer,
   DeviceGram,
@@ -16,11 +14,9 @@ import type {
   DevicePull,
   DeviceWeight,
   GemmShape,
-  PackedCodes,
-  QuantizeLayout,
   RotaryShape,
-  UniformRule,
 } from "./device.ts";
+import type { BinaryFit, BinaryRule, PackedCodes, QuantizeLayout, UniformRule } from "./codes.ts";
 import { DeviceError } from "./error.ts";
 import { checkPacked, packedValues } from "./packed.ts";
 import { checkDecode, decodeRows } from "./coded_rows.ts";
@@ -29,7 +25,8 @@ import { attention, attentionProbabilities, attentionValues } from "./reference/
 import { fitBinary } from "./reference/binary_fit.ts";
 import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
-import { activations, layerNorm, logSoftmax, rmsNorm, rotary } from "./reference/rows.ts";
+import { layerNorm, logSoftmax, rmsNorm } from "./reference/rows.ts";
+import { activations, rotary } from "./host/functions.ts";
 
 /** A {@linkcode Device} of plain loops, for tests. */
 export function referenceDevice(): Device {

@@ -1,7 +1,9 @@
 /** A checkpoint: a configuration and its weights, opened from a directory or a file without reading any tensor. */
 import { CheckpointError } from "./checkpoint_error.ts";
-import { type ModelConfig, readConfig } from "./config.ts";
-import { fileError, sha256Text } from "./file.ts";
+import type { ModelConfig } from "./config.ts";
+import { readConfig } from "./checkpoint/read_config.ts";
+import { fileError } from "./file.ts";
+import { sha256Text } from "../base/hash.ts";
 import { indexFile, openWeights, type Weights } from "./weights.ts";
 
 /** Weights with the configuration that says how to use them. */

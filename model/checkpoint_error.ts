@@ -1,5 +1,5 @@
 /** The error of everything that reads or writes model files. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /**
  * What can be wrong with a model file:

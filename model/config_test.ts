@@ -1,7 +1,8 @@
 /** Configurations: what is read is checked, and every error names the key. (Malformed files: hostile_test.ts.) */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { ModelConfig, parseConfig, readConfig } from "./config.ts";
+import { ModelConfig } from "./config.ts";
+import { parseConfig, readConfig } from "./checkpoint/read_config.ts";
 
 Deno.test("a directory and a file give the same configuration", async () => {
   const folder = await readConfig("fixtures/models/opt");

@@ -4,80 +4,11 @@
  */
 import type { AttentionShape, Device, DeviceBuffer, RotaryShape } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, siteOfRole } from "./architecture.ts";
-import type { KeyValueCache } from "./cache.ts";
 import type { Intervention } from "./intervention.ts";
-import type { Linear } from "./parameter.ts";
 import { Scratch } from "./scratch.ts";
-import { type LoadedExperts, mixExperts } from "./experts.ts";
-
-/** A norm's weight and bias on the device. */
-export interface LoadedNorm {
-  /** The weight, on the device. */
-  readonly weight: DeviceBuffer;
-  /** The bias, on the device, if there is one. */
-  readonly bias: DeviceBuffer | null;
-}
-
-/** Norms of queries and keys on the device. */
-export interface LoadedHeadNorms {
-  /** Weight of the queries' norm. */
-  readonly query: DeviceBuffer;
-  /** Weight of the keys' norm. */
-  readonly key: DeviceBuffer;
-  /** Ones as wide as a head, where each head has a weight of its own. */
-  readonly ones: DeviceBuffer | null;
-}
-
-/** The parameters of one decoder layer on the device. */
-export interface LoadedLayer {
-  /** Index of the layer. */
-  readonly index: number;
-  /** The norm of attention. */
-  readonly attentionNorm: LoadedNorm;
-  /** The norm of the feed-forward block. */
-  readonly mlpNorm: LoadedNorm;
-  /** Further norms of what the blocks add. */
-  readonly outputNorms?: { readonly attention: LoadedNorm; readonly mlp: LoadedNorm };
-  /** Norms of queries and keys. */
-  readonly headNorms?: LoadedHeadNorms;
-  /** The linear layers. */
-  readonly linears: Readonly<Partial<Record<LinearRole, Linear>>>;
-  /** The mixture of experts, in place of gate, up and down projection. */
-  readonly experts?: LoadedExperts;
-}
-
-/** What a forward pass runs with. */
-export interface PassContext {
-  /** The device that runs the layers. */
-  readonly device: Device;
-  /** Layers, norms and sites of the model. */
-  readonly architecture: Architecture;
-  /** Cosines and sines, for rotary models. */
-  readonly rotary: DeviceBuffer | null;
-  /** Cosines and sines of the layers that see a window, where they differ. */
-  readonly windowRotary?: DeviceBuffer;
-  /** Slopes of the position bias, one per head, for models that have it. */
-  readonly slopes?: DeviceBuffer;
-  /** Quantizers and observers, in the order they act. */
-  readonly interventions: readonly Intervention[];
-  /** The cache that attention goes through, if any. */
-  readonly cache: KeyValueCache | null;
-  /** Tokens of each sequence, where a pass has several: each goes on where the cache ends and sees no other. */
-  readonly sequences?: readonly number[];
-}
-
-/** Normalizes rows of `x` into `y`. */
-export function normalize(
-  { device, architecture }: PassContext,
-  norm: LoadedNorm,
-  x: DeviceBuffer,
-  y: DeviceBuffer,
-  rows: number,
-): void {
-  const { kind, eps } = architecture.norm;
-  if (kind === "rms") device.rmsNorm(x, norm.weight, y, rows, eps);
-  else device.layerNorm(x, norm.weight, norm.bias, y, rows, eps);
-}
+import { mixExperts } from "./experts.ts";
+import type { LoadedLayer, LoadedNorm, PassContext } from "./decoder/context.ts";
+import { normalize } from "./decoder/norm.ts";
 
 /** What a block reads, into `y`: the normalized hidden states, or a copy where the norm acts elsewhere. */
 export function blockInput(
@@ -92,7 +23,7 @@ export function blockInput(
 }
 
 /** Adds what a block computed to the hidden states `x`; `added` is used up. */
-export function joinBlock(
+export function addToResidual(
   context: PassContext,
   layer: LoadedLayer,
   block: "attention" | "mlp",
@@ -136,14 +67,14 @@ export async function runLayer(
   await project(context, layer, ["q", "k", "v"], normed, [query, key, value], tokens);
   await attend(context, layer, query, key, value, attended, tokens);
   await project(context, layer, ["o"], attended, [added], tokens);
-  if (!architecture.parallel) joinBlock(context, layer, "attention", x, added, tokens);
+  if (!architecture.parallel) addToResidual(context, layer, "attention", x, added, tokens);
 
   blockInput(context, layer.mlpNorm, x, normed, tokens);
   const fed = architecture.parallel ? scratch.take(tokens * hiddenSize) : added;
   if (layer.experts) await mixExperts(context, layer.index, layer.experts, normed, fed, tokens);
   else await feedForward(context, layer, normed, fed, tokens);
-  if (architecture.parallel) joinBlock(context, layer, "attention", x, added, tokens);
-  joinBlock(context, layer, "mlp", x, fed, tokens);
+  if (architecture.parallel) addToResidual(context, layer, "attention", x, added, tokens);
+  addToResidual(context, layer, "mlp", x, fed, tokens);
 }
 
 /** The feed-forward block: from its input to what it adds. */

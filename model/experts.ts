@@ -4,27 +4,8 @@
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
 import type { InputSite } from "./architecture.ts";
-import type { PassContext } from "./decoder.ts";
-import type { Linear } from "./parameter.ts";
+import type { LoadedExperts, PassContext } from "./decoder/context.ts";
 import { Scratch } from "./scratch.ts";
-
-/** The linear layers of one expert on the device. */
-export interface LoadedExpert {
-  /** The gate projection. */
-  readonly gate: Linear;
-  /** The up projection. */
-  readonly up: Linear;
-  /** The down projection. */
-  readonly down: Linear;
-}
-
-/** A layer's experts on the device. */
-export interface LoadedExperts {
-  /** Hidden states to one logit per expert. */
-  readonly router: Linear;
-  /** Loads an expert: only those that some token goes through are asked for. */
-  load(expert: number): Promise<LoadedExpert>;
-}
 
 /** Runs tokens `x` `[tokens, hidden]` through the experts that the router picks; the sum goes into `y`. */
 export async function mixExperts(

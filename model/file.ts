@@ -1,11 +1,7 @@
 /** Reads ranges of files and writes files that are either complete or absent. */
 import { createHash } from "node:crypto";
 import { CheckpointError } from "./checkpoint_error.ts";
-
-/** A path for messages: what the caller gave, without the `file://` of a URL. */
-export function displayPath(path: string | URL): string {
-  return path instanceof URL ? decodeURIComponent(path.pathname) : path;
-}
+import { displayPath } from "../base/file.ts";
 
 /** Turns an error of the file system into a {@linkcode CheckpointError}: `missing` or `unreadable`. */
 export function fileError(error: unknown, path: string | URL): CheckpointError {
@@ -94,26 +90,4 @@ export async function sha256File(path: string | URL): Promise<string> {
     throw fileError(error, path);
   }
   return hash.digest("hex");
-}
-
-/** SHA-256 of a text's UTF-8 bytes in hexadecimal. */
-export function sha256Text(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-/** Writes chunks to a temporary neighbour and renames it, so that a reader never sees half a file. */
-export async function writeAtomic(path: string | URL, chunks: Iterable<Uint8Array>): Promise<void> {
-  const suffix = `.${crypto.randomUUID().slice(0, 8)}.part`;
-  const temporary = path instanceof URL ? new URL(path.href + suffix) : path + suffix;
-  try {
-    using file = await Deno.open(temporary, { write: true, createNew: true });
-    for (const chunk of chunks) {
-      for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
-    }
-    await file.syncData();
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
 }

@@ -1,6 +1,8 @@
 /** Text generation: greedy, or sampled with temperature, top-k and top-p from a seeded generator. */
-import { DenseCache } from "./cache.ts";
-import type { Model } from "./model.ts";
+import { DenseCache, type KeyValueCache } from "./cache.ts";
+import type { Device } from "../kernels/device.ts";
+import type { Architecture } from "./architecture.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 import { ModelError } from "./model_error.ts";
 
 /** How to continue a sequence. */
@@ -21,9 +23,20 @@ export interface GenerateOptions {
   readonly onToken?: (id: number) => boolean | void;
 }
 
+/** What text is generated with: a model, as far as it concerns this. */
+export interface Generator {
+  readonly device: Device;
+  readonly architecture: Architecture;
+  readonly tokenizer: Tokenizer;
+  /** The model's own cache for one sequence, or null for the plain one. */
+  createCache(capacity: number): KeyValueCache | null;
+  /** Logits `[vocabulary]` after new tokens of the sequence that the cache holds. */
+  step(ids: Int32Array, cache: KeyValueCache): Promise<Float32Array>;
+}
+
 /** Continues `ids` token by token with a key-value cache. */
 export async function generateTokens(
-  model: Model,
+  model: Generator,
   ids: Int32Array,
   options: GenerateOptions,
 ): Promise<Int32Array> {

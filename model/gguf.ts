@@ -1,6 +1,7 @@
 /** Reads GGUF files, the format of llama.cpp: metadata and quantized tensors in one file. */
 import { CheckpointError } from "./checkpoint_error.ts";
-import { displayPath, fileSize, readRange } from "./file.ts";
+import { fileSize, readRange } from "./file.ts";
+import { displayPath } from "../base/file.ts";
 import { type GgufTensor, type GgufValue, maxGgufHeader, NeedMore, parseGgufHeader } from "./gguf_header.ts";
 import { decodeGguf } from "./gguf_type.ts";
 

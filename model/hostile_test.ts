@@ -1,6 +1,6 @@
 /** Every malformed or tricky file of fixtures/hostile gets the verdict its index demands, for the reason it names. */
 import { assert, assertEquals } from "@std/assert";
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import { perplexity } from "../eval/perplexity.ts";
 import { awq } from "../quant/awq.ts";
 import { gptq } from "../quant/gptq.ts";
@@ -10,7 +10,7 @@ import type { Scheme } from "../quant/scheme.ts";
 import { SchemeError } from "../quant/scheme_error.ts";
 import { smoothQuant } from "../quant/smoothquant.ts";
 import { renderChat } from "./chat.ts";
-import { readConfig } from "./config.ts";
+import { readConfig } from "./checkpoint/read_config.ts";
 import { architectureOf } from "./families.ts";
 import { openGguf, readGguf } from "./gguf.ts";
 import { ggufTokenizer } from "./gguf_tokenizer.ts";

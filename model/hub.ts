@@ -8,7 +8,7 @@ import { datasetInfo, listFiles, modelInfo } from "@huggingface/hub";
 import { downloadFile, type DownloadProgress, type HubFile } from "./hub_download.ts";
 import { HubError } from "./hub_error.ts";
 import { type HubAccess, hubFetch, type Patience } from "./hub_request.ts";
-import { writeAtomic } from "./file.ts";
+import { writeAtomic } from "../base/file.ts";
 
 /** How to get a model or a data set from the hub. */
 export interface HubOptions {

@@ -1,5 +1,5 @@
 /** The error of everything that talks to the hub or reads its cache. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /**
  * A model or a data set cannot be had from the hub. Codes: `"unauthorized"` (401 or 403: a token is needed or not accepted), `"missing"`

@@ -1,25 +1,26 @@
 /** A decoder-only language model: parameters on a device, a tokenizer, and the forward pass. */
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
-import {
-  type Architecture,
-  layerRoles,
-  type LinearRole,
-  linearShape,
-  type NormNames,
-  tensorName,
-} from "./architecture.ts";
+import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
 import type { KeyValueCache } from "./cache.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { type LoadedLayer, type LoadedNorm, normalize, type PassContext, runLayer } from "./decoder.ts";
+import { runLayer } from "./decoder.ts";
+import type { LoadedLayer, PassContext } from "./decoder/context.ts";
+import { embed, final, project } from "./decoder/ends.ts";
+import {
+  evictLayer,
+  fixedNames,
+  linearKey,
+  loadLayer,
+  type ModelParameters,
+  parametersOf,
+  required,
+} from "./decoder/parameters.ts";
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./intervention.ts";
 import { linearBias } from "./layout.ts";
 import { ModelError } from "./model_error.ts";
 import type { Linear, Parameter } from "./parameter.ts";
-import { fixedNames, linearKey, loadExperts, type Parts, partsOf } from "./parts.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-
-export { linearKey } from "./parts.ts";
 
 /** Makes an empty key-value cache for one sequence of at most `capacity` tokens. */
 export type CacheFactory = (capacity: number) => KeyValueCache;
@@ -42,9 +43,7 @@ export interface Changes {
 
 /** A loaded model. Made by `loadModel`; `quantize` makes new ones that share unchanged parameters. */
 export class Model implements Disposable {
-  readonly #parts: Parts;
-  #embedding: Promise<Float32Array> | null = null;
-  #positionTable: Promise<Float32Array> | null = null;
+  readonly #parameters: ModelParameters;
   #disposed = false;
 
   private constructor(
@@ -57,7 +56,7 @@ export class Model implements Disposable {
     readonly checkpoint: Checkpoint,
     /** Whether the parameters of one layer at a time are kept on the device. */
     readonly streaming: boolean,
-    parts: Parts,
+    parameters: ModelParameters,
     /** Quantizers of activations and attention operands. */
     readonly interventions: readonly Intervention[],
     /** The cache that attention goes through, when it is not the plain one. */
@@ -65,7 +64,7 @@ export class Model implements Disposable {
     /** What was done to the checkpoint, in order, as JSON values. */
     readonly changes: readonly unknown[],
   ) {
-    this.#parts = parts;
+    this.#parameters = parameters;
   }
 
   /** Makes a model of a checkpoint; nothing but shapes is read before it runs. */
@@ -79,8 +78,8 @@ export class Model implements Disposable {
       streaming?: boolean;
     },
   ): Model {
-    const parts = partsOf(architecture, checkpoint, device);
-    return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parts, [], null, []);
+    const parameters = parametersOf(architecture, checkpoint, device);
+    return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parameters, [], null, []);
   }
 
   /** A model with some parts replaced; the rest is shared. */
@@ -98,11 +97,12 @@ export class Model implements Disposable {
       this.checkpoint,
       this.streaming,
       {
-        linears: merge(this.#parts.linears, changes.linears),
-        vectors: merge(this.#parts.vectors, changes.vectors),
-        biases: new Map([...this.#parts.biases, ...changes.biases ?? []]),
-        fixed: merge(this.#parts.fixed),
-        tables: merge(this.#parts.tables),
+        ...this.#parameters,
+        linears: merge(this.#parameters.linears, changes.linears),
+        vectors: merge(this.#parameters.vectors, changes.vectors),
+        biases: new Map([...this.#parameters.biases, ...changes.biases ?? []]),
+        fixed: merge(this.#parameters.fixed),
+        tables: merge(this.#parameters.tables),
       },
       [...this.interventions, ...changes.interventions ?? []],
       changes.cache ?? this.cacheFactory,
@@ -114,7 +114,7 @@ export class Model implements Disposable {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const { linears, vectors, fixed, tables } = this.#parts;
+    const { linears, vectors, fixed, tables } = this.#parameters;
     for (const parameters of [linears, vectors, fixed, tables]) {
       for (const one of parameters.values()) one.release();
     }
@@ -129,21 +129,17 @@ export class Model implements Disposable {
 
   /** The parameter of a linear layer, or of an expert's. */
   linear(layer: number, role: LinearRole, expert?: number): Parameter<Linear> {
-    const key = linearKey(layer, role, expert), found = this.#parts.linears.get(key);
-    if (found === undefined) throw new ModelError("option", `Model ${this.name} has no linear layer ${key}`);
-    return found;
+    return required(this.#parameters.linears, linearKey(layer, role, expert));
   }
 
   /** The output projection. */
   get head(): Parameter<Linear> {
-    const head = this.#parts.fixed.get(fixedNames.head);
-    if (head === undefined) throw new ModelError("option", `Model ${this.name} has no output projection`);
-    return head;
+    return required(this.#parameters.fixed, fixedNames.head);
   }
 
   /** The bias values of a linear layer, or null. */
   bias(layer: number, role: LinearRole): (() => Promise<Float32Array>) | null {
-    const replaced = this.#parts.biases.get(linearKey(layer, role));
+    const replaced = this.#parameters.biases.get(linearKey(layer, role));
     if (replaced !== undefined) return () => Promise.resolve(replaced);
     const names = this.architecture.linears[role], out = linearShape(this.architecture, role)[0];
     return names === undefined ? null : linearBias(this.checkpoint, names, layer, out);
@@ -151,9 +147,7 @@ export class Model implements Disposable {
 
   /** A norm's weight or bias, by checkpoint name. */
   vector(name: string): Parameter<DeviceBuffer> {
-    const found = this.#parts.vectors.get(name);
-    if (found === undefined) throw new ModelError("option", `Model ${this.name} has no vector ${name}`);
-    return found;
+    return required(this.#parameters.vectors, name);
   }
 
   /**
@@ -182,57 +176,22 @@ export class Model implements Disposable {
   }
 
   #table(name: string): Promise<DeviceBuffer> | undefined {
-    return this.#parts.tables.get(name)?.load();
+    return this.#parameters.tables.get(name)?.load();
   }
 
   /** The parameters of a layer, on the device. */
-  async loadLayer(index: number): Promise<LoadedLayer> {
-    const { attentionNorm, mlpNorm, outputNorms, headNorms } = this.architecture;
-    const linears: Partial<Record<LinearRole, Linear>> = {};
-    for (const role of layerRoles(this.architecture, index)) {
-      linears[role] = await this.linear(index, role).load();
-    }
-    const vector = (name: string) => this.vector(tensorName(name, index)).load();
-    return {
-      index,
-      attentionNorm: await this.#loadNorm(attentionNorm, index),
-      mlpNorm: await this.#loadNorm(mlpNorm, index),
-      linears,
-      ...(outputNorms && {
-        outputNorms: {
-          attention: await this.#loadNorm(outputNorms.attention, index),
-          mlp: await this.#loadNorm(outputNorms.mlp, index),
-        },
-      }),
-      ...(headNorms && {
-        headNorms: {
-          query: await vector(headNorms.query.weight),
-          key: await vector(headNorms.key.weight),
-          ones: await this.#table(fixedNames.ones) ?? null,
-        },
-      }),
-      experts: await loadExperts(this.#parts, index),
-    };
+  loadLayer(index: number): Promise<LoadedLayer> {
+    return loadLayer(this.#parameters, this.architecture, index);
   }
 
   /** Lets a layer go, when the model streams its layers. */
   leaveLayer(index: number): void {
-    if (!this.streaming) return;
-    for (const parts of [this.#parts.linears, this.#parts.fixed]) {
-      for (const [name, one] of parts) if (name.startsWith(`${index}.`)) one.evict();
-    }
-  }
-
-  async #loadNorm(names: NormNames, layer: number): Promise<LoadedNorm> {
-    const weight = await this.vector(tensorName(names.weight, layer)).load();
-    const bias = names.bias === undefined ? null : await this.vector(tensorName(names.bias, layer)).load();
-    return { weight, bias };
+    if (this.streaming) evictLayer(this.#parameters, index);
   }
 
   /** Hidden states `[tokens, hidden]` before the first layer. The caller releases them. */
   async embed(ids: Int32Array, position = 0): Promise<DeviceBuffer> {
-    const { vocabularySize, hiddenSize, positions, maxPositions, embeddingProjection } = this.architecture;
-    const { embeddingScale, embeddingNorm } = this.architecture;
+    const { vocabularySize, maxPositions } = this.architecture;
     if (ids.length === 0) throw new ModelError("empty", "ids is empty: expected at least one token");
     if (position + ids.length > maxPositions) {
       throw new ModelError(
@@ -240,65 +199,21 @@ export class Model implements Disposable {
         `ids has ${ids.length} tokens from position ${position}, but ${this.name} has ${maxPositions} positions`,
       );
     }
-    const table = await (this.#embedding ??= this.checkpoint.tensor(this.architecture.embedding));
-    const width = embeddingProjection?.size ?? hiddenSize;
-    let rows = new Float32Array(ids.length * width);
-    for (const [t, id] of ids.entries()) {
-      if (!(id >= 0 && id < vocabularySize)) {
-        throw new ModelError("token", `ids[${t}] is ${id}: expected 0 to ${vocabularySize - 1}`);
-      }
-      rows.set(table.subarray(id * width, (id + 1) * width), t * width);
+    const wrong = ids.findIndex((id) => !(id >= 0 && id < vocabularySize));
+    if (wrong >= 0) {
+      throw new ModelError("token", `ids[${wrong}] is ${ids[wrong]}: expected 0 to ${vocabularySize - 1}`);
     }
-    if (embeddingScale !== undefined) rows = rows.map((value) => value * embeddingScale);
-    const into = this.#parts.fixed.get(fixedNames.into);
-    if (into !== undefined) {
-      using narrow = this.device.upload(rows), wide = this.device.allocate(ids.length * hiddenSize);
-      await (await into.load()).run(narrow, wide, ids.length);
-      rows = Float32Array.from(await this.device.read(wide));
-    }
-    if (positions.kind === "learned") {
-      const learned = await (this.#positionTable ??= this.checkpoint.tensor(positions.tensor));
-      const first = (position + positions.offset) * hiddenSize;
-      for (let i = 0; i < rows.length; i++) rows[i] += learned[first + i];
-    }
-    if (embeddingNorm === undefined) return this.device.upload(rows);
-    using plain = this.device.upload(rows);
-    const normed = this.device.allocate(rows.length);
-    normalize(await this.context(), await this.#loadNorm(embeddingNorm, 0), plain, normed, ids.length);
-    return normed;
+    return await embed(await this.context(), this.#parameters, ids, position);
   }
 
   /** What the output projection reads, `[rows, hidden]`, of hidden states after the last layer. The caller releases it. */
   async final(hidden: DeviceBuffer, rows: number): Promise<DeviceBuffer> {
-    const { hiddenSize, finalNorm, embeddingProjection } = this.architecture;
-    const context = await this.context();
-    let states = this.device.allocate(rows * hiddenSize);
-    if (finalNorm === null) this.device.copy(hidden, 0, states, 0, rows * hiddenSize);
-    else normalize(context, await this.#loadNorm(finalNorm, 0), hidden, states, rows);
-    const out = this.#parts.fixed.get(fixedNames.out);
-    if (out !== undefined && embeddingProjection !== undefined) {
-      using wide = states;
-      states = this.device.allocate(rows * embeddingProjection.size);
-      await (await out.load()).run(wide, states, rows);
-    }
-    return states;
+    return await final(await this.context(), this.#parameters, hidden, rows);
   }
 
   /** Logits `[rows, vocabulary]` of hidden states `[rows, hidden]`. The caller releases them. */
   async project(hidden: DeviceBuffer, rows: number): Promise<DeviceBuffer> {
-    const { vocabularySize, logitScale, logitSoftcap } = this.architecture;
-    using states = await this.final(hidden, rows);
-    const logits = this.device.allocate(rows * vocabularySize);
-    await (await this.head.load()).run(states, logits, rows);
-    if (logitScale !== undefined) {
-      using factor = this.device.upload(Float32Array.of(logitScale));
-      this.device.multiply(logits, factor);
-    }
-    if (logitSoftcap !== undefined) {
-      const values = await this.device.read(logits);
-      this.device.write(logits, values.map((value) => logitSoftcap * Math.tanh(value / logitSoftcap)));
-    }
-    return logits;
+    return await project(await this.context(), this.#parameters, hidden, rows);
   }
 
   /** A key-value cache for one sequence. */

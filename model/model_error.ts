@@ -1,5 +1,5 @@
 /** Errors of running a model. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /**
  * A model cannot do what was asked. Codes: `"family"` (unknown architecture), `"positions"` (more tokens than

@@ -7,7 +7,8 @@
  */
 import type { Checkpoint } from "./checkpoint.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { fileError, sha256Text } from "./file.ts";
+import { fileError } from "./file.ts";
+import { sha256Text } from "../base/hash.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "./json.ts";
 
 /** Where a move starts: a norm before a block, the keys, or the up projection. */

@@ -4,7 +4,8 @@
  * Models made from one another share parameters; the device copy is freed when the last owner lets go of it, or
  * after each layer when the model streams its layers.
  */
-import type { Device, DeviceBuffer, DeviceWeight, PackedCodes } from "../kernels/device.ts";
+import type { Device, DeviceBuffer, DeviceWeight } from "../kernels/device.ts";
+import type { PackedCodes } from "../kernels/codes.ts";
 
 /** A linear layer ready to run on a device: `y = x W^T + bias`. */
 export interface Linear extends Disposable {

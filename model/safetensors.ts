@@ -1,7 +1,8 @@
 /** Reads and writes safetensors files: an 8-byte length, a JSON header, then the tensors back to back. */
 import { CheckpointError } from "./checkpoint_error.ts";
 import { type Dtype, dtypes, fromBytes, type TensorData, toBytes } from "./dtype.ts";
-import { displayPath, fileSize, readRange, readRanges, writeAtomic } from "./file.ts";
+import { fileSize, readRange, readRanges } from "./file.ts";
+import { displayPath, writeAtomic } from "../base/file.ts";
 import { headerLength, parseHeader, type TensorInfo } from "./safetensors_header.ts";
 
 /** A tensor in memory: row-major `data` of `shape`. */

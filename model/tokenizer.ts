@@ -1,6 +1,6 @@
 /** Text to token ids and back, by the rules of a `tokenizer.json`. */
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "./json.ts";
 import { checkTokenizer } from "./tokenizer_rules.ts";
 import { TokenizerError } from "./tokenizer_error.ts";

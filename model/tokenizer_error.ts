@@ -1,5 +1,5 @@
 /** The error of everything that reads or runs a tokenizer. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /**
  * A tokenizer is absent or malformed, or cannot do what was asked. Codes: `"missing"`, `"json"`, `"format"` (a field of

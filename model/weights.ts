@@ -1,7 +1,9 @@
 /** Weights on disk: one safetensors file or several with an index; opened without reading any tensor. */
 import { CheckpointError } from "./checkpoint_error.ts";
 import { type Dtype, isFloat, toFloat32 } from "./dtype.ts";
-import { displayPath, fileError, sha256File, sha256Text } from "./file.ts";
+import { fileError, sha256File } from "./file.ts";
+import { sha256Text } from "../base/hash.ts";
+import { displayPath } from "../base/file.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "./json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "./safetensors.ts";
 import type { TensorInfo } from "./safetensors_header.ts";

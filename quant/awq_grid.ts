@@ -5,7 +5,7 @@
 import type { UniformQuantizer } from "../kernels/quantizer.ts";
 import { roundHalfEven } from "../kernels/round.ts";
 import type { Matrix } from "./method.ts";
-import { UniformWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { SchemeError } from "./scheme_error.ts";
 import { decode, encode, range } from "./uniform.ts";
 

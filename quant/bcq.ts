@@ -7,7 +7,7 @@
  * `2^bits` levels with the scales fixed. Every plane is +1 or -1, so no level is 0 unless scales cancel.
  */
 import { fitBinary } from "../kernels/binary_fit.ts";
-import type { BinaryFit, BinaryRule } from "../kernels/device.ts";
+import type { BinaryFit, BinaryRule } from "../kernels/codes.ts";
 import type { LinearRole } from "../model/architecture.ts";
 import { BcqWeight } from "./bcq_weight.ts";
 import type { Matrix, Method, WeightMethod } from "./method.ts";

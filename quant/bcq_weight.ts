@@ -4,8 +4,9 @@
  * all rows, then the next ones; so bytes are stored in tiles of inputs, and are read from first to last.
  */
 import { levelOf } from "../kernels/binary_fit.ts";
-import type { BinaryCodes } from "../kernels/device.ts";
-import type { PackedWeight, UniformWeight } from "./packed.ts";
+import type { BinaryCodes } from "../kernels/codes.ts";
+import type { PackedWeight } from "./packed.ts";
+import type { UniformWeight } from "./weights/uniform.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 /** Bytes of a plane of one row in a tile; the last tile is as wide as the rest of the inputs. */

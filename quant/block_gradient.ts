@@ -8,7 +8,7 @@
  * is applied to the weights they were made from.
  */
 import type { Device } from "../kernels/device.ts";
-import { rotary } from "../kernels/reference/rows.ts";
+import { rotary } from "../kernels/host/functions.ts";
 import {
   type Architecture,
   type InputSite,

@@ -8,12 +8,12 @@ import { grad, nn, numpy as np } from "@jax-js/jax";
 import fisher from "../fixtures/expected/fisher.json" with { type: "json" };
 import { oracleWindows } from "../eval/oracle.ts";
 import { referenceDevice } from "../kernels/reference.ts";
-import type { Architecture } from "../model/architecture.ts";
-import { linearRoles, linearShape } from "../model/architecture.ts";
+import { type Architecture, linearRoles, linearShape } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
 import { rotaryTable } from "../model/rotary.ts";
 import { DifferentiableBlock, readBlock } from "./block_gradient.ts";
-import { keyValueGradients, layerInputs } from "./fisher.ts";
+import { keyValueGradients } from "./fisher.ts";
+import { layerInputs } from "./calibration/layer_inputs.ts";
 import { SchemeError } from "./scheme_error.ts";
 
 type Tensor = np.Array;

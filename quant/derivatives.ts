@@ -1,6 +1,6 @@
 /** Derivatives of what a decoder layer computes row by row: norms, activations, softmax. Float64 sums, float32 results. */
 import type { Activation } from "../kernels/device.ts";
-import { activations, erfc } from "../kernels/reference/rows.ts";
+import { activations, erfc } from "../kernels/host/functions.ts";
 
 /** A norm's parameters on the host. */
 export interface HostNorm {

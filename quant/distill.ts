@@ -11,34 +11,22 @@
  * here and in the scheme's `weights` and `activations`.
  */
 import { linearRoles, linearShape, tensorName } from "../model/architecture.ts";
-import { linearKey, type Model } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
+import type { Model } from "../model/model.ts";
 import { denseLinear, vectorParameter } from "../model/parameter.ts";
-import { distillLayer } from "./distill_layer.ts";
-import { layerInputs, requireKnownLayer } from "./fisher.ts";
+import { distillLayer, type Training } from "./distill_layer.ts";
+import { requireKnownLayer } from "./fisher.ts";
+import { layerInputs } from "./calibration/layer_inputs.ts";
 import type { Method, ModelMethod } from "./method.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
 import { type TokenwiseZeroQuant, type ZeroQuant, zeroQuant, type ZeroQuantOptions } from "./zeroquant.ts";
 
 /** Distillation as data. */
-export interface Distill {
+export interface Distill extends Training {
   /** The registry's tag. */
   readonly method: "distill";
   /** Which layers are trained, each on its own. */
   readonly layers: "last" | "all" | readonly number[];
-  /** Of the optimizer, for each layer. */
-  readonly steps: number;
-  /** Constant. */
-  readonly learningRate: number;
-  /** Share of each weight (not bias) that is taken off per step, times the learning rate. */
-  readonly weightDecay: number;
-  /** Calibration windows per step, taken in order and over again. */
-  readonly batch: number;
-  /** What a token attends to in the trained layer, in teacher and student: `"all"` is the reference code's. */
-  readonly attention: "causal" | "all";
-  /** The quantizer of weights that the student learns to live with. */
-  readonly weights: ZeroQuant;
-  /** The quantizer of inputs of linear layers, if any. */
-  readonly activations: TokenwiseZeroQuant | null;
 }
 
 /** Options of {@linkcode distill}. */

@@ -3,8 +3,31 @@ import { linearRoles, linearShape } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
 import { AdamW } from "./adamw.ts";
 import { type BlockOptions, DifferentiableBlock, readBlock } from "./block_gradient.ts";
-import type { Distill } from "./distill.ts";
-import { dequantizeGroups, fakeQuantizeWeight, symmetricGroups } from "./zeroquant.ts";
+import {
+  dequantizeGroups,
+  fakeQuantizeWeight,
+  symmetricGroups,
+  type TokenwiseZeroQuant,
+  type ZeroQuant,
+} from "./zeroquant.ts";
+
+/** How a layer is trained. */
+export interface Training {
+  /** Of the optimizer, for each layer. */
+  readonly steps: number;
+  /** Constant. */
+  readonly learningRate: number;
+  /** Share of each weight (not bias) that is taken off per step, times the learning rate. */
+  readonly weightDecay: number;
+  /** Calibration windows per step, taken in order and over again. */
+  readonly batch: number;
+  /** What a token attends to in the trained layer, in teacher and student: `"all"` is the reference code's. */
+  readonly attention: "causal" | "all";
+  /** The quantizer of weights that the student learns to live with. */
+  readonly weights: ZeroQuant;
+  /** The quantizer of inputs of linear layers, if any. */
+  readonly activations: TokenwiseZeroQuant | null;
+}
 
 /** What training a layer gave. */
 export interface Distilled {
@@ -22,7 +45,7 @@ export async function distillLayer(
   model: Model,
   layer: number,
   inputs: readonly Float32Array[],
-  scheme: Distill,
+  scheme: Training,
 ): Promise<Distilled> {
   const { device, architecture } = model;
   const { steps, learningRate, weightDecay, activations } = scheme;
@@ -57,7 +80,7 @@ export async function distillLayer(
 function quantized(
   model: Model,
   masters: ReadonlyMap<string, Float32Array>,
-  { weights }: Distill,
+  { weights }: Training,
 ): Map<string, Float32Array> {
   const parameters = new Map(masters);
   for (const role of linearRoles(model.architecture)) {

@@ -13,7 +13,7 @@ import { AdamW } from "./adamw.ts";
 import { readBlock } from "./block_gradient.ts";
 import { distill, distillModel, type DistillOptions } from "./distill.ts";
 import { distillLayer } from "./distill_layer.ts";
-import { layerInputs } from "./fisher.ts";
+import { layerInputs } from "./calibration/layer_inputs.ts";
 import { quantize } from "./quantize.ts";
 import { parseScheme } from "./scheme.ts";
 import { SchemeError } from "./scheme_error.ts";

@@ -1,5 +1,5 @@
 /** Writes a model as files that other runtimes load, with a card that says what it is and what was measured. */
-import { writeAtomic } from "../model/file.ts";
+import { writeAtomic } from "../base/file.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../model/json.ts";
 import type { Model } from "../model/model.ts";
 import { encodeSafetensors, type RawTensor } from "../model/safetensors.ts";

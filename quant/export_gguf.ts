@@ -1,5 +1,5 @@
 /** A model as a GGUF file for llama.cpp: weights whose codes a block type can hold keep them, others become F16. */
-import { type Architecture } from "../model/architecture.ts";
+import type { Architecture } from "../model/architecture.ts";
 import { encodeF16 } from "../model/dtype.ts";
 import { encodeGguf, type GgufEntry, type GgufSource } from "../model/gguf_encode.ts";
 import { ggufName, splitRow } from "../model/gguf_model.ts";

@@ -15,7 +15,7 @@ import type { Model } from "../model/model.ts";
 import { rotaryTable } from "../model/rotary.ts";
 import { OnnxGraph } from "./onnx_graph.ts";
 import { nBitsOf } from "./onnx_weight.ts";
-import { UniformWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { packedWeight } from "./quantized_linear.ts";
 import { SchemeError } from "./scheme_error.ts";
 

@@ -7,7 +7,7 @@ import {
   tensorName,
 } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
-import { UniformWeight } from "../quant/packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { packedWeight } from "./quantized_linear.ts";
 import { SchemeError } from "./scheme_error.ts";
 

@@ -10,7 +10,7 @@ import { type ExportFormat, exportModel } from "./export.ts";
 import { gptq } from "./gptq.ts";
 import { kivi } from "./kivi.ts";
 import { onnxLogits } from "./onnx_runtime.ts";
-import { UniformWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { quantize } from "./quantize.ts";
 import { packedWeight } from "./quantized_linear.ts";
 import { rtn } from "./rtn.ts";

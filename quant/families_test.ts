@@ -3,7 +3,7 @@ import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { onSoftwareGpu } from "../kernels/software_gpu.ts";
 import { type InputSite, rolesOfSite } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
-import { type Model } from "../model/model.ts";
+import type { Model } from "../model/model.ts";
 import { awq } from "./awq.ts";
 import { Folding, isFoldable } from "./fold.ts";
 import { quantize } from "./quantize.ts";

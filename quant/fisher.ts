@@ -6,9 +6,7 @@
  * Layer by layer: one forward pass keeps the input of every layer, then the gradient of the loss goes back through one
  * layer at a time. Quantizers of activations that the model has act in the forward pass and let gradients through.
  */
-import type { DeviceBuffer } from "../kernels/device.ts";
 import { linearRoles, tensorName } from "../model/architecture.ts";
-import { runLayer } from "../model/decoder.ts";
 import type { Model } from "../model/model.ts";
 import { product } from "./attention_gradient.ts";
 import { DifferentiableBlock, readBlock } from "./block_gradient.ts";
@@ -24,27 +22,6 @@ export interface KeyValueGradients {
   /** After. */
   readonly rotatedKeys: readonly Float32Array[];
   readonly values: readonly Float32Array[];
-}
-
-/** Inputs `[tokens, hidden]` of every layer, and of the final norm, for each window. */
-export async function layerInputs(model: Model, windows: readonly Int32Array[]): Promise<Float32Array[][]> {
-  const { device, architecture } = model;
-  const hidden: DeviceBuffer[] = [];
-  const inputs: Float32Array[][] = [];
-  try {
-    for (const ids of windows) hidden.push(await model.embed(ids));
-    const context = await model.context();
-    for (let index = 0; index < architecture.layers; index++) {
-      inputs.push(await Promise.all(hidden.map((x) => device.read(x))));
-      const layer = await model.loadLayer(index);
-      for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
-      model.leaveLayer(index);
-    }
-    inputs.push(await Promise.all(hidden.map((x) => device.read(x))));
-  } finally {
-    for (const x of hidden) x[Symbol.dispose]();
-  }
-  return inputs;
 }
 
 /**

@@ -12,7 +12,8 @@ import {
   rolesOfSite,
   tensorName,
 } from "../model/architecture.ts";
-import { linearKey, type Model } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
+import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/parameter.ts";
 
 /**

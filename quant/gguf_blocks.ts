@@ -1,6 +1,6 @@
 /** Packed weights in the block types of GGUF that say the same: codes of 4, 5 or 8 bits with a scale for each 32 weights. */
 import { encodeF16 } from "../model/dtype.ts";
-import type { UniformWeight } from "./packed.ts";
+import type { UniformWeight } from "./weights/uniform.ts";
 
 /** A weight as GGUF stores it, row by row. */
 export interface GgufBlocks {

@@ -3,21 +3,13 @@
  * in the layer's output is compensated in the columns that follow (algorithm 1, with the inverse Hessian's Cholesky
  * factor).
  */
-import {
-  blockSize,
-  compensationSteps,
-  hessianOf,
-  onDevice,
-  onHost,
-  type Problem,
-  problemOf,
-  type Steps,
-} from "./compensation.ts";
+import { blockSize, compensationSteps, onDevice, onHost, type Steps } from "./compensation.ts";
+import { hessianOf, type Problem, problemOf } from "./compensation/hessian.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "./method.ts";
-import { UniformWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
 import { decode, encode, fitLeastError, fitRange } from "./uniform.ts";
-import type { UniformRule } from "../kernels/device.ts";
+import type { UniformRule } from "../kernels/codes.ts";
 import type { UniformQuantizer } from "../kernels/quantizer.ts";
 
 /** GPTQ as data. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { roundToHalf } from "./half.ts";
+import { roundToHalf } from "./grids/precision.ts";
 
 Deno.test("every float16, every midpoint of neighbours and the float32 next to it round as Math.f16round rounds", () => {
   const half = Float16Array.from(new Float16Array(Uint16Array.from({ length: 1 << 16 }, (_, i) => i).buffer));

@@ -5,37 +5,13 @@
  */
 import { ModelError } from "../model/model_error.ts";
 import type { Method, ModelMethod } from "./method.ts";
-import { KiviCache } from "./kivi_cache.ts";
-import type { Precision } from "./packed_groups.ts";
+import { KiviCache, type KiviSettings } from "./kivi_cache.ts";
 import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./scheme_error.ts";
 
 /** KIVI as data. */
-export interface Kivi {
+export interface Kivi extends KiviSettings {
   /** Tag of the method. */
   readonly method: "kivi";
-  /** Bits of keys. */
-  readonly keyBits: number;
-  /** Bits of values. */
-  readonly valueBits: number;
-  /** Tokens (keys) or channels (values) that share a scale. */
-  readonly groupSize: number;
-  /** Tokens that stay in full precision: at most this many keys, exactly this many values. */
-  readonly residualLength: number;
-  /**
-   * What the attention of the prompt itself sees: `"quantized"` keys and values (so that perplexity measures the
-   * cache), or the `"full"` ones (the cache then only matters for the tokens generated after it). The published
-   * tables call these two settings by each other's name.
-   */
-  readonly prefill: "quantized" | "full";
-  /** Keys in groups of tokens per channel (the paper), or in groups of channels per token (its ablation). */
-  readonly keyAxis: "channel" | "token";
-  /**
-   * What scales, minima and the recent tokens are stored in and codes are chosen with: `"float16"` as the reference
-   * code on a float16 model, `"float32"` as on a float32 model.
-   */
-  readonly precision: Precision;
-  /** Decoding attends over packed codes, or over a dequantized copy of them. */
-  readonly execution: "packed" | "simulated";
 }
 
 /** Options of {@linkcode kivi}. */

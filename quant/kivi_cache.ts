@@ -2,9 +2,36 @@
 import type { Device } from "../kernels/device.ts";
 import type { AttentionCall, KeyValueCache } from "../model/cache.ts";
 import { ModelError } from "../model/model_error.ts";
-import type { Kivi } from "./kivi.ts";
+import type { Precision } from "./grids/precision.ts";
 import { KiviStore } from "./kivi_store.ts";
 import { KiviTokens } from "./kivi_tokens.ts";
+
+/** How a cache stores keys and values. */
+export interface KiviSettings {
+  /** Bits of keys. */
+  readonly keyBits: number;
+  /** Bits of values. */
+  readonly valueBits: number;
+  /** Tokens (keys) or channels (values) that share a scale. */
+  readonly groupSize: number;
+  /** Tokens that stay in full precision: at most this many keys, exactly this many values. */
+  readonly residualLength: number;
+  /**
+   * What the attention of the prompt itself sees: `"quantized"` keys and values (so that perplexity measures the
+   * cache), or the `"full"` ones (the cache then only matters for the tokens generated after it). The published
+   * tables call these two settings by each other's name.
+   */
+  readonly prefill: "quantized" | "full";
+  /** Keys in groups of tokens per channel (the paper), or in groups of channels per token (its ablation). */
+  readonly keyAxis: "channel" | "token";
+  /**
+   * What scales, minima and the recent tokens are stored in and codes are chosen with: `"float16"` as the reference
+   * code on a float16 model, `"float32"` as on a float32 model.
+   */
+  readonly precision: Precision;
+  /** Decoding attends over packed codes, or over a dequantized copy of them. */
+  readonly execution: "packed" | "simulated";
+}
 
 /** Sizes of a {@linkcode KiviCache}. */
 export interface CacheShape {
@@ -25,12 +52,12 @@ export class KiviCache implements KeyValueCache {
 
   constructor(
     private readonly device: Device,
-    private readonly settings: Kivi,
+    private readonly settings: KiviSettings,
     { layers, width, capacity }: CacheShape,
   ) {
     const { keyBits, valueBits, keyAxis, groupSize, residualLength, precision } = settings;
     const shape = { groupSize, precision, width, capacity, recent: residualLength + 1 };
-    const stores = (bits: number, axis: Kivi["keyAxis"]) =>
+    const stores = (bits: number, axis: KiviSettings["keyAxis"]) =>
       Array.from({ length: layers }, () => new KiviStore({ ...shape, bits, axis }));
     this.capacity = capacity;
     this.keys = stores(keyBits, keyAxis);

@@ -2,8 +2,8 @@
  * The keys or values of one layer and one sequence as KIVI holds them: the oldest tokens in packed groups, the newest
  * in full precision. Groups run along tokens for each channel (keys) or along channels for each token (values).
  */
-import { roundToHalf } from "./half.ts";
-import { PackedGroups, type Precision, type Values, valuesOf } from "./packed_groups.ts";
+import { type Precision, roundToHalf, type Values, valuesOf } from "./grids/precision.ts";
+import { PackedGroups } from "./packed_groups.ts";
 
 /** What a {@linkcode KiviStore} holds. */
 export interface StoreShape {

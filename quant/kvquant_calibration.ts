@@ -1,13 +1,15 @@
 /** Thresholds and codebooks of KVQuant from samples of keys and values. */
 import { type Codebook, kMeans, nearest, SortedSamples, uniformCodebook } from "./codebook.ts";
-import type { KvQuant } from "./kvquant.ts";
-import type { LayerQuantizers } from "./kvquant_cache.ts";
-import type { LayerSamples, Samples } from "./kvquant_samples.ts";
-import { quantile, stored, type Thresholds } from "./quantized_rows.ts";
+import type { KvQuantCacheSettings, LayerQuantizers } from "./kvquant_cache.ts";
+import type { KvQuantCalibrationSettings, LayerSamples, Samples } from "./kvquant_samples.ts";
+import { quantile, type Thresholds } from "./quantized_rows.ts";
+import { stored } from "./grids/precision.ts";
 import { SchemeError } from "./scheme_error.ts";
 
+type Settings = KvQuantCacheSettings & KvQuantCalibrationSettings;
+
 /** Thresholds of keys, and a codebook each for keys and values. */
-export function fitLayer({ layer, keys, values }: LayerSamples, scheme: KvQuant): LayerQuantizers {
+export function fitLayer({ layer, keys, values }: LayerSamples, scheme: Settings): LayerQuantizers {
   if (keys.rows.length === 0) {
     throw new SchemeError(
       "calibration",
@@ -23,7 +25,7 @@ export function fitLayer({ layer, keys, values }: LayerSamples, scheme: KvQuant)
 }
 
 /** The quantiles of each channel that leave a share of `sparsity` outside; without sparsity the extremes. */
-function keyThresholds({ rows, width }: Samples, { sparsity, storage }: KvQuant): Thresholds {
+function keyThresholds({ rows, width }: Samples, { sparsity, storage }: KvQuantCacheSettings): Thresholds {
   const lower = new Float32Array(width), upper = new Float32Array(width);
   const column = new Float32Array(rows.length / width);
   for (let j = 0; j < width; j++) {
@@ -91,7 +93,7 @@ export class Inliers {
   }
 }
 
-function fitCodebook(inliers: Inliers, { bits, nonUniform, qNorm }: KvQuant): Codebook {
+function fitCodebook(inliers: Inliers, { bits, nonUniform, qNorm }: Settings): Codebook {
   const uniform = uniformCodebook(2 ** bits);
   if (inliers.values.length === 0 || (!nonUniform && !qNorm)) return uniform;
   const centroids = nonUniform ? kMeans(inliers.sorted(), 2 ** bits) : uniform.centroids;

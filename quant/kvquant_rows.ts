@@ -2,7 +2,7 @@
 import { wordsPerRow } from "../kernels/coded_rows.ts";
 import type { CodedRows, Device, DeviceBuffer } from "../kernels/device.ts";
 import type { Codebook } from "./codebook.ts";
-import { unpackBits } from "./packed.ts";
+import { unpackBits } from "./grids/bits.ts";
 import type { ExemptRow, QuantizedRow, RowScale } from "./quantized_rows.ts";
 
 /** What {@linkcode DeviceRows} are made for. */

@@ -5,8 +5,23 @@ import type { DeviceBuffer } from "../kernels/device.ts";
 import { runLayer } from "../model/decoder.ts";
 import type { Operand } from "../model/intervention.ts";
 import type { Model } from "../model/model.ts";
-import { type KeyValueGradients, keyValueGradients, layerInputs } from "./fisher.ts";
-import type { KvQuant } from "./kvquant.ts";
+import { type KeyValueGradients, keyValueGradients } from "./fisher.ts";
+import { layerInputs } from "./calibration/layer_inputs.ts";
+import type { KvQuantCacheSettings } from "./kvquant_cache.ts";
+
+/** What codebooks and thresholds are fitted to, and how. */
+export interface KvQuantCalibrationSettings {
+  /** Codebooks fitted by k-means, or evenly spaced ones. */
+  readonly nonUniform: boolean;
+  /** Samples of a codebook weighted by the squared gradient of the loss, or equally. */
+  readonly weighting: "fisher" | "none";
+  /** Whether decoded values get the mean and deviation that the codebook's inliers had (Q-Norm, section 3.6). */
+  readonly qNorm: boolean;
+  /** Calibration windows that are used, from the first. */
+  readonly samples: number;
+  /** Tokens of each window that calibration looks at: those that will be quantized, or all (the reference code). */
+  readonly calibrationTokens: "quantized" | "all";
+}
 
 /** Rows `[tokens, width]` and, where they are known, the importance of each entry. */
 export interface Samples {
@@ -31,7 +46,7 @@ export interface LayerSamples {
 /** Samples of all layers, from the last to the first, as gradients come. */
 export async function* layerSamples(
   model: Model,
-  scheme: KvQuant,
+  scheme: KvQuantCacheSettings & KvQuantCalibrationSettings,
   windows: readonly Int32Array[],
 ): AsyncGenerator<LayerSamples> {
   const weighted = scheme.nonUniform && scheme.weighting === "fisher";
@@ -103,7 +118,7 @@ function join(
   model: Model,
   windows: readonly Float32Array[],
   gradients: readonly Float32Array[] | undefined,
-  { firstTokens, calibrationTokens }: KvQuant,
+  { firstTokens, calibrationTokens }: KvQuantCacheSettings & KvQuantCalibrationSettings,
 ): Samples {
   const { kvHeads, headDim } = model.architecture;
   const width = kvHeads * headDim, skip = calibrationTokens === "all" ? 0 : firstTokens * width;

@@ -10,9 +10,11 @@ import {
   type LinearRole,
   siteOfRole,
 } from "../model/architecture.ts";
-import { type LoadedLayer, runLayer } from "../model/decoder.ts";
+import { runLayer } from "../model/decoder.ts";
+import type { LoadedLayer } from "../model/decoder/context.ts";
 import type { Intervention, LinearInput } from "../model/intervention.ts";
-import { linearKey, type Model } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
+import type { Model } from "../model/model.ts";
 import type { Linear, Parameter } from "../model/parameter.ts";
 import type { InputStatistics } from "./method.ts";
 import { SchemeError } from "./scheme_error.ts";

@@ -2,7 +2,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { type InputSite, layerLinears, siteOfRole } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
-import { linearKey } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
 import { quantizeLayerwise } from "./layerwise.ts";
 import type { InputStatistics } from "./method.ts";
 import { quantize } from "./quantize.ts";

@@ -12,7 +12,7 @@
  */
 import type { Device, DeviceBuffer, DeviceInt8Weight } from "../kernels/device.ts";
 import { linearRoles } from "../model/architecture.ts";
-import { linearKey } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
 import { type Linear, Parameter } from "../model/parameter.ts";
 import { dequantizeSums, halfPrecision, int8Vectors, Int8Weight } from "./int8_vectors.ts";
 import type { Method, ModelMethod } from "./method.ts";

@@ -1,6 +1,6 @@
 /** Packed weights in the blocks of ONNX Runtime's `MatMulNBits` (com.microsoft, contrib operators). */
-import { packBits } from "./packed.ts";
-import type { UniformWeight } from "./packed.ts";
+import { packBits } from "./grids/bits.ts";
+import type { UniformWeight } from "./weights/uniform.ts";
 
 /** Operands of `MatMulNBits`. */
 export interface NBits {

@@ -1,17 +1,6 @@
 /** Groups of values quantized on their own range `[min, max]`, packed in 32-bit words: the storage of KIVI's cache. */
 import { roundHalfEven } from "../kernels/round.ts";
-import { roundToHalf } from "./half.ts";
-
-/** What scales, minima and everything else that is not a code is computed and stored in. */
-export type Precision = "float16" | "float32";
-
-/** Values in one of the two precisions. */
-export type Values = Float16Array | Float32Array;
-
-/** Zeros in the given precision. */
-export function valuesOf(precision: Precision, length: number): Values {
-  return precision === "float16" ? new Float16Array(length) : new Float32Array(length);
-}
+import { type Precision, roundToHalf, type Values, valuesOf } from "./grids/precision.ts";
 
 /** `groups` groups of `groupSize` values with codes of 1 to 8 bits; each group starts at a word. */
 export class PackedGroups {

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
-import { PackedGroups, type Precision } from "./packed_groups.ts";
+import { PackedGroups } from "./packed_groups.ts";
+import type { Precision } from "./grids/precision.ts";
 
 /** Unit roundoffs. */
 const unit: Record<Precision, number> = { float16: 2 ** -11, float32: 2 ** -24 };

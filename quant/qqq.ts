@@ -10,7 +10,8 @@
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
 import type { Model } from "../model/model.ts";
-import { hessianOf, onDevice, onHost, type Steps } from "./compensation.ts";
+import { onDevice, onHost, type Steps } from "./compensation.ts";
+import { hessianOf } from "./compensation/hessian.ts";
 import { Folding, isFoldable } from "./fold.ts";
 import { gptq, gptqSteps } from "./gptq.ts";
 import type { InputStatistics, Matrix, Method, QuantizeContext, WeightMethod } from "./method.ts";

@@ -2,7 +2,8 @@ import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThro
 import fc from "fast-check";
 import { corpus } from "../eval/corpus.ts";
 import { loadModel } from "../model/load.ts";
-import { bitsPerWeight, UniformWeight } from "./packed.ts";
+import { bitsPerWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { qqq, type QqqOptions, qqqWithHessian, smoothInputs } from "./qqq.ts";
 import { QqqWeight } from "./qqq_weight.ts";
 import { quantizeRows, rtn } from "./rtn.ts";

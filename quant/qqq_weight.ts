@@ -4,7 +4,9 @@
  * product is scaled once. The price is a second rounding, of at most half a 127th of the row's largest weight.
  */
 import { roundHalfEven } from "../kernels/round.ts";
-import { packBits, type PackedWeight, type UniformWeight, unpackBits } from "./packed.ts";
+import type { PackedWeight } from "./packed.ts";
+import type { UniformWeight } from "./weights/uniform.ts";
+import { packBits, unpackBits } from "./grids/bits.ts";
 
 /** A weight of 4-bit groups, stored for the integer kernel. */
 export class QqqWeight implements PackedWeight {

@@ -4,7 +4,8 @@
  * group of them. There is no calibration: every scale is the absolute maximum of what is at hand.
  */
 import type { UniformQuantizer } from "../kernels/quantizer.ts";
-import { compensationSteps, hessianOf, onDevice, onHost, problemOf, type Steps } from "./compensation.ts";
+import { compensationSteps, onDevice, onHost, type Steps } from "./compensation.ts";
+import { hessianOf, problemOf } from "./compensation/hessian.ts";
 import type { Matrix, Method, OperandMethod, WeightMethod } from "./method.ts";
 import { encodeBase, fitBase, razor, type RazorVariant } from "./razor.ts";
 import { razorOperand } from "./razor_operand.ts";

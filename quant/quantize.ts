@@ -1,6 +1,7 @@
 /** Applies a scheme to a model: transforms, then weights, then activations and attention operands, then the cache. */
 import { layerLinears, type LinearPlace, siteOfRole } from "../model/architecture.ts";
-import { linearKey, type Model } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
+import type { Model } from "../model/model.ts";
 import type { Linear, Parameter } from "../model/parameter.ts";
 import { quantizeLayerwise } from "./layerwise.ts";
 import type { InputStatistics, ModelMethod, QuantizeContext, Tagged, WeightMethod } from "./method.ts";

@@ -3,15 +3,10 @@
  * precision ("dense and sparse"), and whole rows that are exempt.
  */
 import { type Codebook, nearest } from "./codebook.ts";
-import { packBits, unpackBits } from "./packed.ts";
+import { packBits, unpackBits } from "./grids/bits.ts";
 
 /** Precision of what is not a code: outliers, exempt rows, ranges. */
 export type Storage = "float16" | "float32";
-
-/** Rounds to a storage precision. */
-export function stored(x: number, storage: Storage): number {
-  return storage === "float16" ? Math.f16round(x) : Math.fround(x);
-}
 
 /** Linear interpolation between the sorted values around the given share of them: `percentile` and `quantile` of NumPy and PyTorch. */
 export function quantile(sorted: Float32Array, share: number): number {

@@ -5,7 +5,7 @@
  * bits the whole group can do without: with a magnitude of `n` bits and `r` bits to keep (the sign is one of them),
  * `n + 1 - r` bits are dropped. A group of small numbers drops nothing, so it keeps the full precision of the base.
  */
-import type { UniformRule } from "../kernels/device.ts";
+import type { UniformRule } from "../kernels/codes.ts";
 import { type UniformQuantizer, uniformQuantizer } from "../kernels/quantizer.ts";
 import { range } from "./uniform.ts";
 

@@ -2,8 +2,9 @@
  * Razored weights as they are stored: `bits` bits per weight, one flag per group that says by how much its codes are
  * shifted, and one base scale per output row. The bytes are the codes, flags and scales really kept.
  */
-import type { PackedIntegers } from "../kernels/device.ts";
-import { packBits, type PackedWeight, unpackBits } from "./packed.ts";
+import type { PackedIntegers } from "../kernels/codes.ts";
+import type { PackedWeight } from "./packed.ts";
+import { packBits, unpackBits } from "./grids/bits.ts";
 import { flagBits, type RazorRule } from "./razor.ts";
 
 /** Parts of a {@linkcode RazoredWeight}. */

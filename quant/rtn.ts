@@ -5,9 +5,9 @@
  * Source: the reference code's `find_params` and `quantize_nearest`. Weights are grouped along input features of a
  * row; activations along features of a token.
  */
-import type { QuantizeLayout } from "../kernels/device.ts";
+import type { QuantizeLayout } from "../kernels/codes.ts";
 import type { Matrix, Method, OperandMethod, OperandView, WeightMethod } from "./method.ts";
-import { UniformWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { requireInteger, requireKnown, requireOneOf, SchemeError } from "./scheme_error.ts";
 import { encode, fitLeastError, fitRange, type WeightRule } from "./uniform.ts";
 

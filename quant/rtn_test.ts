@@ -3,7 +3,8 @@ import fc from "fast-check";
 import vectors from "../fixtures/vectors.json" with { type: "json" };
 import { oracleTensors } from "../eval/oracle.ts";
 import { loadModel } from "../model/load.ts";
-import { bitsPerWeight, packBits, unpackBits } from "./packed.ts";
+import { bitsPerWeight } from "./packed.ts";
+import { packBits, unpackBits } from "./grids/bits.ts";
 import { quantizeRows, rtn, type RtnOptions } from "./rtn.ts";
 import { SchemeError } from "./scheme_error.ts";
 

@@ -1,5 +1,5 @@
 /** Errors of building, reading and applying quantization schemes. */
-import { QuantbookError } from "../kernels/error.ts";
+import { QuantbookError } from "../base/error.ts";
 
 /**
  * A scheme is wrong in itself or does not fit the model. Codes: `"method"` (unknown method), `"option"` (value not

@@ -5,7 +5,8 @@
  */
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type InputSite, type LinearRole, rolesOfSite } from "../model/architecture.ts";
-import { attend, blockInput, joinBlock, type LoadedNorm, type PassContext } from "../model/decoder.ts";
+import { addToResidual, attend, blockInput } from "../model/decoder.ts";
+import type { LoadedNorm, PassContext } from "../model/decoder/context.ts";
 import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear } from "../model/parameter.ts";
 import type { Matrix } from "./method.ts";
@@ -84,7 +85,7 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
     const normed = (which: "attentionNorm" | "mlpNorm") =>
       states.map((x) => inputOf(context, layer[which], x));
     const residual = (block: "attention" | "mlp", added: readonly DeviceBuffer[]) => {
-      states.forEach((x, i) => joinBlock(context, layer, block, x, added[i], x.length / hiddenSize));
+      states.forEach((x, i) => addToResidual(context, layer, block, x, added[i], x.length / hiddenSize));
       release(added);
     };
     const attended = await stop(

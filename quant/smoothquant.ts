@@ -9,11 +9,12 @@
  */
 import type { DeviceBuffer } from "../kernels/device.ts";
 import { type InputSite, type LinearRole, normReaders, tensorName } from "../model/architecture.ts";
-import type { Intervention } from "../model/intervention.ts";
-import { linearKey, type Model } from "../model/model.ts";
+import { linearKey } from "../model/decoder/parameters.ts";
+import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/parameter.ts";
 import type { Method, ModelMethod } from "./method.ts";
 import { requireKnown, requireNumber, SchemeError } from "./scheme_error.ts";
+import { scanOnce } from "./calibration/activation_maxima.ts";
 
 /** SmoothQuant as data. */
 export interface SmoothQuant {
@@ -44,34 +45,6 @@ export function smoothQuant(options: { readonly alpha?: number } = {}): SmoothQu
 
 /** Norms and the linear layers that read them: the pairs that can be smoothed. */
 export const smoothedSites = ["attention", "mlp"] as const satisfies readonly InputSite[];
-
-/** Largest magnitude of each input channel, `[layer][site]` -> `[channels]`, over all tokens of the windows. */
-export async function activationMaxima(
-  model: Model,
-  windows: readonly Int32Array[],
-  sites: readonly InputSite[] = smoothedSites,
-): Promise<Map<string, Float32Array>> {
-  const { device } = model;
-  const running = new Map<string, DeviceBuffer>();
-  const scan: Intervention = {
-    input(x, { layer, site, rows, columns }) {
-      if (!sites.includes(site)) return;
-      const key = `${layer}.${site}`;
-      const maxima = running.get(key) ?? device.allocate(columns);
-      running.set(key, maxima);
-      device.columnAbsMax(x, maxima, rows);
-    },
-  };
-  for (const ids of windows) {
-    for (const hidden of await model.hiddenStates([ids], [scan])) hidden[Symbol.dispose]();
-  }
-  const result = new Map<string, Float32Array>();
-  for (const [key, buffer] of running) {
-    using maxima = buffer;
-    result.set(key, await device.read(maxima));
-  }
-  return result;
-}
 
 /** Eq. 4 in float32, bounded below by 1e-5 as in the reference code. `weightMaxima` is over all rows of all readers. */
 export function smoothingScales(
@@ -129,18 +102,6 @@ export async function rescale(
 function readers({ architecture }: Model, site: "attention" | "mlp"): LinearRole[] {
   const shared = architecture.attentionNorm.weight === architecture.mlpNorm.weight;
   return site === "mlp" && shared ? [] : normReaders(architecture, site);
-}
-
-/** Calibration scans by model and windows: a sweep over `alpha` needs one. */
-const scans = new Map<string, Promise<Map<string, Float32Array>>>();
-
-/** The scan of a model; `model.hash()` covers the calibration windows too. */
-async function scanOnce(model: Model, windows: readonly Int32Array[]): Promise<Map<string, Float32Array>> {
-  const key = await model.hash();
-  const scan = scans.get(key) ?? activationMaxima(model, windows);
-  scans.set(key, scan);
-  scan.catch(() => scans.delete(key));
-  return await scan;
 }
 
 const transform: ModelMethod<SmoothQuant> = {

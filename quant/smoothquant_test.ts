@@ -13,7 +13,8 @@ import { type InputSite, tensorName } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
 import { quantize } from "./quantize.ts";
 import { SchemeError } from "./scheme_error.ts";
-import { activationMaxima, columnMaxima, smoothingScales, smoothQuant } from "./smoothquant.ts";
+import { columnMaxima, smoothingScales, smoothQuant } from "./smoothquant.ts";
+import { activationMaxima } from "./calibration/activation_maxima.ts";
 
 const calibration = await oracleWindows("calib");
 

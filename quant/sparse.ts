@@ -1,5 +1,5 @@
 /** Sparse matrices in compressed sparse row form: for each row where it begins, for each entry its column and value. */
-import type { Precision } from "./packed_groups.ts";
+import type { Precision } from "./grids/precision.ts";
 
 /** The nonzero pattern and values of a matrix `[rows, columns]`; the entries of row `i` are `start[i]` to `start[i + 1]`. */
 export class SparseMatrix {

@@ -6,18 +6,12 @@
  * 3. such outliers must not stretch the grid of their group: before it is fitted, each weight is left out on trial, and
  *    where that lowers the group's cost beyond the threshold, the grid is fitted without it (`spqr_outliers.ts`).
  */
-import { BilevelVector, decodeRealZero, encodeRealZero, fitRealZero } from "./bilevel.ts";
-import {
-  compensationSteps,
-  hessianOf,
-  onDevice,
-  onHost,
-  type Problem,
-  problemOf,
-  type Steps,
-} from "./compensation.ts";
+import { BilevelVector } from "./bilevel.ts";
+import { decodeRealZero, encodeRealZero, fitRealZero } from "./grids/real_zero.ts";
+import { compensationSteps, onDevice, onHost, type Steps } from "./compensation.ts";
+import { hessianOf, type Problem, problemOf } from "./compensation/hessian.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "./method.ts";
-import type { Precision } from "./packed_groups.ts";
+import type { Precision } from "./grids/precision.ts";
 import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "./scheme_error.ts";
 import { SparseMatrix } from "./sparse.ts";
 import { rangeWithoutOutliers } from "./spqr_outliers.ts";

@@ -1,6 +1,6 @@
 /** Which weights would stretch the grid of their group: SpQR's leave-one-out test (algorithm 1, `outliers`). */
-import { decodeRealZero, encodeRealZero, fitRealZero } from "./bilevel.ts";
-import type { Precision } from "./packed_groups.ts";
+import { decodeRealZero, encodeRealZero, fitRealZero } from "./grids/real_zero.ts";
+import type { Precision } from "./grids/precision.ts";
 
 /** What the leave-one-out test runs with. */
 export interface OutlierTest {

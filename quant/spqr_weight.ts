@@ -2,9 +2,10 @@
  * The storage of SpQR (Dettmers et al., ICLR 2024, section 4.2): dense codes of few bits, statistics that are quantized
  * themselves, and the few weights that are too sensitive to be rounded in a sparse matrix beside them.
  */
-import type { PackedIntegers } from "../kernels/device.ts";
+import type { PackedIntegers } from "../kernels/codes.ts";
 import type { BilevelVector } from "./bilevel.ts";
-import { packBits, type PackedWeight, unpackBits } from "./packed.ts";
+import type { PackedWeight } from "./packed.ts";
+import { packBits, unpackBits } from "./grids/bits.ts";
 import type { SparseMatrix } from "./sparse.ts";
 
 /** Parts of a {@linkcode SpqrWeight}. */

@@ -1,5 +1,5 @@
 /** Uniform quantizers of groups of weights on the host: the plain range, or the range with the least error. */
-import type { UniformRule } from "../kernels/device.ts";
+import type { UniformRule } from "../kernels/codes.ts";
 import { type UniformQuantizer, uniformQuantizer } from "../kernels/quantizer.ts";
 import { roundHalfEven } from "../kernels/round.ts";
 

@@ -11,7 +11,8 @@
 import { roundHalfEven } from "../kernels/round.ts";
 import { type LinearRole, siteOfRole } from "../model/architecture.ts";
 import type { Matrix, Method, OperandMethod, WeightMethod } from "./method.ts";
-import { type PackedWeight, UniformWeight } from "./packed.ts";
+import type { PackedWeight } from "./packed.ts";
+import { UniformWeight } from "./weights/uniform.ts";
 import { requireInteger, requireKnown, SchemeError } from "./scheme_error.ts";
 
 /** ZeroQuant as data. */

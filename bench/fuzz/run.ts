@@ -1,5 +1,5 @@
 /** Feeds a reader with seeded inputs and says what it did that a reader must not do. */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 import { mutate, randomOf } from "./mutate.ts";
 import { type Target, targets } from "./targets.ts";
 

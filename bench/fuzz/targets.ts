@@ -1,6 +1,6 @@
 /** The readers of files from outside, each as a function of bytes, with the seeds that inputs are made of. */
 import { parseClaims } from "../../eval/claim_files.ts";
-import { parseConfig } from "../../model/config.ts";
+import { parseConfig } from "../../model/checkpoint/read_config.ts";
 import { architectureOf } from "../../model/families.ts";
 import type { GgufFile } from "../../model/gguf.ts";
 import { parseGgufHeader } from "../../model/gguf_header.ts";

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { defaultDevice } from "../../kernels/default.ts";
 import { PythonRandom } from "../random.ts";
-import { type Row, sweep } from "../sweep.ts";
+import { sweep } from "../sweep.ts";
+import type { Row } from "./cell.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps } from "./plan.ts";

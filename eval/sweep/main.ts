@@ -14,7 +14,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { commandLine, runCommand, UsageError } from "../command_line.ts";
 import { resultsLocation } from "../results.ts";
-import type { Row } from "../sweep.ts";
+import type { Row } from "./cell.ts";
 import { loadProfile } from "./cost.ts";
 import { formatManifest, parseManifest, type PlannedCell, SweepError } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";

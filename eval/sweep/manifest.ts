@@ -2,13 +2,13 @@
  * A sweep written down: one line of JSON per cell, with the hash that its result is stored under. Token windows stand in
  * lines of their own, so that a worker needs the manifest and the model, and no corpus.
  */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../../model/json.ts";
 import type { Execution } from "../../quant/quantized_linear.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { SchemeError } from "../../quant/scheme_error.ts";
-import { type Cell, hashTokens } from "../sweep.ts";
-import type { TokenWindows } from "../score.ts";
+import { type Cell, hashTokens } from "./cell.ts";
+import type { TokenWindows } from "../windows.ts";
 
 /**
  * A manifest or a shard is wrong, or does not fit this machine: `"format"` (naming the line), `"shard"`, `"changed"` (code,

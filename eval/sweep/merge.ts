@@ -1,7 +1,8 @@
 /** Brings the results of shards together, and says how far a sweep is. */
 import { isJsonObject, type JsonObject } from "../../model/json.ts";
-import { openStore, ResultsError } from "../store.ts";
-import type { Row } from "../sweep.ts";
+import { openStore } from "../store.ts";
+import { ResultsError } from "../store/contract.ts";
+import type { Row } from "./cell.ts";
 import type { Manifest, PlannedCell } from "./manifest.ts";
 import { type Failure, failureName } from "./run.ts";
 

@@ -3,10 +3,9 @@ import { defaultDevice } from "../../kernels/default.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { parseScheme } from "../../quant/scheme.ts";
-import { requireWindows } from "../perplexity.ts";
+import { requireWindows, type TokenWindows } from "../windows.ts";
 import { sourceHash } from "../results.ts";
-import type { TokenWindows } from "../score.ts";
-import { type Cell, cellKey, hashTokens, type SweepOptions } from "../sweep.ts";
+import { type Cell, cellKey, hashTokens, type SweepOptions } from "./cell.ts";
 import { type DeviceProfile, predictCost } from "./cost.ts";
 import type { Manifest, PlannedCell } from "./manifest.ts";
 

@@ -1,6 +1,6 @@
 /** The sizes of the models in published tables, as their public `config.json` files give them. */
 import type { Architecture } from "../../model/architecture.ts";
-import { parseConfig } from "../../model/config.ts";
+import { parseConfig } from "../../model/checkpoint/read_config.ts";
 import { architectureOf } from "../../model/families.ts";
 
 /** Layers, width, heads, and for llama key-value heads, width of the feed-forward block and vocabulary. */

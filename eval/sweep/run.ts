@@ -1,10 +1,11 @@
 /** Runs a shard of a sweep: safe to kill, to run again, and to run in several places at once. */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import type { Device } from "../../kernels/device.ts";
 import { sourceHash } from "../results.ts";
-import { openStore, ResultsError } from "../store.ts";
-import { SweepBench } from "../sweep.ts";
+import { openStore } from "../store.ts";
+import { ResultsError } from "../store/contract.ts";
+import { SweepBench } from "./bench.ts";
 import { type Manifest, type PlannedCell, SweepError } from "./manifest.ts";
 import { cellsOfShard, type Shard } from "./shard.ts";
 

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { defaultDevice } from "../../kernels/default.ts";
 import { rtn } from "../../quant/rtn.ts";
-import { openStore, ResultsError } from "../store.ts";
+import { openStore } from "../store.ts";
+import { ResultsError } from "../store/contract.ts";
 import { sweep } from "../sweep.ts";
 import { formatManifest, parseManifest, SweepError } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";

@@ -1,6 +1,5 @@
 /** From examples to the numbers of a task, and from tasks to those of a group, as lm-evaluation-harness has them. */
-import { meanOf } from "../score.ts";
-import { pooledStandardError } from "../statistics.ts";
+import { meanOf, pooledStandardError } from "../statistics.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
 
 /** Means and standard errors; perplexities of pages are weighted by their words and bytes. */

@@ -1,5 +1,5 @@
 /** Errors of reading task data and of running tasks. */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 
 /**
  * A task cannot be run. Codes: `"task"` (no such task), `"missing"` (no such file), `"encoding"` (not UTF-8), `"json"`, `"csv"`,

@@ -1,7 +1,7 @@
 /** Evaluates a model on a task: reads the data, builds the prompts, runs each example, and takes the means. */
 import type { JsonObject } from "../../model/json.ts";
 import type { Model } from "../../model/model.ts";
-import { hashOf } from "../results.ts";
+import { hashOf } from "../../base/hash.ts";
 import { groupOf, resultOf } from "./aggregate.ts";
 import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
 import { TaskError } from "./error.ts";

@@ -5,7 +5,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { onSoftwareGpu } from "../../kernels/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
-import { type JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json.ts";
 import { readRows } from "./data.ts";
 import { evaluateTask, type TaskOptions } from "./evaluate.ts";
 import type { ChoiceRecord, GenerationRecord, TaskExample } from "./result.ts";

@@ -1,8 +1,7 @@
 /** Vectors recorded from lm-evaluation-harness 0.4.8, sacrebleu 2.6.0 and rouge-score 0.1.2 that need no model. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { cutAt } from "../generate_until.ts";
-import { meanOf } from "../score.ts";
-import { pooledStandardError } from "../statistics.ts";
+import { meanOf, pooledStandardError } from "../statistics.ts";
 import { resultOf } from "./aggregate.ts";
 import { bbh, extractAnswer } from "./bbh.ts";
 import { bleu, tokenize } from "./bleu.ts";

@@ -3,7 +3,7 @@
  * indices of a look-up (`assembly/binary.ts`). Output features up to a multiple of 32 are added.
  */
 
-import type { BinaryCodes } from "../device.ts";
+import type { BinaryCodes } from "../codes.ts";
 
 /** Where the parts of a weight of binary codes lie, in bytes from its start. */
 export interface BinaryLayout {

@@ -4,6 +4,7 @@
  */
 
 import * as check from "../check.ts";
+import type * as codes from "../codes.ts";
 import type * as types from "../device.ts";
 import type {
   AttentionShape,
@@ -161,7 +162,7 @@ export class CpuDevice implements Device {
     return weight;
   }
 
-  packedWeight(packed: types.PackedCodes): DeviceWeight {
+  packedWeight(packed: codes.PackedCodes): DeviceWeight {
     checkPacked(packed);
     if (isBinary(packed)) {
       if (!canLookUp(packed)) return this.#values(packed);
@@ -173,7 +174,7 @@ export class CpuDevice implements Device {
     return this.#lay(layout, "integers", (target) => layPacked(packed, layout, target));
   }
 
-  #values(packed: types.PackedCodes): DeviceWeight {
+  #values(packed: codes.PackedCodes): DeviceWeight {
     return this.weight(packedValues(packed), packed.outFeatures, packed.inFeatures);
   }
 
@@ -327,7 +328,7 @@ export class CpuDevice implements Device {
   }
 
   // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
-  async fitBinary(weights: Float32Array, rule: types.BinaryRule): Promise<types.BinaryFit> {
+  async fitBinary(weights: Float32Array, rule: codes.BinaryRule): Promise<codes.BinaryFit> {
     return fitBinary(weights, rule);
   }
 

@@ -4,7 +4,7 @@
  * to a multiple of 16 and output features up to a multiple of 8.
  */
 
-import type { PackedIntegers } from "../device.ts";
+import type { PackedIntegers } from "../codes.ts";
 import { codeAt, groupsOfRow, rangeIndex } from "../packed.ts";
 
 /** Where the parts of a packed weight lie, in bytes from its start. */

@@ -1,6 +1,6 @@
 /** How quantization is cut into units: rows or groups, blocks of columns, or pieces of one tensor in two passes. */
 
-import type { QuantizeLayout, UniformRule } from "../device.ts";
+import type { QuantizeLayout, UniformRule } from "../codes.ts";
 import type { Pool } from "./pool.ts";
 import type { Memory } from "./storage.ts";
 

@@ -1,11 +1,10 @@
 /** Binary-coded weights on the GPU, multiplied by table look-up (LUT-GEMM, Park et al., ICLR 2024). */
 
-import type { BinaryCodes } from "../device.ts";
+import type { BinaryCodes } from "../codes.ts";
 import { kernels } from "./kernels.ts";
-import type { PartProduct } from "./product.ts";
+import { cut, GpuLinearWeight, type Part, type PartProduct } from "./weights.ts";
 import type { Recorder, View } from "./recorder.ts";
 import type { Memory } from "./storage.ts";
-import { cut, GpuLinearWeight, type Part } from "./weights.ts";
 
 /** Words of 32 inputs that a workgroup walks over; with more, several share a row. */
 const share = 64;

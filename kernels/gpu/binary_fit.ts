@@ -1,7 +1,7 @@
 /** Binary codes of weights, fitted on the GPU. */
 
 import { checkFitBinary } from "../check.ts";
-import type { BinaryFit, BinaryRule } from "../device.ts";
+import type { BinaryFit, BinaryRule } from "../codes.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder } from "./recorder.ts";
 import { type Memory, Piece } from "./storage.ts";

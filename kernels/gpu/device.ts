@@ -5,6 +5,7 @@
  */
 
 import * as check from "../check.ts";
+import type * as codes from "../codes.ts";
 import type * as types from "../device.ts";
 import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
@@ -154,7 +155,7 @@ export class GpuDevice implements Device {
     return weight;
   }
 
-  packedWeight(packed: types.PackedCodes): DeviceWeight {
+  packedWeight(packed: codes.PackedCodes): DeviceWeight {
     checkPacked(packed);
     const dense = () => this.#dense(packedValues(packed), packed.outFeatures, packed.inFeatures, false);
     const limit = this.views.bindingBytes;
@@ -349,7 +350,7 @@ export class GpuDevice implements Device {
   }
 
   // deno-lint-ignore require-await -- so that misuse rejects, as results do
-  async fitBinary(weights: Float32Array, rule: types.BinaryRule): Promise<types.BinaryFit> {
+  async fitBinary(weights: Float32Array, rule: codes.BinaryRule): Promise<codes.BinaryFit> {
     return runFitBinary(this.recorder, this.store, this.views, weights, rule);
   }
 

@@ -3,30 +3,14 @@
 import type { DeviceBuffer } from "../device.ts";
 import { GpuBinaryWeight, lookUp } from "./binary.ts";
 import { kernels } from "./kernels.ts";
-import type { Recorder, View } from "./recorder.ts";
+import type { Recorder } from "./recorder.ts";
 import type { Memory } from "./storage.ts";
 import { tiling } from "./tiles.ts";
 import type { Views } from "./views.ts";
-import { type GpuLinearWeight, GpuPackedWeight, GpuWeight, type Part } from "./weights.ts";
+import { type GpuLinearWeight, GpuPackedWeight, GpuWeight, type PartProduct } from "./weights.ts";
 
 /** Rows that the vector products handle: the weight is read once for all of them. */
 const fewRows = 4;
-
-/** The product of some rows with a part of a weight, as bindings. */
-export interface PartProduct<Weight extends GpuLinearWeight = GpuLinearWeight> {
-  readonly weight: Weight;
-  readonly part: Part;
-  /** What kernels bind of the part. */
-  readonly right: Record<string, View>;
-  /** `[count, inFeatures]` */
-  readonly x: View;
-  /** `[count, outFeatures]` */
-  readonly y: View;
-  /** `[outFeatures]` */
-  readonly bias: View | null;
-  /** Number of rows. */
-  readonly count: number;
-}
 
 /** `y = x W^T + bias`. */
 export function runLinear(

@@ -1,6 +1,7 @@
 /** Quantization on the GPU: ranges, then the quantizer of each, then the values. */
 
-import type { DeviceBuffer, QuantizeLayout, UniformRule } from "../device.ts";
+import type { DeviceBuffer } from "../device.ts";
+import type { QuantizeLayout, UniformRule } from "../codes.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Memory } from "./storage.ts";

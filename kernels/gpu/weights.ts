@@ -1,6 +1,7 @@
 /** Weights of linear layers on the GPU: their layouts, in parts that can be bound. */
 
-import type { DeviceWeight, PackedIntegers } from "../device.ts";
+import type { DeviceWeight } from "../device.ts";
+import type { PackedIntegers } from "../codes.ts";
 import { codeAt, codeValue, groupsOfRow, rangeIndex } from "../packed.ts";
 import type { Kernel } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
@@ -223,4 +224,20 @@ function layCode(words: Uint32Array, code: number, l: number, j: number, stride:
     word += width;
     left -= width;
   }
+}
+
+/** The product of some rows with a part of a weight, as bindings. */
+export interface PartProduct<Weight extends GpuLinearWeight = GpuLinearWeight> {
+  readonly weight: Weight;
+  readonly part: Part;
+  /** What kernels bind of the part. */
+  readonly right: Record<string, View>;
+  /** `[count, inFeatures]` */
+  readonly x: View;
+  /** `[count, outFeatures]` */
+  readonly y: View;
+  /** `[outFeatures]` */
+  readonly bias: View | null;
+  /** Number of rows. */
+  readonly count: number;
 }

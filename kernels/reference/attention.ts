@@ -1,12 +1,7 @@
 /** Causal grouped-query attention, one query of one head after another. */
 
 import type { AttentionShape } from "../device.ts";
-
-/** First and one past the last key position that query `token` sees. */
-export function visibleKeys(token: number, { tokens, kvTokens, window }: AttentionShape): [number, number] {
-  const position = kvTokens - tokens + token;
-  return [window === undefined ? 0 : Math.max(0, position - window + 1), position + 1];
-}
+import { visibleKeys } from "../host/functions.ts";
 
 /** Probabilities `[heads, tokens, kvTokens]`, exactly 0 where a key is not visible. */
 export function attentionProbabilities(

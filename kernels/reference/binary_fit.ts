@@ -1,6 +1,6 @@
 /** Binary codes by visiting every weight in every round: what faster fits are measured against. */
 
-import type { BinaryFit, BinaryRule } from "../device.ts";
+import type { BinaryFit, BinaryRule } from "../codes.ts";
 
 const { fround, abs, sign } = Math;
 

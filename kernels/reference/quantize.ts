@@ -1,6 +1,6 @@
 /** Quantization in plain loops: the only operations whose reference is float32, as their codes must be the same bits. */
 
-import type { QuantizeLayout, UniformRule } from "../device.ts";
+import type { QuantizeLayout, UniformRule } from "../codes.ts";
 import { fakeQuantizeValue, uniformQuantizer } from "../quantizer.ts";
 
 /** `y = x^` with a range for the tensor, each row, each group of a row, or each column. */

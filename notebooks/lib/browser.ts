@@ -1,5 +1,5 @@
 /** A headless Chromium of our own, driven over the DevTools protocol: enough to open pages, ask them and picture them. */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 import { type JsonObject, objectAt, own, stringAt } from "./json.ts";
 
 /** The browser did not start, or a page did not do what was asked. */

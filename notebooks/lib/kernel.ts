@@ -6,7 +6,7 @@
  * in, first out. Therefore each cell is followed by a *barrier*, a silent request that publishes one tagged message;
  * everything that arrives before the tag belongs to the cell.
  */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 import { type JsonObject, objectAt, stringAt } from "./json.ts";
 import { decodeMessage, encodeMessage, type Message } from "./message.ts";
 import { ZmtpSocket } from "./zmtp.ts";

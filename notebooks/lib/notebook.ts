@@ -1,5 +1,5 @@
 /** Reads and writes Jupyter notebooks (nbformat 4): untrusted JSON in, typed cells out, stable text back. */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 import { canonicalJson, isObject, type Json, type JsonObject, own } from "./json.ts";
 
 /** A file is not a notebook that this suite can run. */

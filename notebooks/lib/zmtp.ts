@@ -5,7 +5,7 @@
  * frames: one flag byte (1 = more frames follow, 2 = eight-byte length, 4 = command), a length, the body.
  * DEALER (requests) and SUB (published output) are all that a notebook client needs.
  */
-import { QuantbookError } from "../../kernels/error.ts";
+import { QuantbookError } from "../../base/error.ts";
 
 /** The peer does not speak the protocol. */
 export class WireError extends QuantbookError {}

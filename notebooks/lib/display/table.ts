@@ -1,5 +1,5 @@
 /** Tables of results: records in, an HTML table and the same table as aligned text out. */
-import { QuantbookError } from "../../../kernels/error.ts";
+import { QuantbookError } from "../../../base/error.ts";
 import { attributes, escapeHtml } from "../html.ts";
 import { type Display, makeDisplay } from "./emit.ts";
 import { type Estimate, formatEstimate, formatNumber, isEstimate, suitableDigits } from "./number.ts";

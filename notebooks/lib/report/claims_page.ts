@@ -1,6 +1,5 @@
 /** "Every number": each published cell beside the oracle, the measurement, the verdict and the witness. */
-import type { Status } from "../display/status.ts";
-import { STATUS_MEANINGS } from "../display/status.ts";
+import { type Status, STATUS_MEANINGS } from "../display/status.ts";
 import { formatNumber } from "../display/number.ts";
 import { escapeHtml } from "../html.ts";
 import { statusChip } from "./outputs.ts";

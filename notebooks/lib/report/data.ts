@@ -2,17 +2,16 @@
 import {
   type Claim,
   errata as findErrata,
+  type Erratum as Contradiction,
   loadClaims,
   publishedTables,
   recomputedClaims,
 } from "../../../eval/claims.ts";
 import { commandOfClaim } from "../../../eval/claim_scheme.ts";
-import type { Erratum as Contradiction } from "../../../eval/claims.ts";
-import { methods } from "../../methods.ts";
+import { type Method, methods } from "../../methods.ts";
 import type { ClaimRow } from "./claims_page.ts";
 import type { Erratum } from "./errata_page.ts";
 import { collectEvidence } from "./evidence.ts";
-import type { Method } from "./methods_page.ts";
 import type { Executed } from "./notebook_page.ts";
 
 /** What the data pages show. */

@@ -2,7 +2,8 @@
 import { escapeHtml } from "../html.ts";
 import type { ClaimRow } from "./claims_page.ts";
 import type { Erratum } from "./errata_page.ts";
-import { type Method, methodsTable } from "./methods_page.ts";
+import { methodsTable } from "./methods_page.ts";
+import type { Method } from "../../methods.ts";
 import { type Executed, mainPlot, verdictsOf } from "./notebook_page.ts";
 import { statusChip } from "./outputs.ts";
 import type { Page } from "./page.ts";

@@ -1,44 +1,14 @@
 /** "Methods": what each method quantizes and costs, and its equation next to the lines that implement it. */
 import { join } from "node:path";
-import { QuantbookError } from "../../../kernels/error.ts";
+import { QuantbookError } from "../../../base/error.ts";
 import { attributes, escapeHtml } from "../html.ts";
 import { highlight } from "./markdown.ts";
 import { renderMath } from "./math.ts";
 import type { Page } from "./page.ts";
+import type { Method } from "../../methods.ts";
 
 /** A method's page entry names something that its source does not contain. */
 export class MethodError extends QuantbookError {}
-
-/** A method of the suite. */
-export interface Method {
-  readonly id: string;
-  readonly name: string;
-  /** Such as `"W4"` or `"K2 V2"`. */
-  readonly bits: string;
-  /** What is quantized, such as `"weights"`. */
-  readonly quantizes: string;
-  readonly calibration: boolean;
-  readonly gradient: boolean;
-  /** What it takes, in a phrase. */
-  readonly cost: string;
-  readonly paper: { readonly title: string; readonly link: string };
-  /** The name of its notebook, when there is one. */
-  readonly notebook?: string;
-  /** Its file, such as `"quant/gptq.ts"`. */
-  readonly source: string;
-  /** The central equation as TeX, and where it stands in the source. */
-  readonly equation?: {
-    readonly tex: string;
-    /** The file of the lines, where that is not `source`. */
-    readonly source?: string;
-    /** Its place in the paper, such as `"eq. 4"`. */
-    readonly label: string;
-    /** Text of the first line shown; must occur in the file. */
-    readonly anchor: string;
-    /** How many lines are shown. */
-    readonly lines: number;
-  };
-}
 
 /** A piece of source: its file, its first line's number and its text. */
 export interface Excerpt {

@@ -5,7 +5,8 @@ import { objectAt } from "../json.ts";
 import { type ClaimRow, claimsPage } from "./claims_page.ts";
 import { errataPage, type Erratum } from "./errata_page.ts";
 import { indexPage } from "./index_page.ts";
-import { type Method, methodsPage } from "./methods_page.ts";
+import { methodsPage } from "./methods_page.ts";
+import type { Method } from "../../methods.ts";
 import { type Executed, notebookPage } from "./notebook_page.ts";
 import { type Page, renderPage } from "./page.ts";
 

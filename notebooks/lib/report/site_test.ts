@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
-import { methods } from "../../methods.ts";
+import { type Method, methods } from "../../methods.ts";
 import { ROOT } from "../files.ts";
 import { notebookOf } from "../fixture.ts";
 import { formatNotebook, type Notebook, NotebookError } from "../notebook.ts";
@@ -10,7 +10,7 @@ import { type ClaimRow, claimsPage } from "./claims_page.ts";
 import { readData } from "./data.ts";
 import { collectEvidence } from "./evidence.ts";
 import { executed } from "./executed.ts";
-import { type Method, MethodError, readExcerpt } from "./methods_page.ts";
+import { MethodError, readExcerpt } from "./methods_page.ts";
 import type { Executed } from "./notebook_page.ts";
 
 async function showing(...displays: readonly Display[]): Promise<Executed> {

@@ -1,0 +1,86 @@
+/** A cell of a sweep, its row, and the hash of all that determines it. */
+import type { Device } from "../../kernels/device.ts";
+import type { Execution } from "../../quant/quantized_linear.ts";
+import type { Scheme } from "../../quant/scheme.ts";
+import type { Measurement } from "../measure.ts";
+import { hashOf } from "../../base/hash.ts";
+import type { TokenWindows } from "../windows.ts";
+
+/** One thing to measure. */
+export interface Cell {
+  /** A specifier for `loadModel`. */
+  readonly model: string;
+  /** `{}` is the float model. */
+  readonly scheme: Scheme;
+  /** Name of the cell in tables. */
+  readonly label: string;
+}
+
+/** A measured cell. */
+export interface Row extends Cell, Measurement {
+  /** Measured storage of the linear layers, in bits per weight. */
+  readonly bitsPerWeight: number;
+  /** Hash of all that determines the values above. */
+  readonly key: string;
+  /** Time that quantization and evaluation took when they were measured; weights shared with other cells count in each. */
+  readonly seconds: { readonly quantize: number; readonly evaluate: number };
+  /** Most bytes that the device held. */
+  readonly peakBytes: number;
+  /** What it was measured on. */
+  readonly device: string;
+}
+
+/** What a sweep runs with. */
+export interface SweepOptions {
+  /** Windows that are scored. */
+  readonly windows: TokenWindows;
+  /** Windows for methods that calibrate. */
+  readonly calibration?: TokenWindows;
+  /** How quantized weights are multiplied (default `"simulated"`): results agree, times and memory do not. */
+  readonly execution?: Execution;
+  /**
+   * Where rows are stored: a directory or `s3://bucket/prefix` (default `QUANTBOOK_CACHE` or `.quantbook/results`); null
+   * stores nothing.
+   */
+  readonly results?: string | null;
+  /**
+   * Whether a row that is not stored is an error instead of being measured (default: when `QUANTBOOK_STORED` or
+   * `QUANTBOOK_PLAN` is set; the latter names a file to which the arguments of such a sweep are written).
+   */
+  readonly storedOnly?: boolean;
+  /** Where models run (default: the process's device). */
+  readonly device?: Device;
+  /** Called after each cell. */
+  readonly onRow?: (row: Row, done: number, total: number, cached: boolean) => void;
+}
+
+/** All that determines the values of a row; models and token windows by their hashes. */
+export interface Determinants {
+  /** Of the code that measures. */
+  readonly code: string;
+  /** Name of the device. */
+  readonly device: string;
+  /** How quantized weights are multiplied; simulated when absent. */
+  readonly execution?: Execution;
+  /** Of the scored windows. */
+  readonly windows: string;
+  /** Of the windows for methods that calibrate. */
+  readonly calibration: string;
+  /** Of the float model. */
+  readonly model: string;
+  /** With all defaults filled in. */
+  readonly scheme: Scheme;
+}
+
+/** The hash that a cell's row is stored under. */
+export async function cellKey(
+  { code, device, execution, windows, calibration, model, scheme }: Determinants,
+): Promise<string> {
+  const packed = execution === "packed" ? { execution } : {};
+  return await hashOf({ code, device, windows, ...packed, calibration, model, scheme });
+}
+
+/** Hash of token windows, as keys contain it. */
+export async function hashTokens(windows: TokenWindows): Promise<string> {
+  return await hashOf(windows.map((ids) => Array.from(ids)));
+}
