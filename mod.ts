@@ -244,9 +244,8 @@ export { ResultsError } from "./eval/store/contract.ts";
 export { sweep } from "./eval/sweep.ts";
 export { type Cell, type Row, type SweepOptions } from "./eval/sweep/cell.ts";
 export { type ClaimCell, claimCells } from "./eval/sweep/claims_grid.ts";
-export { type DeviceProfile, loadProfile, predictCost } from "./eval/sweep/cost.ts";
+export { type Cost, type DeviceProfile, loadProfile, predictCost } from "./eval/sweep/cost.ts";
 export {
-  type Cost,
   formatManifest,
   type Manifest,
   parseManifest,

@@ -2,7 +2,7 @@
 import { CheckpointError } from "./checkpoint_error.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ModelConfig } from "./config.ts";
-import { checkConfig } from "./config_rules.ts";
+import { checkConfig } from "./checkpoint/read_config.ts";
 import { sha256File } from "./file.ts";
 import type { GgufFile } from "./gguf.ts";
 import { ggufFamilies, type GgufFamily } from "./gguf_families.ts";

@@ -1,11 +1,25 @@
 /** What a cell will take on a device: the work of `work.ts` at the rates of the device's profile. */
+import { QuantbookError } from "../../base/error.ts";
 import type { Architecture } from "../../model/architecture.ts";
 import { isJsonObject, parseJson } from "../../model/json.ts";
 import type { Execution } from "../../quant/quantized_linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { type Cost, SweepError } from "./manifest.ts";
 import { predictBytes } from "./memory.ts";
 import { quantizingWork, scoringWork, type Texts, type Work } from "./work.ts";
+
+/** What a cell is expected to take. */
+export interface Cost {
+  /** Time of quantization and evaluation. */
+  readonly seconds: number;
+  /** Most bytes on the device. */
+  readonly bytes: number;
+}
+
+/** There is no such profile of a device, or it is not one: code `"profile"`. */
+export class CostError extends QuantbookError {
+  /** What went wrong, stable across releases. */
+  declare readonly code: "profile";
+}
 
 /** How fast a device is. */
 export interface DeviceProfile {
@@ -20,7 +34,7 @@ const folder = new URL("../../fixtures/devices/", import.meta.url);
 /**
  * Reads the profile of a device: `cpu`, `gpu`, or the path of a JSON file.
  *
- * @throws {SweepError} `profile`, when there is none, or it is not one
+ * @throws {CostError} `profile`, when there is none, or it is not one
  */
 export async function loadProfile(name: string): Promise<DeviceProfile> {
   const path = name.endsWith(".json") ? name : new URL(`${name}.json`, folder).pathname;
@@ -28,7 +42,7 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
   try {
     value = parseJson(await Deno.readTextFile(path));
   } catch (cause) {
-    throw new SweepError("profile", `no profile of the device ${name} at ${path}`, { cause });
+    throw new CostError("profile", `no profile of the device ${name} at ${path}`, { cause });
   }
   const { description, seconds } = isJsonObject(value) ? value : {};
   const rates = isJsonObject(seconds) ? Object.entries(seconds) : [];
@@ -37,7 +51,7 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
     return { description, seconds: Object.fromEntries(rates as [string, number][]) };
   }
   const what = wrong === undefined ? "description or seconds is missing" : `seconds has ${wrong.join(" ")}`;
-  throw new SweepError("profile", `${path}: ${what}: expected a text, and seconds per unit by kind of work`);
+  throw new CostError("profile", `${path}: ${what}: expected a text, and seconds per unit by kind of work`);
 }
 
 /**
@@ -81,7 +95,7 @@ function rateOf(kind: string, seconds: DeviceProfile["seconds"]): number {
   const sort = kind.replace(/\..*/, ".");
   const relatives = Object.keys(seconds).filter((name) => name.startsWith(sort));
   if (relatives.length === 0) {
-    throw new SweepError("profile", `the device's profile has no seconds for ${kind} nor anything like it`);
+    throw new CostError("profile", `the device's profile has no seconds for ${kind} nor anything like it`);
   }
   return Math.max(...relatives.map((name) => seconds[name]));
 }

@@ -11,9 +11,8 @@ import { loadClaims } from "../claims.ts";
 import { corpus } from "../corpus.ts";
 import { sweep } from "../sweep.ts";
 import { claimCells, claimPlans } from "./claims_grid.ts";
-import { loadProfile, predictCost, predictSeconds } from "./cost.ts";
+import { CostError, loadProfile, predictCost, predictSeconds } from "./cost.ts";
 import { fitRates } from "./fit.ts";
-import { SweepError } from "./manifest.ts";
 import { publishedArchitecture } from "./published_models.ts";
 import { linearWeights, type Texts } from "./work.ts";
 
@@ -95,7 +94,7 @@ Deno.test("a method that no profile knows counts as the slowest", () => {
 
 Deno.test("a sort of work that no profile knows, and profiles that are none, are refused", async () => {
   const profile = { description: "", seconds: { "weights.rtn": 1 } };
-  assertEquals(assertThrows(() => predictSeconds({ products: 2 }, profile), SweepError).code, "profile");
+  assertEquals(assertThrows(() => predictSeconds({ products: 2 }, profile), CostError).code, "profile");
   const path = await Deno.makeTempFile({ suffix: ".json" });
   try {
     for (
@@ -108,7 +107,7 @@ Deno.test("a sort of work that no profile knows, and profiles that are none, are
       ]
     ) {
       await Deno.writeTextFile(path, text);
-      assertEquals((await assertRejects(() => loadProfile(path), SweepError)).code, "profile", text);
+      assertEquals((await assertRejects(() => loadProfile(path), CostError)).code, "profile", text);
     }
   } finally {
     await Deno.remove(path);
@@ -118,7 +117,7 @@ Deno.test("a sort of work that no profile knows, and profiles that are none, are
 Deno.test("a device without a profile is refused", async () => {
   const error = await assertRejects(
     () => loadProfile("abacus"),
-    SweepError,
+    CostError,
     "no profile of the device abacus",
   );
   assertEquals(error.code, "profile");

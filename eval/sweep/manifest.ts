@@ -9,22 +9,15 @@ import { parseScheme } from "../../quant/scheme.ts";
 import { SchemeError } from "../../quant/scheme_error.ts";
 import { type Cell, hashTokens } from "./cell.ts";
 import type { TokenWindows } from "../windows.ts";
+import type { Cost } from "./cost.ts";
 
 /**
  * A manifest or a shard is wrong, or does not fit this machine: `"format"` (naming the line), `"shard"`, `"changed"` (code,
- * device or model are not those that the sweep was planned with), `"profile"` (no such device), `"grid"` (a grid lacks its settings).
+ * device or model are not those that the sweep was planned with), `"grid"` (a grid lacks its settings).
  */
 export class SweepError extends QuantbookError {
   /** What went wrong, stable across releases. */
-  declare readonly code: "format" | "shard" | "changed" | "profile" | "grid";
-}
-
-/** What a cell is expected to take. */
-export interface Cost {
-  /** Time of quantization and evaluation. */
-  readonly seconds: number;
-  /** Most bytes on the device. */
-  readonly bytes: number;
+  declare readonly code: "format" | "shard" | "changed" | "grid";
 }
 
 /** A cell with all that it is measured with. */
