@@ -64,19 +64,19 @@ export type {
   Positions,
   RotaryScaling,
 } from "./model/architecture.ts";
-export type { Checkpoint } from "./model/checkpoint.ts";
-export type { Weights } from "./model/weights.ts";
-export type { AttentionCall, KeyValueCache } from "./model/cache.ts";
-export { CheckpointError, type CheckpointErrorCode } from "./model/checkpoint_error.ts";
-export { ModelConfig, type NumberOptions } from "./model/config.ts";
+export type { Checkpoint } from "./model/checkpoint/checkpoint.ts";
+export type { Weights } from "./model/checkpoint/weights.ts";
+export type { AttentionCall, KeyValueCache } from "./model/decoder/cache.ts";
+export { CheckpointError, type CheckpointErrorCode } from "./model/files/error.ts";
+export { ModelConfig, type NumberOptions } from "./model/checkpoint/config.ts";
 export { readConfig } from "./model/checkpoint/read_config.ts";
 export type { GenerateOptions } from "./model/generate.ts";
 export type { HubOptions } from "./model/hub.ts";
-export type { DownloadProgress } from "./model/hub_download.ts";
-export { HubError } from "./model/hub_error.ts";
-export type { Patience } from "./model/hub_request.ts";
+export type { DownloadProgress } from "./model/hub/download.ts";
+export { HubError } from "./model/hub/error.ts";
+export type { Patience } from "./model/hub/request.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
-export type { Dtype, TensorData } from "./model/dtype.ts";
+export type { Dtype, TensorData } from "./model/files/dtype.ts";
 export type {
   LoadedExpert,
   LoadedExperts,
@@ -86,37 +86,37 @@ export type {
   PassContext,
 } from "./model/decoder/context.ts";
 export { modelTypes } from "./model/families.ts";
-export type { Intervention, LinearInput, Operand, ScoreOperand } from "./model/intervention.ts";
-export type { JsonObject } from "./model/json.ts";
+export type { Intervention, LinearInput, Operand, ScoreOperand } from "./model/decoder/intervention.ts";
+export type { JsonObject } from "./base/json.ts";
 export type { CacheFactory, Changes, Model } from "./model/model.ts";
-export { ModelError } from "./model/model_error.ts";
-export { type Linear, type Parameter } from "./model/parameter.ts";
+export { ModelError } from "./model/error.ts";
+export { type Linear, type Parameter } from "./model/decoder/parameter.ts";
 export { type RawTensor, readSafetensors, writeSafetensors } from "./model/safetensors.ts";
-export { type GgufArray, readGguf } from "./model/gguf.ts";
-export { type ChatMessage, renderChat } from "./model/chat.ts";
-export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
+export { type GgufArray, readGguf } from "./model/gguf/file.ts";
+export { type ChatMessage, renderChat } from "./model/tokenizer/chat.ts";
+export { loadTokenizer, type Tokenizer } from "./model/tokenizer/tokenizer.ts";
 
-export { type Awq, awq, type AwqOptions } from "./quant/awq.ts";
-export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/bcq.ts";
-export { type BcqParts, BcqWeight } from "./quant/bcq_weight.ts";
-export { type Distill, distill, distillModel, type DistillOptions } from "./quant/distill.ts";
-export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/export.ts";
-export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/gptq.ts";
-export { type Kivi, kivi, type KiviOptions } from "./quant/kivi.ts";
-export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/llmint8.ts";
-export { lutGemv } from "./quant/lut_gemv.ts";
+export { type Awq, awq, type AwqOptions } from "./quant/methods/awq.ts";
+export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/methods/bcq.ts";
+export { type BcqParts, BcqWeight } from "./quant/weights/binary.ts";
+export { type Distill, distill, distillModel, type DistillOptions } from "./quant/methods/distill.ts";
+export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/formats/export.ts";
+export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/methods/gptq.ts";
+export { type Kivi, kivi, type KiviOptions } from "./quant/methods/kivi.ts";
+export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/methods/llmint8.ts";
+export { lutGemv } from "./quant/weights/lut_gemv.ts";
 export {
   type Codebook,
   kMeans,
   type KMeansOptions,
   SortedSamples,
   uniformCodebook,
-} from "./quant/codebook.ts";
-export { type KvQuant, kvquant, type KvQuantOptions } from "./quant/kvquant.ts";
-export type { LayerQuantizers } from "./quant/kvquant_cache.ts";
-export type { Storage, Thresholds } from "./quant/quantized_rows.ts";
-export { fitLayer, type Inliers, keyInliers } from "./quant/kvquant_calibration.ts";
-export { type LayerSamples, layerSamples, type Samples } from "./quant/kvquant_samples.ts";
+} from "./quant/grids/codebook.ts";
+export { type KvQuant, kvquant, type KvQuantOptions } from "./quant/methods/kvquant.ts";
+export type { LayerQuantizers } from "./quant/caches/kvquant.ts";
+export type { Storage, Thresholds } from "./quant/caches/kvquant/rows.ts";
+export { fitLayer, type Inliers, keyInliers } from "./quant/methods/kvquant/calibration.ts";
+export { type LayerSamples, layerSamples, type Samples } from "./quant/methods/kvquant/samples.ts";
 export type {
   InputStatistics,
   Matrix,
@@ -129,15 +129,15 @@ export type {
   WeightMethod,
   WeightPlace,
 } from "./quant/method.ts";
-export { type OutlierShare, outlierShares } from "./quant/outlier_columns.ts";
-export { bitsPerWeight, type PackedWeight } from "./quant/packed.ts";
+export { type OutlierShare, outlierShares } from "./quant/calibration/outlier_columns.ts";
+export { bitsPerWeight, type PackedWeight } from "./quant/weights/weight.ts";
 export { type UniformParts, UniformWeight } from "./quant/weights/uniform.ts";
-export { type Qqq, qqq, type QqqOptions } from "./quant/qqq.ts";
-export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/qrazor.ts";
-export { type RazorRule, type RazorVariant } from "./quant/razor.ts";
-export { type RazoredParts, RazoredWeight } from "./quant/razored_weight.ts";
+export { type Qqq, qqq, type QqqOptions } from "./quant/methods/qqq.ts";
+export { type Compensation, type QRazor, qrazor, type QRazorOptions } from "./quant/methods/qrazor.ts";
+export { type RazorRule, type RazorVariant } from "./quant/grids/razor.ts";
+export { type RazoredParts, RazoredWeight } from "./quant/weights/razored.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
-export { type Execution, packedWeight, weightStorage } from "./quant/quantized_linear.ts";
+export { type Execution, packedWeight, weightStorage } from "./quant/weights/linear.ts";
 export {
   type BuiltIn,
   builtIn,
@@ -153,23 +153,23 @@ export {
   type WeightScheme,
   type WeightSchemeOf,
 } from "./quant/registry.ts";
-export { type Granularity, quantizeRows, type Rtn, rtn, type RtnOptions } from "./quant/rtn.ts";
+export { type Granularity, quantizeRows, type Rtn, rtn, type RtnOptions } from "./quant/methods/rtn.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
-export { SchemeError } from "./quant/scheme_error.ts";
-export { type SmoothQuant, smoothQuant } from "./quant/smoothquant.ts";
+export { SchemeError } from "./quant/error.ts";
+export { type SmoothQuant, smoothQuant } from "./quant/methods/smoothquant.ts";
 export { activationMaxima } from "./quant/calibration/activation_maxima.ts";
-export type { BilevelRule, BilevelVector } from "./quant/bilevel.ts";
+export type { BilevelRule, BilevelVector } from "./quant/weights/bilevel.ts";
 export type { RealZeroQuantizer } from "./quant/grids/real_zero.ts";
 export type { Precision } from "./quant/grids/precision.ts";
-export type { SparseMatrix } from "./quant/sparse.ts";
-export { type Spqr, spqr, spqrBits, type SpqrOptions } from "./quant/spqr.ts";
-export { type SpqrParts, SpqrWeight } from "./quant/spqr_weight.ts";
+export type { SparseMatrix } from "./quant/weights/sparse.ts";
+export { type Spqr, spqr, spqrBits, type SpqrOptions } from "./quant/methods/spqr.ts";
+export { type SpqrParts, SpqrWeight } from "./quant/weights/spqr.ts";
 export {
   type TokenwiseZeroQuant,
   type ZeroQuant,
   zeroQuant,
   type ZeroQuantOptions,
-} from "./quant/zeroquant.ts";
+} from "./quant/methods/zeroquant.ts";
 
 export {
   analyzeLayers,
@@ -181,7 +181,7 @@ export {
   type InputDistance,
   inputDistances,
   type LayerAnalysis,
-} from "./eval/analysis.ts";
+} from "./eval/metrics/analysis.ts";
 export {
   chat,
   ChatError,
@@ -189,7 +189,7 @@ export {
   chatPrompt,
   type ChatReply,
   questionTemplate,
-} from "./eval/chat.ts";
+} from "./eval/generation/chat.ts";
 export {
   type Annotation,
   type Claim,
@@ -206,17 +206,17 @@ export {
   recomputedClaims,
   type Setting,
 } from "./eval/claims.ts";
-export { commandOfClaim, schemeOfClaim } from "./eval/claim_scheme.ts";
-export { taskOfClaim } from "./eval/claim_task.ts";
-export { type Finding, findings } from "./eval/errata/findings.ts";
+export { commandOfClaim, schemeOfClaim } from "./eval/claims/scheme.ts";
+export { taskOfClaim } from "./eval/claims/task.ts";
+export { type Finding, findings } from "./eval/claims/errata/findings.ts";
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { CorpusError, type TokenWindows } from "./eval/windows.ts";
-export { type DistillRun, distillRuns, distillScheme } from "./eval/distill_reference.ts";
-export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/divergence.ts";
-export { firstLayerProblems, type LayerProblem, outputError } from "./eval/gptq_layers.ts";
-export { gptqSchemes, referenceGptq } from "./eval/gptq_reference.ts";
-export { kvquantSchemes } from "./eval/kvquant_reference.ts";
-export { measure, type Measurement } from "./eval/measure.ts";
+export { type DistillRun, distillRuns, distillScheme } from "./eval/oracle/schemes/distill.ts";
+export { type Divergence, divergence, Reference, type WindowDivergence } from "./eval/metrics/divergence.ts";
+export { firstLayerProblems, type LayerProblem, outputError } from "./eval/oracle/problems.ts";
+export { gptqSchemes, referenceGptq } from "./eval/oracle/schemes/gptq.ts";
+export { kvquantSchemes } from "./eval/oracle/schemes/kvquant.ts";
+export { measure, type Measurement } from "./eval/metrics/measure.ts";
 export {
   needle,
   type NeedleCell,
@@ -227,7 +227,7 @@ export {
   type NeedleResult,
   type NeedleTrial,
   publishedKeys,
-} from "./eval/needle.ts";
+} from "./eval/generation/needle.ts";
 export {
   compareWithOracle,
   oracle,
@@ -236,15 +236,15 @@ export {
   type OracleResult,
   oracleWindows,
 } from "./eval/oracle.ts";
-export { type PairedDifference, pairedDifference, trend, type TrendOutcome } from "./eval/paired.ts";
-export { type Perplexity, perplexity } from "./eval/perplexity.ts";
-export { type QRazorRun, referenceQRazor } from "./eval/qrazor_reference.ts";
-export { legacyScheme } from "./eval/reference_schemes.ts";
+export { type PairedDifference, pairedDifference, trend, type TrendOutcome } from "./eval/metrics/paired.ts";
+export { type Perplexity, perplexity } from "./eval/metrics/perplexity.ts";
+export { type QRazorRun, referenceQRazor } from "./eval/oracle/schemes/qrazor.ts";
+export { legacyScheme } from "./eval/oracle/schemes/nearest.ts";
 export { ResultsError } from "./eval/store/contract.ts";
 export { sweep } from "./eval/sweep.ts";
 export { type Cell, type Row, type SweepOptions } from "./eval/sweep/cell.ts";
-export { type ClaimCell, claimCells } from "./eval/sweep/claims_grid.ts";
-export { type Cost, type DeviceProfile, loadProfile, predictCost } from "./eval/sweep/cost.ts";
+export { type ClaimCell, claimCells } from "./eval/claims/grid.ts";
+export { type Cost, type DeviceProfile, loadProfile, predictCost } from "./eval/cost.ts";
 export {
   formatManifest,
   type Manifest,
@@ -254,11 +254,11 @@ export {
 } from "./eval/sweep/manifest.ts";
 export { type Merged, mergeResults, type SweepStatus, sweepStatus } from "./eval/sweep/merge.ts";
 export { planSweeps, type SweepPlan } from "./eval/sweep/plan.ts";
-export { publishedArchitecture } from "./eval/sweep/published_models.ts";
+export { publishedArchitecture } from "./eval/claims/models.ts";
 export { type Failure, type RunOptions, runShard } from "./eval/sweep/run.ts";
 export type { Shard } from "./eval/sweep/shard.ts";
-export type { Texts } from "./eval/sweep/work.ts";
-export { type Accuracy, type TaskRow, taskSweep, type TaskSweepOptions } from "./eval/task_sweep.ts";
+export type { Texts } from "./eval/cost/work.ts";
+export { type Accuracy, type TaskRow, taskSweep, type TaskSweepOptions } from "./eval/sweep/tasks.ts";
 export {
   adjustPValues,
   type BootstrapDifference,

@@ -25,13 +25,13 @@ import {
   smoothQuant,
   spqr,
 } from "../mod.ts";
-import { PythonRandom } from "../eval/random.ts";
-import { zeroQuantScheme } from "../eval/zeroquant_reference.ts";
+import { PythonRandom } from "../base/random.ts";
+import { zeroQuantScheme } from "../eval/oracle/schemes/zeroquant.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
-import { fitRates, type Sample } from "../eval/sweep/fit.ts";
-import { predictSeconds } from "../eval/sweep/cost.ts";
-import { predictBytes } from "../eval/sweep/memory.ts";
-import { quantizingWork, scoringWork, type Texts } from "../eval/sweep/work.ts";
+import { fitRates, type Sample } from "../eval/cost/fit.ts";
+import { predictSeconds } from "../eval/cost.ts";
+import { predictBytes } from "../eval/cost/memory.ts";
+import { quantizingWork, scoringWork, type Texts } from "../eval/cost/work.ts";
 
 /** A cell, and what it took. */
 export interface MeasuredCost {

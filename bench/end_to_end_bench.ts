@@ -9,7 +9,7 @@ import { DeviceError } from "../kernels/error.ts";
 import { nativeDevice } from "../kernels/native/device.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
-import { perplexity } from "../eval/perplexity.ts";
+import { perplexity } from "../eval/metrics/perplexity.ts";
 import { oracleWindows } from "../eval/oracle.ts";
 import { mebibytes, peakBytes } from "./memory.ts";
 import { runTorch } from "./torch.ts";

@@ -7,9 +7,9 @@
  */
 
 import type { cpuDevice } from "../kernels/cpu/device.ts";
-import { plantSlowdown } from "./gate_plant.ts";
-import { gateWork } from "./gate_work.ts";
-import { judge, type Verdict } from "./gate_verdict.ts";
+import { plantSlowdown } from "./gate/plant.ts";
+import { gateWork } from "./gate/work.ts";
+import { judge, type Verdict } from "./gate/verdict.ts";
 import { repetitionsOf, timeOnce, type Work } from "./measure.ts";
 
 /** Pairs between two looks at the interval, and the most that are taken. */

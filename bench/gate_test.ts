@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { judge } from "./gate_verdict.ts";
+import { judge } from "./gate/verdict.ts";
 import { bandOf, fittedExponent, measureInTurns, medianInterval, quantile } from "./measure.ts";
 
 /** A seeded generator of numbers in [0, 1). */

@@ -7,7 +7,7 @@
 import { oracleWindows } from "../eval/oracle.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
-import { gptq, quantizeWithHessian } from "../quant/gptq.ts";
+import { gptq, quantizeWithHessian } from "../quant/methods/gptq.ts";
 import { quantize } from "../quant/quantize.ts";
 import { mebibytes, peakBytes } from "./memory.ts";
 import { runTorch } from "./torch.ts";

@@ -6,7 +6,7 @@
 
 import type { Device } from "../kernels/device.ts";
 import type { PackedIntegers } from "../kernels/codes.ts";
-import { binaryRamp, packedRamp, ramp } from "./gate_work.ts";
+import { binaryRamp, packedRamp, ramp } from "./gate/work.ts";
 import type { Work } from "./measure.ts";
 
 /** The forms of a weight, and the columns of the published table that they correspond to. */

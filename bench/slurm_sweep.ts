@@ -9,7 +9,7 @@ import type { Row } from "../eval/sweep/cell.ts";
 import { formatManifest } from "../eval/sweep/manifest.ts";
 import { mergeResults } from "../eval/sweep/merge.ts";
 import { planSweeps } from "../eval/sweep/plan.ts";
-import { tinyProfile, tinySweep } from "../eval/sweep/tiny.ts";
+import { tinyProfile, tinySweep } from "../eval/sweep/tiny_testing.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const needed = ["munged", "mungekey", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol"];

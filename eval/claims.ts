@@ -7,10 +7,10 @@ import {
   type ClaimTable,
   loadClaimTables,
   type Setting,
-} from "./claim_files.ts";
-import { findErrata, recomputed } from "./errata/engine.ts";
-import type { Erratum, ErratumKind } from "./errata/erratum.ts";
-import { type PublishedRow, rowsOf } from "./published_rows.ts";
+} from "./claims/files.ts";
+import { findErrata, recomputed } from "./claims/errata/engine.ts";
+import type { Erratum, ErratumKind } from "./claims/errata/erratum.ts";
+import { type PublishedRow, rowsOf } from "./claims/rows.ts";
 
 export {
   type Annotation,

@@ -8,8 +8,8 @@ import {
   publishedTables,
   recomputedClaims,
 } from "./claims.ts";
-import { type Claim, loadClaimTables, parseClaims } from "./claim_files.ts";
-import { findings } from "./errata/findings.ts";
+import { type Claim, loadClaimTables, parseClaims } from "./claims/files.ts";
+import { findings } from "./claims/errata/findings.ts";
 
 Deno.test("all 975 published numbers are there, each with its own id", async () => {
   const claims = await loadClaims();

@@ -1,8 +1,8 @@
 /** Text as token windows: what models are calibrated on and measured with. */
 import { sha256Text } from "../base/hash.ts";
-import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { CorpusError, type TokenWindows } from "./windows.ts";
-import { PythonRandom } from "./random.ts";
+import { PythonRandom } from "../base/random.ts";
 
 /** The texts that come with the suite; `calibration` is the mix that the oracle's calibration windows were drawn from. */
 export const corpusNames = ["sotu", "moby", "calibration"] as const;

@@ -3,15 +3,15 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import type { Device } from "../kernels/device.ts";
-import { testedDevices } from "../kernels/device_suite.ts";
+import { testedDevices } from "../kernels/conformance/suite.ts";
 import { nativeDevice } from "../kernels/native/device.ts";
 import { loadModel } from "../model/load.ts";
-import { kivi } from "../quant/kivi.ts";
+import { kivi } from "../quant/methods/kivi.ts";
 import { quantize } from "../quant/quantize.ts";
-import { rtn } from "../quant/rtn.ts";
+import { rtn } from "../quant/methods/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { corpus } from "./corpus.ts";
-import { perplexity } from "./perplexity.ts";
+import { perplexity } from "./metrics/perplexity.ts";
 
 const windows = await corpus("sotu", { split: "test", windows: 2, length: 96 });
 const schemes: Record<string, Scheme> = {

@@ -1,7 +1,7 @@
 /** Values that the methods' original code gave on the fixture models: the expected values of tests and notebooks. */
 import { QuantbookError } from "../base/error.ts";
 import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
-import type { Perplexity } from "./perplexity.ts";
+import type { Perplexity } from "./metrics/perplexity.ts";
 import { meanOf } from "./statistics.ts";
 
 /** An oracle value is missing: `"model"` or `"id"`. */

@@ -2,7 +2,7 @@
 // @ts-types="./jstat.d.ts"
 import jstat from "jstat";
 import { QuantbookError } from "../base/error.ts";
-import { PythonRandom } from "./random.ts";
+import { PythonRandom } from "../base/random.ts";
 
 /** Samples cannot be compared: `"pairs"` (not the same examples), `"option"`. */
 export class StatisticsError extends QuantbookError {}

@@ -1,6 +1,6 @@
 /** Tests of differences against published examples, exact cases and each other. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { PythonRandom } from "./random.ts";
+import { PythonRandom } from "../base/random.ts";
 import { adjustPValues, pairedBootstrap, pairedTest, StatisticsError } from "./statistics.ts";
 import { compareTasks } from "./tasks/compare.ts";
 import type { TaskResult } from "./tasks/result.ts";

@@ -15,6 +15,6 @@ import { DirectoryStore } from "./store/directory.ts";
 export async function openStore(location: string): Promise<ResultsStore> {
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(location)) return new DirectoryStore(location);
   // A large package that only this store needs.
-  const { S3Store } = await import("./s3_store.ts");
+  const { S3Store } = await import("./store/s3.ts");
   return new S3Store(location);
 }

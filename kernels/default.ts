@@ -2,7 +2,7 @@
 
 import { cpuDevice } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
-import { environmentVariable } from "./environment.ts";
+import { environmentVariable } from "../base/environment.ts";
 import { DeviceError } from "./error.ts";
 import { gpuDevice } from "./gpu/device.ts";
 import { nativeDevice } from "./native/device.ts";

@@ -18,9 +18,9 @@ import type {
 } from "./device.ts";
 import type { BinaryFit, BinaryRule, PackedCodes, QuantizeLayout, UniformRule } from "./codes.ts";
 import { DeviceError } from "./error.ts";
-import { checkPacked, packedValues } from "./packed.ts";
-import { checkDecode, decodeRows } from "./coded_rows.ts";
-import { checkPackedAttention, packedAttention, readableTokens } from "./packed_attention.ts";
+import { checkPacked, packedValues } from "./host/packed.ts";
+import { checkDecode, decodeRows } from "./host/coded_rows.ts";
+import { checkPackedAttention, packedAttention, readableTokens } from "./host/packed_attention.ts";
 import { attention, attentionProbabilities, attentionValues } from "./reference/attention.ts";
 import { fitBinary } from "./reference/binary_fit.ts";
 import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";

@@ -1,5 +1,5 @@
 /** Several continuations of one context in a single pass: the weights are read once for all of them. */
-import type { KeyValueCache } from "./cache.ts";
+import type { KeyValueCache } from "./decoder/cache.ts";
 import { runLayer } from "./decoder.ts";
 import type { Model } from "./model.ts";
 

@@ -4,9 +4,9 @@
  */
 import type { AttentionShape, Device, DeviceBuffer, RotaryShape } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, siteOfRole } from "./architecture.ts";
-import type { Intervention } from "./intervention.ts";
-import { Scratch } from "./scratch.ts";
-import { mixExperts } from "./experts.ts";
+import type { Intervention } from "./decoder/intervention.ts";
+import { Scratch } from "./decoder/scratch.ts";
+import { mixExperts } from "./decoder/experts.ts";
 import type { LoadedLayer, LoadedNorm, PassContext } from "./decoder/context.ts";
 import { normalize } from "./decoder/norm.ts";
 

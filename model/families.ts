@@ -1,6 +1,6 @@
 /** The model families that the decoder knows, by `model_type` of config.json. */
 import type { Architecture } from "./architecture.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./checkpoint/config.ts";
 import { bloom } from "./families/bloom.ts";
 import { cohere } from "./families/cohere.ts";
 import { falcon } from "./families/falcon.ts";
@@ -23,7 +23,7 @@ import { qwen3Moe } from "./families/qwen_moe.ts";
 import { smollm3 } from "./families/smollm3.ts";
 import { stablelm } from "./families/stablelm.ts";
 import { starcoder2 } from "./families/starcoder2.ts";
-import { ModelError } from "./model_error.ts";
+import { ModelError } from "./error.ts";
 
 const families: Readonly<Record<string, (config: ModelConfig) => Architecture>> = {
   bloom,

@@ -1,9 +1,9 @@
 /** Text generation: greedy, or sampled with temperature, top-k and top-p from a seeded generator. */
-import { DenseCache, type KeyValueCache } from "./cache.ts";
+import { DenseCache, type KeyValueCache } from "./decoder/cache.ts";
 import type { Device } from "../kernels/device.ts";
 import type { Architecture } from "./architecture.ts";
-import type { Tokenizer } from "./tokenizer.ts";
-import { ModelError } from "./model_error.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
+import { ModelError } from "./error.ts";
 
 /** How to continue a sequence. */
 export interface GenerateOptions {

@@ -5,9 +5,9 @@
  * Environment: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE`.
  */
 import { datasetInfo, listFiles, modelInfo } from "@huggingface/hub";
-import { downloadFile, type DownloadProgress, type HubFile } from "./hub_download.ts";
-import { HubError } from "./hub_error.ts";
-import { type HubAccess, hubFetch, type Patience } from "./hub_request.ts";
+import { downloadFile, type DownloadProgress, type HubFile } from "./hub/download.ts";
+import { HubError } from "./hub/error.ts";
+import { type HubAccess, hubFetch, type Patience } from "./hub/request.ts";
 import { writeAtomic } from "../base/file.ts";
 
 /** How to get a model or a data set from the hub. */

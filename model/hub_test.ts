@@ -1,8 +1,8 @@
 /** Models come from a hub on the loopback interface: resumed, checked, cached, refused with the reason. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HubError } from "./hub_error.ts";
+import { HubError } from "./hub/error.ts";
 import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
-import { commit, type FakeHub, fakeHub, withHubEnvironment } from "./hub_fixture.ts";
+import { commit, type FakeHub, fakeHub, withHubEnvironment } from "./hub/server_testing.ts";
 import { loadModel } from "./load.ts";
 
 const fixture = decodeURIComponent(new URL("../fixtures/models/llama", import.meta.url).pathname);

@@ -1,17 +1,17 @@
 /** Opens models by specifier: a fixture, a directory or a file. */
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
-import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint.ts";
+import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint/checkpoint.ts";
 import { architectureOf } from "./families.ts";
-import { openGguf } from "./gguf.ts";
-import { ggufCheckpoint } from "./gguf_model.ts";
-import { ggufTokenizer } from "./gguf_tokenizer.ts";
+import { openGguf } from "./gguf/file.ts";
+import { ggufCheckpoint } from "./gguf/checkpoint.ts";
+import { ggufTokenizer } from "./gguf/tokenizer.ts";
 import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
 import { Model } from "./model.ts";
-import { ModelError } from "./model_error.ts";
-import { readOutliers, withOutliers } from "./outliers.ts";
-import { absentTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { TokenizerError } from "./tokenizer_error.ts";
+import { ModelError } from "./error.ts";
+import { readOutliers, withOutliers } from "./checkpoint/outliers.ts";
+import { absentTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+import { TokenizerError } from "./tokenizer/error.ts";
 
 /** The models that come with the suite. */
 export const fixtureModels = ["llama", "llama-outlier", "opt", "opt-outlier"] as const;

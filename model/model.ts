@@ -1,8 +1,8 @@
 /** A decoder-only language model: parameters on a device, a tokenizer, and the forward pass. */
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
-import type { KeyValueCache } from "./cache.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { KeyValueCache } from "./decoder/cache.ts";
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import { runLayer } from "./decoder.ts";
 import type { LoadedLayer, PassContext } from "./decoder/context.ts";
 import { embed, final, project } from "./decoder/ends.ts";
@@ -16,11 +16,11 @@ import {
   required,
 } from "./decoder/parameters.ts";
 import { type GenerateOptions, generateTokens } from "./generate.ts";
-import type { Intervention } from "./intervention.ts";
-import { linearBias } from "./layout.ts";
-import { ModelError } from "./model_error.ts";
-import type { Linear, Parameter } from "./parameter.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Intervention } from "./decoder/intervention.ts";
+import { linearBias } from "./decoder/tensors.ts";
+import { ModelError } from "./error.ts";
+import type { Linear, Parameter } from "./decoder/parameter.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /** Makes an empty key-value cache for one sequence of at most `capacity` tokens. */
 export type CacheFactory = (capacity: number) => KeyValueCache;

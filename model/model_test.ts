@@ -1,13 +1,13 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { oracle, oracleTensors, oracleWindows } from "../eval/oracle.ts";
-import { perplexity } from "../eval/perplexity.ts";
+import { perplexity } from "../eval/metrics/perplexity.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { referenceDevice } from "../kernels/reference.ts";
-import { onSoftwareGpu } from "../kernels/software_gpu.ts";
-import { DenseCache } from "./cache.ts";
-import { CheckpointError } from "./checkpoint_error.ts";
+import { onSoftwareGpu } from "../kernels/conformance/software_gpu.ts";
+import { DenseCache } from "./decoder/cache.ts";
+import { CheckpointError } from "./files/error.ts";
 import { loadModel } from "./load.ts";
-import { ModelError } from "./model_error.ts";
+import { ModelError } from "./error.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 const windows = await oracleWindows("test");

@@ -1,9 +1,9 @@
 /** Reads and writes safetensors files: an 8-byte length, a JSON header, then the tensors back to back. */
-import { CheckpointError } from "./checkpoint_error.ts";
-import { type Dtype, dtypes, fromBytes, type TensorData, toBytes } from "./dtype.ts";
-import { fileSize, readRange, readRanges } from "./file.ts";
+import { CheckpointError } from "./files/error.ts";
+import { type Dtype, dtypes, fromBytes, type TensorData, toBytes } from "./files/dtype.ts";
+import { fileSize, readRange, readRanges } from "./files/read.ts";
 import { displayPath, writeAtomic } from "../base/file.ts";
-import { headerLength, parseHeader, type TensorInfo } from "./safetensors_header.ts";
+import { headerLength, parseHeader, type TensorInfo } from "./safetensors/header.ts";
 
 /** A tensor in memory: row-major `data` of `shape`. */
 export interface RawTensor {

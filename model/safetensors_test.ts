@@ -1,8 +1,8 @@
 /** Files written by the reference writer are reproduced byte for byte; reading is lazy, writing atomic. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { CheckpointError } from "./checkpoint_error.ts";
-import { bytesPerElement, type Dtype, dtypes, fromBytes, isDtype } from "./dtype.ts";
+import { CheckpointError } from "./files/error.ts";
+import { bytesPerElement, type Dtype, dtypes, fromBytes, isDtype } from "./files/dtype.ts";
 import {
   encodeSafetensors,
   openSafetensors,

@@ -1,9 +1,9 @@
 /** A real model from a GGUF file: tensors, tokens, perplexity and a chat completion as gguf-py and transformers have them. */
 import { assert, assertAlmostEquals, assertEquals, assertLess } from "@std/assert";
 import { createHash } from "node:crypto";
-import { renderChat } from "./chat.ts";
-import { openGguf } from "./gguf.ts";
-import { ggufTokenizer } from "./gguf_tokenizer.ts";
+import { renderChat } from "./tokenizer/chat.ts";
+import { openGguf } from "./gguf/file.ts";
+import { ggufTokenizer } from "./gguf/tokenizer.ts";
 import { loadModel } from "./load.ts";
 import { readSafetensors } from "./safetensors.ts";
 

@@ -14,7 +14,7 @@ export const methods: readonly Method[] = [
     cost: "one pass over the weights",
     paper: { title: "Nagel et al. 2021", link: "https://arxiv.org/abs/2106.08295" },
     notebook: "rtn",
-    source: "quant/rtn.ts",
+    source: "quant/methods/rtn.ts",
     equation: {
       tex: tex`q = \operatorname{clip}\left(\left\lfloor \tfrac{x}{s} \right\rceil + z,\; 0,\; 2^b - 1\right),
         \qquad \hat{x} = s\,(q - z)`,
@@ -33,7 +33,7 @@ export const methods: readonly Method[] = [
     cost: "one forward pass",
     paper: { title: "Xiao et al. 2023", link: "https://arxiv.org/abs/2211.10438" },
     notebook: "smoothquant",
-    source: "quant/smoothquant.ts",
+    source: "quant/methods/smoothquant.ts",
     equation: {
       tex: tex`s_j = \frac{\max\lvert X_j\rvert^{\alpha}}{\max\lvert W_j\rvert^{1-\alpha}}`,
       label: "eq. 4",
@@ -51,9 +51,9 @@ export const methods: readonly Method[] = [
     cost: "a Hessian and a Cholesky factor per layer",
     paper: { title: "Frantar et al. 2023", link: "https://arxiv.org/abs/2210.17323" },
     notebook: "gptq",
-    source: "quant/gptq.ts",
+    source: "quant/methods/gptq.ts",
     equation: {
-      source: "quant/compensation.ts",
+      source: "quant/compensation/steps.ts",
       tex: tex`e_j = \frac{w_j - \hat{w}_j}{U_{jj}}, \qquad W_{:,k} \leftarrow W_{:,k} - e_j\, U_{jk}
         \quad (k > j), \qquad H^{-1} = U^{\mathsf T} U`,
       label: "algorithm 1",
@@ -71,9 +71,9 @@ export const methods: readonly Method[] = [
     cost: "one pass over the weights, outliers found as they come",
     paper: { title: "Dettmers et al. 2022", link: "https://arxiv.org/abs/2208.07339" },
     notebook: "llmint8",
-    source: "quant/llmint8.ts",
+    source: "quant/methods/llmint8.ts",
     equation: {
-      source: "quant/int8_vectors.ts",
+      source: "quant/weights/int8.ts",
       tex:
         tex`Y = X_{:,O}\, W_{:,O}^{\mathsf T} + S \odot \left(X_{\mathrm{i8}} W_{\mathrm{i8}}^{\mathsf T}\right),
         \qquad S_{ti} = \frac{\max\lvert X_t\rvert \, \max\lvert W_i\rvert}{127^2}`,
@@ -92,7 +92,7 @@ export const methods: readonly Method[] = [
     cost: "one pass over the weights",
     paper: { title: "Yao et al. 2022", link: "https://arxiv.org/abs/2206.01861" },
     notebook: "zeroquant",
-    source: "quant/zeroquant.ts",
+    source: "quant/methods/zeroquant.ts",
     equation: {
       tex: tex`s = \frac{2 \max\lvert x\rvert}{2^b}, \qquad
         \hat{x} = s \operatorname{clip}\left(\left\lfloor \tfrac{x}{s} \right\rceil,\, -2^{b-1},\, 2^{b-1} - 1\right)`,
@@ -111,7 +111,7 @@ export const methods: readonly Method[] = [
     cost: "GPTQ, and a trial without each weight",
     paper: { title: "Dettmers et al. 2024", link: "https://arxiv.org/abs/2306.03078" },
     notebook: "spqr",
-    source: "quant/spqr.ts",
+    source: "quant/methods/spqr.ts",
     equation: {
       tex: tex`(i, j) \text{ is an outlier} \iff \left(\frac{w_{ij} - \hat{w}_{ij}}{U_{jj}}\right)^2 > \tau`,
       label: "algorithm 1",
@@ -129,9 +129,9 @@ export const methods: readonly Method[] = [
     cost: "an alternating fit per group",
     paper: { title: "Park et al. 2024", link: "https://arxiv.org/abs/2206.09557" },
     notebook: "lutgemm",
-    source: "quant/bcq.ts",
+    source: "quant/methods/bcq.ts",
     equation: {
-      source: "kernels/binary_fit.ts",
+      source: "kernels/host/binary_fit.ts",
       tex: tex`\hat{w} = \sum_{i=1}^{b} \alpha_i B_i, \quad B_i \in \{-1, +1\}^g; \qquad
         B_i = \operatorname{sign}(r_{i-1}), \quad \alpha_i = \tfrac{1}{g} \lVert r_{i-1} \rVert_1`,
       label: "section 3.1",
@@ -149,9 +149,9 @@ export const methods: readonly Method[] = [
     cost: "none before use",
     paper: { title: "Liu et al. 2024", link: "https://arxiv.org/abs/2402.02750" },
     notebook: "kivi",
-    source: "quant/kivi.ts",
+    source: "quant/methods/kivi.ts",
     equation: {
-      source: "quant/packed_groups.ts",
+      source: "quant/caches/kivi/groups.ts",
       tex: tex`q = \left\lfloor \frac{x - \min x}{s} \right\rceil, \qquad s = \frac{\max x - \min x}{2^b - 1},
         \qquad \hat{x} = q\, s + \min x`,
       label: "section 2",
@@ -169,9 +169,9 @@ export const methods: readonly Method[] = [
     cost: "Fisher information and k-means per layer",
     paper: { title: "Hooper et al. 2024", link: "https://arxiv.org/abs/2401.18079" },
     notebook: "kvquant",
-    source: "quant/kvquant.ts",
+    source: "quant/methods/kvquant.ts",
     equation: {
-      source: "quant/codebook.ts",
+      source: "quant/grids/codebook.ts",
       tex: tex`Q^{*} = \arg\min_{Q} \sum_i \mathcal{F}_{ii}\, \bigl(x_i - Q(x_i)\bigr)^2`,
       label: "section 3.3",
       anchor: "function lloyd(",
@@ -188,9 +188,9 @@ export const methods: readonly Method[] = [
     cost: "one pass over the weights",
     paper: { title: "Lee et al. 2025", link: "https://arxiv.org/abs/2501.13331" },
     notebook: "qrazor",
-    source: "quant/qrazor.ts",
+    source: "quant/methods/qrazor.ts",
     equation: {
-      source: "quant/razor.ts",
+      source: "quant/grids/razor.ts",
       tex: tex`n = \bigl\lfloor \log_2 \max_i \lvert q_i \rvert \bigr\rfloor + 1, \qquad
         \hat{q}_i = 2^{d} \left\lfloor q_i / 2^{d} \right\rceil, \quad d = \max(0,\; n + 1 - r)`,
       label: "section 3",
@@ -208,7 +208,7 @@ export const methods: readonly Method[] = [
     cost: "a search of thresholds, then GPTQ",
     paper: { title: "Zhang et al. 2024", link: "https://arxiv.org/abs/2406.09904" },
     notebook: "qqq",
-    source: "quant/qqq.ts",
+    source: "quant/methods/qqq.ts",
     equation: {
       tex: tex`s_j(t) = \max\left(1,\; \frac{\max X_j}{t},\; \frac{-\min X_j}{t}\right)`,
       label: "adaptive smoothing",
@@ -226,7 +226,7 @@ export const methods: readonly Method[] = [
     cost: "a grid of ratios per block",
     paper: { title: "Lin et al. 2024", link: "https://arxiv.org/abs/2306.00978" },
     notebook: "awq",
-    source: "quant/awq.ts",
+    source: "quant/methods/awq.ts",
     equation: {
       tex: tex`s_j = \frac{m_j^{\,r}}{\sqrt{\max_k m_k^{\,r} \, \min_k m_k^{\,r}}}, \qquad
         m_j = \operatorname{mean} \lvert X_j \rvert`,
@@ -252,7 +252,7 @@ export interface Method {
   readonly paper: { readonly title: string; readonly link: string };
   /** The name of its notebook, when there is one. */
   readonly notebook?: string;
-  /** Its file, such as `"quant/gptq.ts"`. */
+  /** Its file, such as `"quant/methods/gptq.ts"`. */
   readonly source: string;
   /** The central equation as TeX, and where it stands in the source. */
   readonly equation?: {

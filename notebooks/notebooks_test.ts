@@ -5,8 +5,8 @@
  */
 import { assert, fail } from "@std/assert";
 import { basename } from "node:path";
-import { onSoftwareGpu } from "../kernels/software_gpu.ts";
-import { listNotebooks, readNotebook } from "./lib/files.ts";
+import { onSoftwareGpu } from "../kernels/conformance/software_gpu.ts";
+import { listNotebooks, readNotebook } from "./lib/notebook/files.ts";
 import { runAsModule } from "./lib/module.ts";
 
 const wanted = Deno.env.get("QUANTBOOK_NOTEBOOKS") ?? "rtn";

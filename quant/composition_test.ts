@@ -1,24 +1,24 @@
 /** Any weights x activations x cache x transforms: every combination runs without a special case in `quantize`. */
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { oracleWindows } from "../eval/oracle.ts";
-import { perplexity } from "../eval/perplexity.ts";
-import { onSoftwareGpu } from "../kernels/software_gpu.ts";
+import { perplexity } from "../eval/metrics/perplexity.ts";
+import { onSoftwareGpu } from "../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../model/load.ts";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.ts";
-import { awq } from "./awq.ts";
-import { bcq } from "./bcq.ts";
-import { gptq } from "./gptq.ts";
-import { kivi } from "./kivi.ts";
-import { kvquant } from "./kvquant.ts";
-import { llmInt8 } from "./llmint8.ts";
-import { qqq } from "./qqq.ts";
-import { qrazor } from "./qrazor.ts";
+import { awq } from "./methods/awq.ts";
+import { bcq } from "./methods/bcq.ts";
+import { gptq } from "./methods/gptq.ts";
+import { kivi } from "./methods/kivi.ts";
+import { kvquant } from "./methods/kvquant.ts";
+import { llmInt8 } from "./methods/llmint8.ts";
+import { qqq } from "./methods/qqq.ts";
+import { qrazor } from "./methods/qrazor.ts";
 import { quantize } from "./quantize.ts";
-import { rtn } from "./rtn.ts";
+import { rtn } from "./methods/rtn.ts";
 import { parseScheme, type Scheme } from "./scheme.ts";
-import { smoothQuant } from "./smoothquant.ts";
-import { spqr } from "./spqr.ts";
-import { zeroQuant } from "./zeroquant.ts";
+import { smoothQuant } from "./methods/smoothquant.ts";
+import { spqr } from "./methods/spqr.ts";
+import { zeroQuant } from "./methods/zeroquant.ts";
 
 const token8 = rtn({ bits: 8, granularity: "token" });
 

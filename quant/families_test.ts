@@ -1,16 +1,16 @@
 /** Rewrites and walks know every family: what preserves the function does so, what cannot be rewritten is refused. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
-import { onSoftwareGpu } from "../kernels/software_gpu.ts";
+import { onSoftwareGpu } from "../kernels/conformance/software_gpu.ts";
 import { type InputSite, rolesOfSite } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
-import { awq } from "./awq.ts";
-import { Folding, isFoldable } from "./fold.ts";
+import { awq } from "./methods/awq.ts";
+import { Folding, isFoldable } from "./transforms/fold.ts";
 import { quantize } from "./quantize.ts";
-import { qqq } from "./qqq.ts";
-import { SchemeError } from "./scheme_error.ts";
-import { walkSites } from "./site_walk.ts";
-import { smoothQuant } from "./smoothquant.ts";
+import { qqq } from "./methods/qqq.ts";
+import { SchemeError } from "./error.ts";
+import { walkSites } from "./calibration/sites.ts";
+import { smoothQuant } from "./methods/smoothquant.ts";
 
 const folder = decodeURIComponent(new URL("../fixtures/families/", import.meta.url).pathname);
 const entries: { dir: string; family: string }[] = JSON.parse(await Deno.readTextFile(`${folder}index.json`));

@@ -6,7 +6,7 @@
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import type { InputSite, LinearRole } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
-import type { PackedWeight } from "./packed.ts";
+import type { PackedWeight } from "./weights/weight.ts";
 
 /** Options of a method as plain data; `method` is the registry's tag. */
 export interface Tagged {

@@ -1,10 +1,10 @@
 /** Quantizers of activations and attention operands as interventions in the forward pass. */
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
-import type { Intervention, Operand } from "../model/intervention.ts";
+import type { Intervention, Operand } from "../model/decoder/intervention.ts";
 import type { OperandMethod, OperandView, Tagged } from "./method.ts";
 import { methodOf } from "./registry.ts";
 import { operandSites, type Scheme } from "./scheme.ts";
-import { SchemeError } from "./scheme_error.ts";
+import { SchemeError } from "./error.ts";
 
 /** The quantizers that a scheme puts into the forward pass, or null if it has none. */
 export function operandQuantizers(device: Device, scheme: Scheme): Intervention | null {

@@ -2,14 +2,14 @@
 import { layerLinears, type LinearPlace, siteOfRole } from "../model/architecture.ts";
 import { linearKey } from "../model/decoder/parameters.ts";
 import type { Model } from "../model/model.ts";
-import type { Linear, Parameter } from "../model/parameter.ts";
-import { quantizeLayerwise } from "./layerwise.ts";
+import type { Linear, Parameter } from "../model/decoder/parameter.ts";
+import { quantizeLayerwise } from "./calibration/layerwise.ts";
 import type { InputStatistics, ModelMethod, QuantizeContext, Tagged, WeightMethod } from "./method.ts";
 import { operandQuantizers } from "./operands.ts";
-import { type Execution, quantizedLinear } from "./quantized_linear.ts";
+import { type Execution, quantizedLinear } from "./weights/linear.ts";
 import { methodOf } from "./registry.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
-import { requireOneOf, SchemeError } from "./scheme_error.ts";
+import { requireOneOf, SchemeError } from "./error.ts";
 
 /** What {@linkcode quantize} runs with. */
 export interface QuantizeOptions {

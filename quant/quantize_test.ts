@@ -7,19 +7,19 @@ import {
   assertThrows,
 } from "@std/assert";
 import { oracleWindows } from "../eval/oracle.ts";
-import { legacyScheme } from "../eval/reference_schemes.ts";
+import { legacyScheme } from "../eval/oracle/schemes/nearest.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
-import { qrazor } from "./qrazor.ts";
-import { gptq } from "./gptq.ts";
+import { qrazor } from "./methods/qrazor.ts";
+import { gptq } from "./methods/gptq.ts";
 import type { Method, Tagged, WeightMethod } from "./method.ts";
 import { quantize, type QuantizeOptions } from "./quantize.ts";
-import { packedWeight, weightStorage } from "./quantized_linear.ts";
+import { packedWeight, weightStorage } from "./weights/linear.ts";
 import { registerMethod } from "./registry.ts";
-import { rtn } from "./rtn.ts";
+import { rtn } from "./methods/rtn.ts";
 import { describeScheme, parseScheme, type Scheme } from "./scheme.ts";
-import { SchemeError } from "./scheme_error.ts";
-import { smoothQuant } from "./smoothquant.ts";
+import { SchemeError } from "./error.ts";
+import { smoothQuant } from "./methods/smoothquant.ts";
 
 const ids = (await oracleWindows("test"))[0].slice(0, 48);
 const calibration = (await oracleWindows("calib")).slice(0, 2);

@@ -1,19 +1,19 @@
 /** The methods of the suite. A new method adds one line here; its scheme types follow from it. */
 import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
-import { awqMethod } from "./awq.ts";
-import { bcqMethod } from "./bcq.ts";
-import { distillMethod } from "./distill.ts";
-import { gptqMethod } from "./gptq.ts";
-import { kiviMethod } from "./kivi.ts";
-import { qqqMethod } from "./qqq.ts";
-import { qrazorMethod } from "./qrazor.ts";
-import { kvquantMethod } from "./kvquant.ts";
-import { llmInt8Method } from "./llmint8.ts";
-import { rtnMethod } from "./rtn.ts";
-import { SchemeError } from "./scheme_error.ts";
-import { smoothQuantMethod } from "./smoothquant.ts";
-import { spqrMethod } from "./spqr.ts";
-import { zeroQuantMethod } from "./zeroquant.ts";
+import { awqMethod } from "./methods/awq.ts";
+import { bcqMethod } from "./methods/bcq.ts";
+import { distillMethod } from "./methods/distill.ts";
+import { gptqMethod } from "./methods/gptq.ts";
+import { kiviMethod } from "./methods/kivi.ts";
+import { qqqMethod } from "./methods/qqq.ts";
+import { qrazorMethod } from "./methods/qrazor.ts";
+import { kvquantMethod } from "./methods/kvquant.ts";
+import { llmInt8Method } from "./methods/llmint8.ts";
+import { rtnMethod } from "./methods/rtn.ts";
+import { SchemeError } from "./error.ts";
+import { smoothQuantMethod } from "./methods/smoothquant.ts";
+import { spqrMethod } from "./methods/spqr.ts";
+import { zeroQuantMethod } from "./methods/zeroquant.ts";
 
 /** The methods that come with the suite, by tag. */
 export const builtIn = {

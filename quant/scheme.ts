@@ -8,7 +8,7 @@ import {
   type TransformScheme,
   type WeightScheme,
 } from "./registry.ts";
-import { SchemeError } from "./scheme_error.ts";
+import { SchemeError } from "./error.ts";
 
 /** What to quantize, and how. Absent parts stay in full precision. */
 export interface Scheme {

@@ -1,17 +1,17 @@
 /** The readers of files from outside, each as a function of bytes, with the seeds that inputs are made of. */
-import { parseClaims } from "../../eval/claim_files.ts";
+import { parseClaims } from "../../eval/claims/files.ts";
 import { parseConfig } from "../../model/checkpoint/read_config.ts";
 import { architectureOf } from "../../model/families.ts";
-import type { GgufFile } from "../../model/gguf.ts";
-import { parseGgufHeader } from "../../model/gguf_header.ts";
-import { ggufCheckpoint } from "../../model/gguf_model.ts";
-import { ggufTokenizer } from "../../model/gguf_tokenizer.ts";
-import { decodeGguf } from "../../model/gguf_type.ts";
-import { decodeUtf8, isJsonObject, parseJson } from "../../model/json.ts";
-import { headerLength, parseHeader } from "../../model/safetensors_header.ts";
-import { tokenizerOf } from "../../model/tokenizer.ts";
-import { TokenizerError } from "../../model/tokenizer_error.ts";
-import { parseNotebook } from "../../notebooks/lib/notebook.ts";
+import type { GgufFile } from "../../model/gguf/file.ts";
+import { parseGgufHeader } from "../../model/gguf/header.ts";
+import { ggufCheckpoint } from "../../model/gguf/checkpoint.ts";
+import { ggufTokenizer } from "../../model/gguf/tokenizer.ts";
+import { decodeGguf } from "../../model/gguf/types.ts";
+import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
+import { headerLength, parseHeader } from "../../model/safetensors/header.ts";
+import { tokenizerOf } from "../../model/tokenizer/tokenizer.ts";
+import { TokenizerError } from "../../model/tokenizer/error.ts";
+import { parseNotebook } from "../../notebooks/lib/notebook/notebook.ts";
 
 /** A reader. */
 export interface Target {

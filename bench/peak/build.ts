@@ -1,6 +1,6 @@
 /** Compiles `assembly.ts` to `peak.wasm`: `deno run -A bench/peak/build.ts`. */
 
-import { compileAssembly } from "../../kernels/assembly.ts";
+import { compileAssembly } from "../../kernels/cpu/compile.ts";
 
 /** The compiled module. */
 export async function buildPeak(): Promise<Uint8Array<ArrayBuffer>> {

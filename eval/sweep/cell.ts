@@ -1,8 +1,8 @@
 /** A cell of a sweep, its row, and the hash of all that determines it. */
 import type { Device } from "../../kernels/device.ts";
-import type { Execution } from "../../quant/quantized_linear.ts";
+import type { Execution } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import type { Measurement } from "../measure.ts";
+import type { Measurement } from "../metrics/measure.ts";
 import { hashOf } from "../../base/hash.ts";
 import type { TokenWindows } from "../windows.ts";
 

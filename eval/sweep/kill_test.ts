@@ -1,13 +1,13 @@
 /** 200 cells, four processes, kills at random: nothing is lost, nothing is wrong, nothing is done twice without need. */
 import { assert, assertEquals } from "@std/assert";
 import { defaultDevice } from "../../kernels/default.ts";
-import { PythonRandom } from "../random.ts";
+import { PythonRandom } from "../../base/random.ts";
 import { sweep } from "../sweep.ts";
 import type { Row } from "./cell.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
 import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps } from "./plan.ts";
-import { tinyProfile, tinySweep } from "./tiny.ts";
+import { tinyProfile, tinySweep } from "./tiny_testing.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const values = (rows: readonly Row[]) => rows.map(({ seconds: _, peakBytes: __, ...rest }) => rest);
@@ -36,7 +36,7 @@ Deno.test("200 cells over 4 processes with SIGKILLs give the rows of a serial ru
             "run",
             "-A",
             "--no-check",
-            "eval/sweep/main.ts",
+            "cli/sweep.ts",
             "run",
             path,
             "--shard",

@@ -3,13 +3,13 @@
  * lines of their own, so that a worker needs the manifest and the model, and no corpus.
  */
 import { QuantbookError } from "../../base/error.ts";
-import { isJsonObject, type JsonObject, parseJson } from "../../model/json.ts";
-import type { Execution } from "../../quant/quantized_linear.ts";
+import { isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
+import type { Execution } from "../../quant/weights/linear.ts";
 import { parseScheme } from "../../quant/scheme.ts";
-import { SchemeError } from "../../quant/scheme_error.ts";
+import { SchemeError } from "../../quant/error.ts";
 import { type Cell, hashTokens } from "./cell.ts";
 import type { TokenWindows } from "../windows.ts";
-import type { Cost } from "./cost.ts";
+import type { Cost } from "../cost.ts";
 
 /**
  * A manifest or a shard is wrong, or does not fit this machine: `"format"` (naming the line), `"shard"`, `"changed"` (code,

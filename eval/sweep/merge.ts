@@ -1,5 +1,5 @@
 /** Brings the results of shards together, and says how far a sweep is. */
-import { isJsonObject, type JsonObject } from "../../model/json.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { openStore } from "../store.ts";
 import { ResultsError } from "../store/contract.ts";
 import type { Row } from "./cell.ts";

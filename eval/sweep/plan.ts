@@ -4,9 +4,9 @@ import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
-import { sourceHash } from "../results.ts";
+import { sourceHash } from "../store/key.ts";
 import { type Cell, cellKey, hashTokens, type SweepOptions } from "./cell.ts";
-import { type DeviceProfile, predictCost } from "./cost.ts";
+import { type DeviceProfile, predictCost } from "../cost.ts";
 import type { Manifest, PlannedCell } from "./manifest.ts";
 
 /** The arguments of a call of `sweep`, to be carried out elsewhere. */

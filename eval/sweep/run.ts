@@ -2,7 +2,7 @@
 import { QuantbookError } from "../../base/error.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import type { Device } from "../../kernels/device.ts";
-import { sourceHash } from "../results.ts";
+import { sourceHash } from "../store/key.ts";
 import { openStore } from "../store.ts";
 import { ResultsError } from "../store/contract.ts";
 import { SweepBench } from "./bench.ts";

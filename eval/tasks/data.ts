@@ -2,10 +2,10 @@
 // @ts-types="./csv_parse.d.ts"
 import { parse } from "csv-parse/sync";
 import { type DatasetPart, hubDataset } from "../../model/hub.ts";
-import { isJsonObject, type JsonObject, own, parseJson } from "../../model/json.ts";
+import { isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
 import { Row } from "./row.ts";
-import { wikitextPages } from "./wikitext.ts";
+import { wikitextPages } from "./sets/wikitext.ts";
 
 /** The formats, in the order in which a directory is searched. */
 export const extensions = ["jsonl", "json", "csv", "parquet", "raw"] as const;

@@ -1,5 +1,5 @@
 /** Evaluates a model on a task: reads the data, builds the prompts, runs each example, and takes the means. */
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import { hashOf } from "../../base/hash.ts";
 import { groupOf, resultOf } from "./aggregate.ts";

@@ -1,10 +1,10 @@
 /** What goes wrong with data is told with its place, a log goes on where it ends, and sharing contexts changes no bit. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { onSoftwareGpu } from "../../kernels/software_gpu.ts";
+import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
-import { kivi } from "../../quant/kivi.ts";
+import { kivi } from "../../quant/methods/kivi.ts";
 import { quantize } from "../../quant/quantize.ts";
-import { rtn } from "../../quant/rtn.ts";
+import { rtn } from "../../quant/methods/rtn.ts";
 import { readRows } from "./data.ts";
 import { TaskError } from "./error.ts";
 import { evaluateTask, type TaskOptions } from "./evaluate.ts";

@@ -1,8 +1,8 @@
 /** Tasks read their public sets from a hub on the loopback interface: cached, resumed, and the same as from a file. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HubError } from "../../model/hub_error.ts";
+import { HubError } from "../../model/hub/error.ts";
 import { hubDataset } from "../../model/hub.ts";
-import { commit, type FakeHub, fakeHub, withHubEnvironment } from "../../model/hub_fixture.ts";
+import { commit, type FakeHub, fakeHub, withHubEnvironment } from "../../model/hub/server_testing.ts";
 import { loadModel } from "../../model/load.ts";
 import { TaskError } from "./error.ts";
 import { evaluateTask } from "./evaluate.ts";

@@ -6,8 +6,8 @@
  * hence the numbers are the same bits as without sharing.
  */
 import { branchLogits } from "../../model/branches.ts";
-import { DenseCache } from "../../model/cache.ts";
-import { isJsonObject } from "../../model/json.ts";
+import { DenseCache } from "../../model/decoder/cache.ts";
+import { isJsonObject } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import { builtIn } from "../../quant/registry.ts";
 import type { TokenRequest } from "./requests.ts";

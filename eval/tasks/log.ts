@@ -1,5 +1,5 @@
 /** The log of an evaluation: one line of JSON per example, written as it is done, from which an interrupted run goes on. */
-import { isJsonObject, own } from "../../model/json.ts";
+import { isJsonObject, own } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
 import type { TaskExample } from "./result.ts";
 

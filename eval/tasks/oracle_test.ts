@@ -3,9 +3,9 @@
  * and metrics, and log-probabilities within 1e-3 (float32 sums of two implementations).
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { onSoftwareGpu } from "../../kernels/software_gpu.ts";
+import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import { readRows } from "./data.ts";
 import { evaluateTask, type TaskOptions } from "./evaluate.ts";
 import type { ChoiceRecord, GenerationRecord, TaskExample } from "./result.ts";

@@ -1,5 +1,5 @@
 /** Worked examples before the question, drawn as lm-evaluation-harness draws them. */
-import { PythonRandom } from "../random.ts";
+import { PythonRandom } from "../../base/random.ts";
 import type { Row } from "./row.ts";
 
 /** How many worked examples, and where from. */

@@ -1,18 +1,18 @@
 /** The tasks by name. */
-import { arcChallenge, arcEasy } from "./arc.ts";
-import { bbh } from "./bbh.ts";
-import { boolq } from "./boolq.ts";
+import { arcChallenge, arcEasy } from "./sets/arc.ts";
+import { bbh } from "./sets/bbh.ts";
+import { boolq } from "./sets/boolq.ts";
 import { TaskError } from "./error.ts";
-import { gsm8k } from "./gsm8k.ts";
-import { hellaswag } from "./hellaswag.ts";
-import { mmlu } from "./mmlu.ts";
-import { mmluSubjects } from "./mmlu_subjects.ts";
-import { openbookqa } from "./openbookqa.ts";
-import { piqa } from "./piqa.ts";
+import { gsm8k } from "./sets/gsm8k.ts";
+import { hellaswag } from "./sets/hellaswag.ts";
+import { mmlu } from "./sets/mmlu.ts";
+import { mmluSubjects } from "./sets/mmlu_subjects.ts";
+import { openbookqa } from "./sets/openbookqa.ts";
+import { piqa } from "./sets/piqa.ts";
 import type { Task } from "./task.ts";
-import { truthfulqaGen, truthfulqaMc1, truthfulqaMc2 } from "./truthfulqa.ts";
-import { wikitext } from "./wikitext.ts";
-import { winogrande } from "./winogrande.ts";
+import { truthfulqaGen, truthfulqaMc1, truthfulqaMc2 } from "./sets/truthfulqa.ts";
+import { wikitext } from "./sets/wikitext.ts";
+import { winogrande } from "./sets/winogrande.ts";
 
 const single: readonly Task[] = [
   boolq,

@@ -1,5 +1,5 @@
 /** From text to tokens: where a context ends and its continuation begins, and what of both fits into the model. */
-import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { TaskError } from "./error.ts";
 import { stripEnd } from "./text.ts";
 

@@ -1,5 +1,5 @@
 /** A row of task data that knows where it stands, so that what is wrong with it can be found. */
-import { isJsonObject, type JsonObject, own } from "../../model/json.ts";
+import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
 
 /** One example as its file has it; every reader throws {@linkcode TaskError} with file, line and field. */

@@ -1,6 +1,6 @@
 /** Runs single examples of a task on a model. */
 import type { Model } from "../../model/model.ts";
-import { generateUntil } from "../generate_until.ts";
+import { generateUntil } from "../generation/until.ts";
 import { TaskError } from "./error.ts";
 import type { LikelihoodScorer } from "./likelihood.ts";
 import { encodePair, rollingWindows, type TokenPair, tokenRequest } from "./requests.ts";

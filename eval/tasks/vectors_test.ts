@@ -1,21 +1,21 @@
 /** Vectors recorded from lm-evaluation-harness 0.4.8, sacrebleu 2.6.0 and rouge-score 0.1.2 that need no model. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { cutAt } from "../generate_until.ts";
+import { cutAt } from "../generation/until.ts";
 import { meanOf, pooledStandardError } from "../statistics.ts";
 import { resultOf } from "./aggregate.ts";
-import { bbh, extractAnswer } from "./bbh.ts";
+import { bbh, extractAnswer } from "./sets/bbh.ts";
 import { bleu, tokenize } from "./bleu.ts";
-import { extractNumbers, gsm8k, normalizeNumber } from "./gsm8k.ts";
-import { cleanMarkup, hellaswag } from "./hellaswag.ts";
+import { extractNumbers, gsm8k, normalizeNumber } from "./sets/gsm8k.ts";
+import { cleanMarkup, hellaswag } from "./sets/hellaswag.ts";
 import { drawShots } from "./prompts.ts";
 import { rollingWindows } from "./requests.ts";
 import type { RollingRecord } from "./result.ts";
 import { rouge } from "./rouge.ts";
 import { Row } from "./row.ts";
 import { choiceMetrics } from "./run.ts";
-import { truthfulqaGen } from "./truthfulqa.ts";
-import { detokenize, wikitext } from "./wikitext.ts";
-import { winogrande } from "./winogrande.ts";
+import { truthfulqaGen } from "./sets/truthfulqa.ts";
+import { detokenize, wikitext } from "./sets/wikitext.ts";
+import { winogrande } from "./sets/winogrande.ts";
 
 const vectors = JSON.parse(
   await Deno.readTextFile(new URL("../../fixtures/expected/tasks/metrics.json", import.meta.url)),

@@ -1,6 +1,6 @@
 /** Compiles `assembly/` to `kernels.wasm`: `deno run -A kernels/cpu/build.ts`. */
 
-import { compileAssembly } from "../assembly.ts";
+import { compileAssembly } from "./compile.ts";
 
 /** The compiled kernels. */
 export async function buildKernels(): Promise<Uint8Array<ArrayBuffer>> {

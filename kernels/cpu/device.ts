@@ -16,12 +16,12 @@ import type {
 } from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { runAttention } from "./attention.ts";
-import { HostPull } from "../float64/pull.ts";
-import { FloatInt8Weight } from "../int8.ts";
-import { fitBinary } from "../binary_fit.ts";
-import { checkDecode, decodeRows } from "../coded_rows.ts";
-import { checkPackedAttention, packedAttention, readableTokens } from "../packed_attention.ts";
-import { checkPacked, isBinary, packedValues } from "../packed.ts";
+import { HostPull } from "./pull.ts";
+import { FloatInt8Weight } from "../host/int8.ts";
+import { fitBinary } from "../host/binary_fit.ts";
+import { checkDecode, decodeRows } from "../host/coded_rows.ts";
+import { checkPackedAttention, packedAttention, readableTokens } from "../host/packed_attention.ts";
+import { checkPacked, isBinary, packedValues } from "../host/packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { defaultThreads, loadModule } from "./module.ts";
 import { type BinaryLayout, binaryLayout, canLookUp, layBinary } from "./binary.ts";

@@ -1,6 +1,6 @@
 /** The compiled kernels, and how many threads run them. */
 
-import { environmentVariable } from "../environment.ts";
+import { environmentVariable } from "../../base/environment.ts";
 import { checkThreads } from "./pool.ts";
 
 const url = new URL("./kernels.wasm", import.meta.url);

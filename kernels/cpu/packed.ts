@@ -5,7 +5,7 @@
  */
 
 import type { PackedIntegers } from "../codes.ts";
-import { codeAt, groupsOfRow, rangeIndex } from "../packed.ts";
+import { codeAt, groupsOfRow, rangeIndex } from "../host/packed.ts";
 
 /** Where the parts of a packed weight lie, in bytes from its start. */
 export interface PackedLayout {

@@ -1,6 +1,6 @@
 /** Finds a GPU, says what it is, and refuses what would only pretend to be one. */
 
-import { defaultEnvironment } from "../environment.ts";
+import { defaultEnvironment } from "../../base/environment.ts";
 import { DeviceError } from "../error.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** Tests of what only the GPU device has: adapters, splitting, loss. The operations are tested in `../device_test.ts`. */
 
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
-import { assertSameBits, Random } from "../device_suite.ts";
+import { assertSameBits, Random } from "../conformance/suite.ts";
 import type { Device } from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { findAdapter, openAdapter } from "./adapter.ts";
@@ -203,7 +203,7 @@ Deno.test({
   name: "findAdapter: OpenGL is not loaded, whose end at exit is not safe beside Deno's threads",
   ignore: ignore || Deno.build.os !== "linux",
   async fn() {
-    const url = new URL("adapter.ts", import.meta.url);
+    const url = new URL("./adapter.ts", import.meta.url);
     const code = `import { findAdapter } from "${url}"; await findAdapter();
       const maps = Deno.readTextFileSync("/proc/self/maps");
       console.log(maps.includes("libvulkan"), maps.includes("libEGL"));`;

@@ -2,7 +2,7 @@
 
 import type { DeviceWeight } from "../device.ts";
 import type { PackedIntegers } from "../codes.ts";
-import { codeAt, codeValue, groupsOfRow, rangeIndex } from "../packed.ts";
+import { codeAt, codeValue, groupsOfRow, rangeIndex } from "../host/packed.ts";
 import type { Kernel } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder, View } from "./recorder.ts";

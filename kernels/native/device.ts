@@ -7,7 +7,7 @@ import type { Memory } from "../cpu/storage.ts";
 import type { Device, DeviceWeight } from "../device.ts";
 import type { PackedCodes } from "../codes.ts";
 import { DeviceError } from "../error.ts";
-import { checkPacked, packedValues } from "../packed.ts";
+import { checkPacked, packedValues } from "../host/packed.ts";
 import { type Floats, loadRuntime, type Product, type Runtime } from "./runtime.ts";
 
 /**

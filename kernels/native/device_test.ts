@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { cpuDevice } from "../cpu/device.ts";
 import type { Device } from "../device.ts";
-import { assertSameBits, Random, testedDevices } from "../device_suite.ts";
+import { assertSameBits, Random, testedDevices } from "../conformance/suite.ts";
 import { DeviceError } from "../error.ts";
 import { nativeDevice } from "./device.ts";
 

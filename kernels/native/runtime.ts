@@ -3,7 +3,7 @@
 import type { Tensor as OrtTensor } from "onnxruntime-node";
 import type { Binding } from "onnxruntime-node/dist/binding.js";
 import { DeviceError } from "../error.ts";
-import { type Bytes, concat, integer, message, text } from "./protobuf.ts";
+import { type Bytes, concat, integer, message, text } from "../../base/protobuf.ts";
 
 /** Float32 values where native code may read and write them. */
 export type Floats = Float32Array<ArrayBuffer>;

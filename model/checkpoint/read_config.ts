@@ -1,10 +1,10 @@
 /** Reads a `config.json` and checks what every decoder's must satisfy, whatever its family. */
-import { CheckpointError } from "../checkpoint_error.ts";
+import { CheckpointError } from "../files/error.ts";
 
-import { fileError, fileSize } from "../file.ts";
+import { fileError, fileSize } from "../files/read.ts";
 import { displayPath } from "../../base/file.ts";
-import { decodeUtf8, isJsonObject, parseJson } from "../json.ts";
-import { ModelConfig } from "../config.ts";
+import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
+import { ModelConfig } from "./config.ts";
 
 /** No real config.json is near this size; a bigger file is something else. */
 const maxBytes = 16_000_000;

@@ -1,9 +1,9 @@
 /** What a forward pass runs with: the parameters of a layer on a device, tables, interventions, a cache. */
 import type { Device, DeviceBuffer } from "../../kernels/device.ts";
 import type { Architecture, LinearRole } from "../architecture.ts";
-import type { KeyValueCache } from "../cache.ts";
-import type { Intervention } from "../intervention.ts";
-import type { Linear } from "../parameter.ts";
+import type { KeyValueCache } from "./cache.ts";
+import type { Intervention } from "./intervention.ts";
+import type { Linear } from "./parameter.ts";
 
 /** A norm's weight and bias on the device. */
 export interface LoadedNorm {

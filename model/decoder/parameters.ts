@@ -1,6 +1,6 @@
 /** The parameters of a model: which tensors its architecture needs of a checkpoint, checked but not read; a layer of them loaded. */
 import type { Device, DeviceBuffer } from "../../kernels/device.ts";
-import { alibiSlopes } from "../alibi.ts";
+import { alibiSlopes } from "./alibi.ts";
 import {
   type Architecture,
   hasExperts,
@@ -10,11 +10,11 @@ import {
   type NormNames,
   tensorName,
 } from "../architecture.ts";
-import type { Checkpoint } from "../checkpoint.ts";
-import { headNormWeight, linearBias, linearWeight, normWeight, type Reader } from "../layout.ts";
-import { ModelError } from "../model_error.ts";
-import { denseLinear, type Linear, type Parameter, vectorParameter } from "../parameter.ts";
-import { rotaryTable } from "../rotary.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { headNormWeight, linearBias, linearWeight, normWeight, type Reader } from "./tensors.ts";
+import { ModelError } from "../error.ts";
+import { denseLinear, type Linear, type Parameter, vectorParameter } from "./parameter.ts";
+import { rotaryTable } from "./rotary.ts";
 import type { LoadedExperts, LoadedLayer, LoadedNorm } from "./context.ts";
 
 /** The key of a linear layer: `"3.down"`, or `"3.7.down"` of expert 7. */

@@ -1,7 +1,7 @@
 /** Bloom (BigScience, 2022): position biases (ALiBi), a norm behind the embedding. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { fusedQkv, head, linears, named, sizes } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { fusedQkv, head, linears, named, sizes } from "./description.ts";
 
 /** Reads the configuration of a `bloom` checkpoint. */
 export function bloom(config: ModelConfig): Architecture {

@@ -1,8 +1,8 @@
 /** Cohere Command R (2024): blocks side by side behind a LayerNorm without bias, interleaved rotation, scaled logits. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { head } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { head } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of a `cohere` checkpoint. */

@@ -1,8 +1,8 @@
 /** Falcon (Almazrouei et al., 2023): blocks side by side, one key-value head (7B) or groups of heads (40B). */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, fusedQkv, head, linears, named, sizes } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, fusedQkv, head, linears, named, sizes } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `falcon` checkpoint. */
 export function falcon(config: ModelConfig): Architecture {

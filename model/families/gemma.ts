@@ -1,7 +1,7 @@
 /** Gemma (Gemma Team, 2024): Llama with norms around one, a scaled embedding and a gated GELU. */
 import type { Architecture, NormNames } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { head } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { head } from "./description.ts";
 import { llama } from "./llama.ts";
 
 /** A norm's weight, which all Gemmas store minus one. */

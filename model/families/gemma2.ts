@@ -1,7 +1,7 @@
 /** Gemma 2 (Gemma Team, 2024): norms on both sides of each block, soft caps, a window in every other layer. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { slidingWindow } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { slidingWindow } from "./description.ts";
 import { gemma, gemmaNorm } from "./gemma.ts";
 
 /** Reads the configuration of a `gemma2` checkpoint. */

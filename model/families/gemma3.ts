@@ -1,8 +1,8 @@
 /** Gemma 3, text (Gemma Team, 2025): Gemma 2 with norms of queries and keys; layers with a window rotate by a base of their own. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { slidingWindow } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { slidingWindow } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 import { gemmaNorm } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
 

@@ -1,7 +1,7 @@
 /** GPT-2 (Radford et al., 2019): learned positions, fused projections, weights stored `[in, out]`. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, fusedQkv, head, linears, named, sizes } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, fusedQkv, head, linears, named, sizes } from "./description.ts";
 
 /** Reads the configuration of a `gpt2` checkpoint. */
 export function gpt2(config: ModelConfig): Architecture {

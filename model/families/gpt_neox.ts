@@ -1,8 +1,8 @@
 /** GPT-NeoX (Black et al., 2022) and Pythia: blocks side by side behind a LayerNorm each, partly rotated heads. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, fusedQkv, head, linears, named, sizes } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, fusedQkv, head, linears, named, sizes } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `gpt_neox` checkpoint. */
 export function gptNeox(config: ModelConfig): Architecture {

@@ -1,7 +1,7 @@
 /** GPT-J (Wang and Komatsuzaki, 2021): blocks side by side behind one LayerNorm, neighbouring dimensions rotate together. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, head, linears, named, sizes } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, head, linears, named, sizes } from "./description.ts";
 
 /** Reads the configuration of a `gptj` checkpoint. */
 export function gptj(config: ModelConfig): Architecture {

@@ -1,6 +1,6 @@
 /** Granite 3 (IBM, 2024): Llama with factors on the embedding, the attention scores, the residual sums and the logits. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of a `granite` checkpoint. */

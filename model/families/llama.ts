@@ -1,8 +1,8 @@
 /** Llama (Touvron et al., 2023) and its kin: RMSNorm, rotary positions, grouped-query attention, gated SiLU. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, head, linears, sizes } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, head, linears, sizes } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `llama` checkpoint. */
 export function llama(config: ModelConfig): Architecture {

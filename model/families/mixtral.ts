@@ -1,6 +1,6 @@
 /** Mixtral (Jiang et al., 2024): Mistral with a mixture of experts, whose shares are those of the chosen experts alone. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
 import { mistral } from "./mistral.ts";
 
 /** Reads the configuration of a `mixtral` checkpoint. */

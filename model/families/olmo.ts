@@ -1,6 +1,6 @@
 /** OLMo (Groeneveld et al., 2024): norms without weights, clamped projections; OLMo 2: norms behind the blocks. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of an `olmo` checkpoint. */

@@ -1,7 +1,7 @@
 /** OPT (Zhang et al., 2022): LayerNorm, biases, learned positions with an offset of 2, ReLU. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, head, linears, named, sizes } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, head, linears, named, sizes } from "./description.ts";
 
 /** Reads the configuration of an `opt` checkpoint. */
 export function opt(config: ModelConfig): Architecture {

@@ -1,8 +1,8 @@
 /** Phi 1 to 2 (Gunasekar et al., 2023): attention and feed-forward block side by side behind one LayerNorm, biases. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, head, linears, named, sizes } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, head, linears, named, sizes } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `phi` checkpoint. */
 export function phi(config: ModelConfig): Architecture {

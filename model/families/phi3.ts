@@ -1,7 +1,7 @@
 /** Phi 3 and 4 (Abdin et al., 2024): Llama with fused projections, a window, and LongRoPE. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { fusedQkv, named, slidingWindow } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { fusedQkv, named, slidingWindow } from "./description.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of a `phi3` checkpoint. */

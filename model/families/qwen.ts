@@ -1,7 +1,7 @@
 /** Qwen 2 (Yang et al., 2024) and Qwen 3 (2025): Llama with biased projections, or with norms of queries and keys. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { linears, slidingWindow } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { linears, slidingWindow } from "./description.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of a `qwen2` checkpoint. */

@@ -1,6 +1,6 @@
 /** Qwen 3 with a mixture of experts (2025): some layers may keep an ordinary feed-forward block. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
 import { qwen3 } from "./qwen.ts";
 
 /** Reads the configuration of a `qwen3_moe` checkpoint. */

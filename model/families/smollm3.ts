@@ -1,7 +1,7 @@
 /** SmolLM 3 (Hugging Face, 2025): Llama with tied embeddings in which every fourth layer knows no positions. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { head, slidingWindow } from "../family.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { head, slidingWindow } from "./description.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of a `smollm3` checkpoint. */

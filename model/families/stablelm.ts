@@ -1,8 +1,8 @@
 /** StableLM 2 (Bellagente et al., 2024): Llama with LayerNorms and partly rotated heads; 12B: blocks side by side. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { linears, named } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { linears, named } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 import { llama } from "./llama.ts";
 
 /** Reads the configuration of a `stablelm` checkpoint. */

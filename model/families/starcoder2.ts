@@ -1,8 +1,8 @@
 /** StarCoder 2 (Lozhkov et al., 2024): LayerNorms, biases, a plain GELU block, rotary positions and a window. */
 import type { Architecture } from "../architecture.ts";
-import type { ModelConfig } from "../config.ts";
-import { activation, head, linears, named, sizes, slidingWindow } from "../family.ts";
-import { rotaryPositions } from "../rotary_scaling.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
+import { activation, head, linears, named, sizes, slidingWindow } from "./description.ts";
+import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `starcoder2` checkpoint. */
 export function starcoder2(config: ModelConfig): Architecture {

@@ -4,9 +4,9 @@
  * Each notebook becomes one module beside it, one `deno check` sees them all, and its positions are mapped back to
  * cells. Run it as `deno run -A notebooks/lib/check.ts [notebook.ipynb ...]`; without names it checks notebooks/*.ipynb.
  */
-import { cellModule, type ModuleFile, writeModule } from "./cells.ts";
-import { listNotebooks, readNotebook } from "./files.ts";
-import { NotebookError } from "./notebook.ts";
+import { cellModule, type ModuleFile, writeModule } from "./notebook/cells.ts";
+import { listNotebooks, readNotebook } from "./notebook/files.ts";
+import { NotebookError } from "./notebook/notebook.ts";
 
 /** What the checker found. */
 export interface CheckReport {

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import axe from "axe-core/axe.min.js" with { type: "text" };
 import { Browser, type PageEvent, type Screen } from "./browser.ts";
-import { ROOT } from "./files.ts";
+import { ROOT } from "./notebook/files.ts";
 import { objectAt, own, stringAt } from "./json.ts";
 
 const MOST_PAGE_BYTES = 1_500_000;

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { Browser, CHROMIUM } from "./browser.ts";
 import { checkSite } from "./check_site.ts";
 import { plot, table } from "./display.ts";
-import { notebookOf } from "./fixture.ts";
+import { notebookOf } from "./notebook/notebook_testing.ts";
 import { claimsPage } from "./report/claims_page.ts";
 import { notebookPage } from "./report/notebook_page.ts";
 import { renderPage } from "./report/page.ts";

@@ -1,9 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { checkNotebooks } from "./check.ts";
-import { NOTEBOOKS } from "./files.ts";
-import { notebookOf } from "./fixture.ts";
-import { formatNotebook } from "./notebook.ts";
+import { NOTEBOOKS } from "./notebook/files.ts";
+import { notebookOf } from "./notebook/notebook_testing.ts";
+import { formatNotebook } from "./notebook/notebook.ts";
 
 /** Runs `test` in a folder within the repository, so that cells see its import map. */
 async function inFolder(

@@ -5,9 +5,9 @@
  */
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { cellModule, codeCells, writeModule } from "./cells.ts";
+import { cellModule, codeCells, writeModule } from "./notebook/cells.ts";
 import type { Shown } from "./display/emit.ts";
-import type { Notebook } from "./notebook.ts";
+import type { Notebook } from "./notebook/notebook.ts";
 
 /** How a notebook fared as a module. */
 export interface ModuleRun {

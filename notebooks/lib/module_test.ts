@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import type { Shown } from "./display/emit.ts";
-import { executeNotebook } from "./execute.ts";
-import { NOTEBOOKS } from "./files.ts";
-import { notebookOf } from "./fixture.ts";
+import { executeNotebook } from "./jupyter/execute.ts";
+import { NOTEBOOKS } from "./notebook/files.ts";
+import { notebookOf } from "./notebook/notebook_testing.ts";
 import { runAsModule } from "./module.ts";
-import type { Notebook } from "./notebook.ts";
+import type { Notebook } from "./notebook/notebook.ts";
 
 const path = join(NOTEBOOKS, "module_test.ipynb");
 

@@ -4,11 +4,11 @@
  * Each notebook runs up to its first sweep that lacks stored rows, which goes into the manifest. Where a later sweep depends
  * on an earlier one, plan again once the first has been run. A manifest without cells means that all rows are there.
  */
-import { commandLine, runCommand, UsageError } from "../../eval/command_line.ts";
-import { loadProfile } from "../../eval/sweep/cost.ts";
+import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
+import { loadProfile } from "../../eval/cost.ts";
 import { formatManifest } from "../../eval/sweep/manifest.ts";
 import { planSweeps, type SweepPlan } from "../../eval/sweep/plan.ts";
-import { notebookPath, readNotebook } from "./files.ts";
+import { notebookPath, readNotebook } from "./notebook/files.ts";
 import { runAsModule } from "./module.ts";
 
 /** The first sweep of a notebook that lacks stored rows, if there is one. */

@@ -6,8 +6,8 @@
  * they were committed with. A notebook that fails is still rendered, with its error, and the exit code is 1.
  */
 import { basename, resolve } from "node:path";
-import { commandLine, runCommand, UsageError } from "../../eval/command_line.ts";
-import { listNotebooks, ROOT } from "./files.ts";
+import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
+import { listNotebooks, ROOT } from "./notebook/files.ts";
 import { readBuild } from "./report/build.ts";
 import { readData } from "./report/data.ts";
 import { committed, executed, type Run, sourceHash } from "./report/executed.ts";

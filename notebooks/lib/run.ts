@@ -5,9 +5,9 @@
  * file. A notebook with a failing cell is written up to that cell, and the exit code is 1.
  */
 import { basename, dirname } from "node:path";
-import { executeNotebook } from "./execute.ts";
-import { listNotebooks, notebookPath, readNotebook } from "./files.ts";
-import { formatNotebook, type Notebook } from "./notebook.ts";
+import { executeNotebook } from "./jupyter/execute.ts";
+import { listNotebooks, notebookPath, readNotebook } from "./notebook/files.ts";
+import { formatNotebook, type Notebook } from "./notebook/notebook.ts";
 
 /** Runs a notebook beside its file, reporting cells and progress on standard error; true when all cells succeeded. */
 export async function runNotebook(notebook: Notebook, path: string, timeoutSeconds = 0): Promise<boolean> {

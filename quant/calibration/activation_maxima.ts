@@ -1,9 +1,9 @@
 /** The largest magnitude of each channel over a text, by site. */
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import type { InputSite } from "../../model/architecture.ts";
-import type { Intervention } from "../../model/intervention.ts";
+import type { Intervention } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
-import { smoothedSites } from "../smoothquant.ts";
+import { smoothedSites } from "../methods/smoothquant.ts";
 
 /** Largest magnitude of each input channel, `[layer][site]` -> `[channels]`, over all tokens of the windows. */
 export async function activationMaxima(

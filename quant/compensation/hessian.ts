@@ -1,8 +1,8 @@
 /** The second moments of a layer's inputs, and the problem that they pose to column by column quantization. */
-import { float64 } from "../../kernels/float64/product.ts";
-import { upperFactorInPlace } from "../cholesky.ts";
+import { float64 } from "../../kernels/cpu/float64.ts";
+import { upperFactorInPlace } from "../linear_algebra/cholesky.ts";
 import type { InputStatistics, Matrix } from "../method.ts";
-import { SchemeError } from "../scheme_error.ts";
+import { SchemeError } from "../error.ts";
 
 /**
  * A weight and its Hessian, ready for {@linkcode compensate}: columns permuted, dead ones zeroed, `H` damped. Its

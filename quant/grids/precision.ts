@@ -1,5 +1,5 @@
 /** Precisions in which scales, minima and outliers are stored. */
-import type { Storage } from "../quantized_rows.ts";
+import type { Storage } from "../caches/kvquant/rows.ts";
 
 /** What scales, minima and everything else that is not a code is computed and stored in. */
 export type Precision = "float16" | "float32";

@@ -1,8 +1,8 @@
 /** Uniform weights as they are stored: codes, scales and zero points. */
 import type { PackedIntegers } from "../../kernels/codes.ts";
-import { SchemeError } from "../scheme_error.ts";
+import { SchemeError } from "../error.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
-import type { PackedWeight } from "../packed.ts";
+import type { PackedWeight } from "./weight.ts";
 
 /** Parts of a {@linkcode UniformWeight}. */
 export interface UniformParts {

@@ -1,4 +1,4 @@
-// Binary codes of groups of weights (BCQ, see kernels/binary_fit.ts): greedy signs and scales, then rounds that solve for
+// Binary codes of groups of weights (BCQ, see kernels/host/binary_fit.ts): greedy signs and scales, then rounds that solve for
 // the scales with the signs fixed, and take the nearest of the 2^bits levels with the scales fixed.
 // Tiling: a workgroup of 64 per group. Each lane visits every 64th weight; sums are pairs of float32 and counts are
 // integers, added up over the lanes in a fixed order; the first lane solves for the scales, and all lanes put the levels

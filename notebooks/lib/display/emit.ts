@@ -5,7 +5,7 @@
  * as a plain module under `deno test`; the three can be compared output by output.
  */
 import type { JsonObject } from "../json.ts";
-import type { MimeBundle } from "../notebook.ts";
+import type { MimeBundle } from "../notebook/notebook.ts";
 
 const JUPYTER_DISPLAY: unique symbol = Symbol.for("Jupyter.display");
 

@@ -1,7 +1,7 @@
 /** A task table shows what was printed above what was measured, in the order of the tasks, and averages what it shows. */
 import { assertEquals } from "@std/assert";
 import { publishedTable } from "../../../eval/claims.ts";
-import type { TaskRow } from "../../../eval/task_sweep.ts";
+import type { TaskRow } from "../../../eval/sweep/tasks.ts";
 import { taskTable } from "./task_table.ts";
 
 Deno.test("printed and measured rows stand one under the other; what nobody printed has one row", async () => {

@@ -1,5 +1,5 @@
 /** Where the report is built from: commit, date and the public address of the sources. */
-import { ROOT } from "../files.ts";
+import { ROOT } from "../notebook/files.ts";
 import type { Build } from "./site.ts";
 
 /** Reads the state of the repository; everything that git cannot tell is left out. */

@@ -7,7 +7,7 @@ import {
   publishedTables,
   recomputedClaims,
 } from "../../../eval/claims.ts";
-import { commandOfClaim } from "../../../eval/claim_scheme.ts";
+import { commandOfClaim } from "../../../eval/claims/scheme.ts";
 import { type Method, methods } from "../../methods.ts";
 import type { ClaimRow } from "./claims_page.ts";
 import type { Erratum } from "./errata_page.ts";

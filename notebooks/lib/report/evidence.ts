@@ -1,8 +1,8 @@
 /** Collects what executed notebooks found out about published cells, with links to the cells that did. */
 import { isStatus } from "../display/status.ts";
 import { objectAt, own, stringAt } from "../json.ts";
-import { NotebookError } from "../notebook.ts";
-import { codeCells } from "../cells.ts";
+import { NotebookError } from "../notebook/notebook.ts";
+import { codeCells } from "../notebook/cells.ts";
 import type { ClaimRow } from "./claims_page.ts";
 import type { Executed } from "./notebook_page.ts";
 import { readVerdict } from "./outputs.ts";

@@ -6,11 +6,11 @@
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, join, relative } from "node:path";
-import { readAbout } from "../about.ts";
-import { executeNotebook } from "../execute.ts";
-import { readNotebook, ROOT } from "../files.ts";
+import { readAbout } from "../notebook/about.ts";
+import { executeNotebook } from "../jupyter/execute.ts";
+import { readNotebook, ROOT } from "../notebook/files.ts";
 import { isObject, own } from "../json.ts";
-import { formatNotebook, type Notebook, parseNotebook } from "../notebook.ts";
+import { formatNotebook, type Notebook, parseNotebook } from "../notebook/notebook.ts";
 import type { Executed } from "./notebook_page.ts";
 
 /** What notebooks can depend on. The report's own code is left out: it changes how outputs look, not what they are. */

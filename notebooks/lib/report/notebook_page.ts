@@ -1,9 +1,9 @@
 /** The page of a notebook: title and paper, verdicts, prose and cells with their outputs, provenance. */
-import type { About } from "../about.ts";
+import type { About } from "../notebook/about.ts";
 import type { Verdict } from "../display/verdict.ts";
 import { escapeHtml } from "../html.ts";
 import { isObject, type JsonObject, objectAt } from "../json.ts";
-import type { CodeCell, Notebook, Output } from "../notebook.ts";
+import type { CodeCell, Notebook, Output } from "../notebook/notebook.ts";
 import { VEGA_LITE } from "../display/plot.ts";
 import { highlight, PageMarkdown } from "./markdown.ts";
 import { readVerdict, renderOutput, statusChip } from "./outputs.ts";

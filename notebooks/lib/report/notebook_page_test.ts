@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { readAbout } from "../about.ts";
-import { ROOT } from "../files.ts";
-import { notebookWith } from "../fixture.ts";
-import { type Cell, type Notebook, type Output, parseNotebook } from "../notebook.ts";
+import { readAbout } from "../notebook/about.ts";
+import { ROOT } from "../notebook/files.ts";
+import { notebookWith } from "../notebook/notebook_testing.ts";
+import { type Cell, type Notebook, type Output, parseNotebook } from "../notebook/notebook.ts";
 import { plot, table, verdict } from "../display.ts";
 import type { Display } from "../display/emit.ts";
 import { indexPage } from "./index_page.ts";

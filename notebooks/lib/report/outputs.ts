@@ -4,7 +4,7 @@ import { VEGA_LITE } from "../display/plot.ts";
 import { DisplayError } from "../display/table.ts";
 import { escapeHtml } from "../html.ts";
 import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts";
-import type { MimeBundle, Output } from "../notebook.ts";
+import type { MimeBundle, Output } from "../notebook/notebook.ts";
 import type { Verdict } from "../display/verdict.ts";
 import type { PageMarkdown } from "./markdown.ts";
 import { plotFigure } from "./plot.ts";

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { type Method, methods } from "../../methods.ts";
-import { ROOT } from "../files.ts";
-import { notebookOf } from "../fixture.ts";
-import { formatNotebook, type Notebook, NotebookError } from "../notebook.ts";
+import { ROOT } from "../notebook/files.ts";
+import { notebookOf } from "../notebook/notebook_testing.ts";
+import { formatNotebook, type Notebook, NotebookError } from "../notebook/notebook.ts";
 import type { Display } from "../display/emit.ts";
 import { verdict, witness } from "../display.ts";
 import { type ClaimRow, claimsPage } from "./claims_page.ts";

@@ -1,0 +1,133 @@
+/** Python's random numbers: the same seed gives the same windows as the papers' calibration code. */
+import { QuantbookError } from "./error.ts";
+
+/** A bound, seed or count is not accepted; code `"range"`. */
+export class RandomError extends QuantbookError {}
+
+const size = 624;
+
+/**
+ * The Mersenne Twister MT19937 with the methods of Python's `random.Random`.
+ *
+ * Source: M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998); CPython `Modules/_randommodule.c` and
+ * `Lib/random.py`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const random = new PythonRandom(0);
+ * assertEquals([random.randint(0, 999999), random.randint(0, 999999)], [885440, 403958]);
+ * ```
+ */
+export class PythonRandom {
+  readonly #state = new Uint32Array(size);
+  #next = size;
+
+  /** Seeds as `random.seed(seed)` does with an integer from 0 to 2^53 - 1. */
+  constructor(seed: number) {
+    requireInteger("seed", seed, 0);
+    const key = [seed >>> 0];
+    if (seed >= 2 ** 32) key.push(Math.floor(seed / 2 ** 32));
+    this.#initialize(key);
+  }
+
+  /** A number of `bits` random bits, 1 to 53. */
+  getrandbits(bits: number): number {
+    requireInteger("bits", bits, 1, 53);
+    if (bits <= 32) return this.#word() >>> (32 - bits);
+    const low = this.#word();
+    return (this.#word() >>> (64 - bits)) * 2 ** 32 + low;
+  }
+
+  /** An integer from `low` to `high`, both included. */
+  randint(low: number, high: number): number {
+    requireInteger("low", low, Number.MIN_SAFE_INTEGER);
+    requireInteger("high", high, low);
+    return low + this.#below(high - low + 1);
+  }
+
+  /** A number from 0 (included) to 1 (excluded), of 53 random bits. */
+  random(): number {
+    const high = this.#word() >>> 5;
+    return (high * 2 ** 26 + (this.#word() >>> 6)) / 2 ** 53;
+  }
+
+  /** Shuffles `items` in place. */
+  shuffle<T>(items: T[]): void {
+    for (let i = items.length - 1; i > 0; i--) {
+      const j = this.#below(i + 1);
+      [items[i], items[j]] = [items[j], items[i]];
+    }
+  }
+
+  /** `count` different items, in random order; `items` is unchanged. */
+  sample<T>(items: readonly T[], count: number): T[] {
+    const n = items.length;
+    requireInteger("count", count, 0, n);
+    // Python draws from a shrinking pool or rejects repeats, whichever needs less memory; the draws differ.
+    const setSize = count > 5 ? 21 + 4 ** Math.ceil(Math.log(count * 3) / Math.log(4)) : 21;
+    if (n <= setSize) {
+      const pool = items.slice();
+      return Array.from({ length: count }, (_, i) => {
+        const j = this.#below(n - i);
+        const item = pool[j];
+        pool[j] = pool[n - i - 1];
+        return item;
+      });
+    }
+    const chosen = new Set<number>();
+    while (chosen.size < count) chosen.add(this.#below(n));
+    return Array.from(chosen, (j) => items[j]);
+  }
+
+  /** An integer from 0 to n - 1: draws of just enough bits until one is below n. */
+  #below(n: number): number {
+    const bits = n.toString(2).length;
+    let value = this.getrandbits(bits);
+    while (value >= n) value = this.getrandbits(bits);
+    return value;
+  }
+
+  #initialize(key: readonly number[]): void {
+    const state = this.#state;
+    state[0] = 19650218;
+    for (let i = 1; i < size; i++) {
+      state[i] = Math.imul(1812433253, state[i - 1] ^ (state[i - 1] >>> 30)) + i;
+    }
+    let i = 1;
+    for (let k = 0; k < size; k++) {
+      const j = k % key.length;
+      state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), 1664525)) + key[j] + j;
+      if (++i === size) [state[0], i] = [state[size - 1], 1];
+    }
+    for (let k = 1; k < size; k++) {
+      state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), 1566083941)) - i;
+      if (++i === size) [state[0], i] = [state[size - 1], 1];
+    }
+    state[0] = 0x80000000;
+  }
+
+  #word(): number {
+    if (this.#next === size) this.#twist();
+    let y = this.#state[this.#next++];
+    y ^= y >>> 11;
+    y ^= (y << 7) & 0x9d2c5680;
+    y ^= (y << 15) & 0xefc60000;
+    return (y ^ (y >>> 18)) >>> 0;
+  }
+
+  #twist(): void {
+    const state = this.#state;
+    for (let i = 0; i < size; i++) {
+      const y = (state[i] & 0x80000000) | (state[(i + 1) % size] & 0x7fffffff);
+      state[i] = state[(i + 397) % size] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+    }
+    this.#next = 0;
+  }
+}
+
+function requireInteger(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): void {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new RandomError("range", `${name} is ${value}: expected an integer from ${min} to ${max}`);
+  }
+}

@@ -1,0 +1,77 @@
+/** Published rows become the schemes that they describe, and the command that is printed runs. */
+import { assert, assertEquals } from "@std/assert";
+import { commandOfClaim, loadClaims, parseScheme, schemeOfClaim, taskOfClaim } from "../../mod.ts";
+
+const claims = await loadClaims();
+const schemeAt = (id: string) => {
+  const claim = claims.find((one) => one.id === id);
+  if (claim === undefined) throw new Error(`no claim ${id}`);
+  return schemeOfClaim(claim);
+};
+const model = "LLaMA-3.1-8B-Instruct";
+
+Deno.test("bits, groups and parts as the row says", () => {
+  assertEquals(schemeAt(`kivi_ppl/${model}/baseline/bits=16/wikitext2`), {});
+  const smooth = schemeAt(`smoothquant_alpha_sweep/${model}/SmoothQuant/bits_w=8,bits_a=8,alpha=0.35/c4`);
+  const of = (part: unknown, key: string) => (part as Record<string, unknown>)[key];
+  assertEquals([
+    of(smooth?.transforms?.[0], "alpha"),
+    of(smooth?.weights, "bits"),
+    of(smooth?.activations, "bits"),
+  ], [
+    0.35,
+    8,
+    8,
+  ]);
+  const lut = schemeAt(`lutgemm_ppl/${model}/RTN/bits=4,groupsize=128/c4`);
+  assertEquals([of(lut?.weights, "bits"), of(lut?.weights, "groupSize"), lut?.activations], [
+    4,
+    128,
+    undefined,
+  ]);
+  const zero = schemeAt(`zeroquant_ppl/${model}/ZeroQuant/setting=W4/8A16,quantize_groups=4096/c4`);
+  assertEquals([of(zero?.weights, "bits"), of(zero?.weights, "mlpBits"), zero?.activations], [
+    8,
+    4,
+    undefined,
+  ]);
+  const opt = claims.find(({ table, method, settings }) =>
+    table === "gptq_opt_ppl" && method === "GPTQ" && settings.bits === 3
+  );
+  assertEquals([
+    of(opt && schemeOfClaim(opt)?.weights, "bits"),
+    of(opt && schemeOfClaim(opt)?.weights, "actOrder"),
+  ], [3, false]);
+  assertEquals(of(schemeAt(`kivi_gen/${model}/KIVI-2/bits=2/gsm8k`)?.kv, "prefill"), "full");
+  assertEquals(of(schemeAt(`kivi_ppl/${model}/KIVI-2/bits=2/c4`)?.kv, "prefill"), "quantized");
+  assertEquals(schemeAt("gptq_paper_latency/-/-/gpu=A100-80GB,gpus=5->1/fp16_ms"), null);
+});
+
+Deno.test("every scheme is whole, every accuracy has a task, and most claims a command", () => {
+  let commands = 0;
+  for (const claim of claims) {
+    const scheme = schemeOfClaim(claim);
+    if (scheme !== null) parseScheme(JSON.parse(JSON.stringify(scheme)));
+    const command = commandOfClaim(claim);
+    if (command === null) continue;
+    commands++;
+    assert(command.includes(`"${claim.id}"`));
+    if (claim.metric !== "perplexity") assert(taskOfClaim(claim).tasks.length > 0, claim.id);
+  }
+  assert(commands > 800, `${commands} commands`);
+});
+
+Deno.test("the command measures, or says what it misses", async () => {
+  const run = async (id: string, ...rest: string[]) => {
+    const args = ["run", "-A", new URL("../../cli/reproduce.ts", import.meta.url).pathname, id, ...rest];
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
+      .output();
+    return [code, new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)] as const;
+  };
+  const fixture = ["--model", "fixture:llama", "--limit", "2"];
+  const [code, accuracy] = await run(`kivi_acc/${model}/KIVI-4/bits=4/piqa`, ...fixture);
+  assertEquals(code, 0);
+  assert(/claimed {2}79\.92\nmeasured (100|50|0)\.0000/.test(accuracy), accuracy);
+  const [refused, , usage] = await run("nothing", ...fixture);
+  assertEquals([refused, usage.includes('no claim "nothing"')], [2, true]);
+});

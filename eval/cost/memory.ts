@@ -1,0 +1,55 @@
+/** The most bytes that a cell holds on the device, from the model's configuration: what `device.memory.peak` will say. */
+import type { Architecture } from "../../model/architecture.ts";
+import type { Tagged } from "../../quant/method.ts";
+import type { Execution } from "../../quant/weights/linear.ts";
+import type { Scheme } from "../../quant/scheme.ts";
+import { compensates, inputFeatures, linearWeights, type Texts } from "./work.ts";
+
+const float = 4, double = 8;
+/** Room for the part of a weight that is being laid out. */
+const stageBytes = 2 ** 22;
+
+/**
+ * Counts bytes of float32 weights, float and quantized (which the sweep holds side by side, to compare them), and the most
+ * that activations, input statistics or logits take beside them.
+ */
+export function predictBytes(
+  architecture: Architecture,
+  scheme: Scheme,
+  { windows, calibration }: Texts,
+  execution: Execution,
+): number {
+  const { hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
+  const weights = linearWeights(architecture);
+  const changed = scheme.weights !== undefined || scheme.linears !== undefined ||
+    (scheme.transforms?.length ?? 0) > 0;
+  const own: Tagged | undefined = scheme.weights;
+  const bits = own !== undefined && "bits" in own && typeof own.bits === "number" ? own.bits : 8;
+  const one = execution === "packed" && own !== undefined ? weights * bits / 8 : weights * float;
+  // QQQ keeps the weights that it has rotated beside those that it has quantized.
+  const copies = !changed ? 0 : own?.method === "qqq" ? 2 : 1;
+  const head = vocabularySize * hiddenSize * float;
+  const plain = weights * float + head;
+  const held = plain + copies * one;
+
+  const longest = (lengths: readonly number[]) => lengths.reduce((a, b) => Math.max(a, b), 0);
+  const tokens = longest(windows), calibrated = longest(calibration);
+  const gated = architecture.linears.gate === undefined ? 1 : 2;
+  const attention = (2 * heads + 2 * kvHeads) * headDim;
+  // Hidden states, the block's input and output, and either attention's or the feed-forward block's matrices.
+  const layer = (length: number) => length * (3 * hiddenSize + attention + gated * intermediateSize) * float;
+  const scores = scheme.scores === undefined ? 0 : heads * tokens ** 2 * float;
+  const logits = tokens * (2 * hiddenSize + vocabularySize) * float;
+  // The output projection is loaded, through a buffer, when the float model scores its first window.
+  const stage = Math.min(head, stageBytes);
+  const scoring = Math.max(plain + logits + stage, held + Math.max(layer(tokens) + scores, logits));
+
+  const calibrates = (own !== undefined && (compensates(own) || own.method === "awq")) ||
+    (scheme.transforms?.length ?? 0) > 0;
+  if (!calibrates) return scoring;
+  const states = calibration.reduce((a, b) => a + b, 0) * hiddenSize * float;
+  const grams = own === undefined || !compensates(own)
+    ? 0
+    : inputFeatures(architecture).reduce((sum, columns) => sum + columns ** 2 * double, 0);
+  return Math.max(scoring, held + states + grams + layer(calibrated));
+}

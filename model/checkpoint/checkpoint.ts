@@ -1,0 +1,97 @@
+/** A checkpoint: a configuration and its weights, opened from a directory or a file without reading any tensor. */
+import { CheckpointError } from "../files/error.ts";
+import type { ModelConfig } from "./config.ts";
+import { readConfig } from "./read_config.ts";
+import { fileError } from "../files/read.ts";
+import { sha256Text } from "../../base/hash.ts";
+import { indexFile, openWeights, type Weights } from "./weights.ts";
+
+/** Weights with the configuration that says how to use them. */
+export interface Checkpoint extends Weights {
+  /** The checked `config.json`. */
+  readonly config: ModelConfig;
+  /** The directory that holds the configuration, and usually a tokenizer. */
+  readonly directory: string;
+}
+
+/**
+ * Opens a checkpoint.
+ *
+ * @param path a directory with `model.safetensors` or `model.safetensors.index.json`, or one of these files; `config.json`
+ *   stands beside it
+ * @throws {CheckpointError} `missing` and all codes of reading a configuration and weights
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * const checkpoint = await openCheckpoint("fixtures/models/llama");
+ * assert(checkpoint.config.modelType === "llama");
+ * assert(checkpoint.shape("model.embed_tokens.weight").join() === "2048,256");
+ * const row = await checkpoint.tensorRows("model.embed_tokens.weight", 7, 1);
+ * assert(row.length === 256);
+ * ```
+ */
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
+  const { directory, file } = await locate(path);
+  const config = await readConfig(`${directory}/config.json`);
+  const weights = await openWeights(file);
+  return withConfig(weights, config, directory);
+}
+
+/** Joins weights and a configuration; equal hashes mean equal values of both. */
+export function withConfig(weights: Weights, config: ModelConfig, directory: string): Checkpoint {
+  return {
+    config,
+    directory,
+    names: () => weights.names(),
+    has: (name) => weights.has(name),
+    shape: (name) => weights.shape(name),
+    dtype: (name) => weights.dtype(name),
+    requireShape: (name, shape) => weights.requireShape(name, shape),
+    tensor: (name) => weights.tensor(name),
+    tensorRows: (name, start, count) => weights.tensorRows(name, start, count),
+    sha256: async () => sha256Text(`${await weights.sha256()}\n${JSON.stringify(config.values)}`),
+  };
+}
+
+/**
+ * The checkpoint under the names of a whole language model: those of a base model lack the first part (`model.`,
+ * `transformer.`), except for the output projection's. `example` is a name that every checkpoint has.
+ */
+export function withBasePrefix(checkpoint: Checkpoint, example: string): Checkpoint {
+  const prefix = example.slice(0, example.indexOf(".") + 1);
+  if (checkpoint.has(example) || !checkpoint.has(example.slice(prefix.length))) return checkpoint;
+  const stored = (name: string) => name.startsWith(prefix) ? name.slice(prefix.length) : name;
+  return {
+    ...checkpoint,
+    names: () => checkpoint.names().map((name) => /^(lm_head|embed_out)\./.test(name) ? name : prefix + name),
+    has: (name) => checkpoint.has(stored(name)),
+    shape: (name) => checkpoint.shape(stored(name)),
+    dtype: (name) => checkpoint.dtype(stored(name)),
+    requireShape: (name, shape) => checkpoint.requireShape(stored(name), shape),
+    tensor: (name) => checkpoint.tensor(stored(name)),
+    tensorRows: (name, start, count) => checkpoint.tensorRows(stored(name), start, count),
+  };
+}
+
+async function locate(path: string): Promise<{ directory: string; file: string }> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  if (info.isFile) {
+    const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+    return { directory: slash < 0 ? "." : path.slice(0, slash) || "/", file: path };
+  }
+  const directory = path.replace(/[/\\]+$/, "") || "/";
+  const names = new Set<string>();
+  for await (const entry of Deno.readDir(directory)) names.add(entry.name);
+  for (const name of ["model.safetensors", indexFile]) {
+    if (names.has(name)) return { directory, file: `${directory}/${name}` };
+  }
+  const pickle = [...names].find((name) => /\.(bin|pt|pth)$/.test(name));
+  const hint = pickle ? `; ${pickle} is a pickle, which is never loaded` : "";
+  throw new CheckpointError("missing", `${directory}: no model.safetensors or ${indexFile} here${hint}`);
+}

@@ -1,0 +1,67 @@
+/** Tables of cosines and sines for rotary position embeddings (RoFormer, section 3.4.2). */
+import type { Positions } from "../architecture.ts";
+
+type Rotary = Extract<Positions, { kind: "rotary" }>;
+
+/**
+ * Inverse frequencies `theta^(-2i / rotaryDim)`, stretched as the model's `rope_scaling` says; `long` for sequences over the
+ * original positions, where the model tells them apart.
+ */
+export function inverseFrequencies({ theta, rotaryDim, scaling }: Rotary, long = false): Float64Array {
+  const frequencies = new Float64Array(rotaryDim / 2);
+  for (let i = 0; i < frequencies.length; i++) {
+    const plain = Math.fround(1 / Math.fround(theta ** (2 * i / rotaryDim)));
+    frequencies[i] = scaling === undefined ? plain : stretch(plain, scaling, i, { theta, rotaryDim }, long);
+  }
+  return frequencies;
+}
+
+function stretch(
+  frequency: number,
+  scaling: NonNullable<Rotary["scaling"]>,
+  pair: number,
+  { theta, rotaryDim }: { theta: number; rotaryDim: number },
+  long: boolean,
+): number {
+  if (scaling.kind === "linear") return Math.fround(frequency / scaling.factor);
+  if (scaling.kind === "longrope") {
+    return Math.fround(frequency / (long ? scaling.longFactor : scaling.shortFactor)[pair]);
+  }
+  if (scaling.kind === "yarn") {
+    // YaRN (Peng et al., 2023, section 3.2): pairs that turn often are kept, rare turns are divided, a ramp between.
+    const { factor, originalPositions, betaFast, betaSlow, truncate } = scaling;
+    const pairOf = (turns: number) =>
+      rotaryDim * Math.log(originalPositions / (turns * 2 * Math.PI)) / (2 * Math.log(theta));
+    const round = (x: number, to: (x: number) => number) => truncate ? to(x) : x;
+    const low = Math.max(round(pairOf(betaFast), Math.floor), 0);
+    const high = Math.min(round(pairOf(betaSlow), Math.ceil), rotaryDim - 1);
+    const ramp = Math.min(Math.max((pair - low) / Math.max(high - low, 0.001), 0), 1);
+    return Math.fround(frequency / factor * ramp + frequency * (1 - ramp));
+  }
+  // Llama 3.1: long wavelengths are divided by the factor, short ones kept, those between are blended.
+  const { factor, lowFrequencyFactor, highFrequencyFactor, originalPositions } = scaling;
+  const wavelength = 2 * Math.PI / frequency;
+  if (wavelength < originalPositions / highFrequencyFactor) return frequency;
+  if (wavelength > originalPositions / lowFrequencyFactor) return frequency / factor;
+  const share = (originalPositions / wavelength - lowFrequencyFactor) /
+    (highFrequencyFactor - lowFrequencyFactor);
+  return (1 - share) * frequency / factor + share * frequency;
+}
+
+/** `[positions, rotaryDim]`: for each position `rotaryDim / 2` cosines, then as many sines. */
+export function rotaryTable(rotary: Rotary, positions: number, long = false): Float32Array {
+  const frequencies = inverseFrequencies(rotary, long);
+  const { scaling } = rotary;
+  const size = scaling !== undefined && "attentionFactor" in scaling ? scaling.attentionFactor : 1;
+  const half = frequencies.length;
+  const table = new Float32Array(positions * 2 * half);
+  for (let p = 0; p < positions; p++) {
+    for (let i = 0; i < half; i++) {
+      // The angle is a float32 product in every reference implementation; its rounding is part of the model.
+      const angle = Math.fround(p * frequencies[i]);
+      table[p * 2 * half + i] = size * Math.cos(angle);
+      table[p * 2 * half + half + i] = size * Math.sin(angle);
+    }
+  }
+  return table;
+}

@@ -1,0 +1,158 @@
+/**
+ * Layer-by-layer quantization of weights with statistics of their inputs: each layer sees what the quantized layers
+ * before it produce, and only one layer's statistics are in memory at a time.
+ */
+import type { DeviceBuffer } from "../../kernels/device.ts";
+import {
+  type InputSite,
+  layerLinears,
+  type LinearPlace,
+  type LinearRole,
+  siteOfRole,
+} from "../../model/architecture.ts";
+import { runLayer } from "../../model/decoder.ts";
+import type { LoadedLayer } from "../../model/decoder/context.ts";
+import type { Intervention, LinearInput } from "../../model/decoder/intervention.ts";
+import { linearKey } from "../../model/decoder/parameters.ts";
+import type { Model } from "../../model/model.ts";
+import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
+import type { InputStatistics } from "../method.ts";
+import { SchemeError } from "../error.ts";
+
+/** Quantizes one linear layer given the statistics of its input. */
+export type QuantizeLinear = (
+  layer: number,
+  place: LinearPlace,
+  input: InputStatistics,
+) => Promise<Parameter<Linear>>;
+
+const sitesInOrder: readonly InputSite[] = ["attention", "output", "mlp", "down"];
+
+/** Linear layers of a decoder layer that are quantized on the same statistics, in order. */
+function stages(places: LinearPlace[], sequential: boolean): LinearPlace[][] {
+  if (!sequential) return [places];
+  return sitesInOrder.map((site) => places.filter(({ role }) => siteOfRole(role) === site));
+}
+
+/** What the statistics of an input are filed under: each expert has inputs of its own. */
+function inputKey(site: InputSite, expert?: number): string {
+  return expert === undefined ? site : `${site} of expert ${expert}`;
+}
+
+/**
+ * Quantizes all linear layers. `sequential` recomputes the statistics after each of a layer's four blocks
+ * (the reference's "true sequential"); otherwise all blocks of a layer share one full-precision forward pass.
+ */
+export async function quantizeLayerwise(
+  model: Model,
+  windows: readonly Int32Array[],
+  sequential: boolean,
+  quantizeLinear: QuantizeLinear,
+): Promise<Map<string, Parameter<Linear>>> {
+  const { architecture } = model;
+  const result = new Map<string, Parameter<Linear>>();
+  const hidden = await Promise.all(windows.map((ids) => model.embed(ids)));
+  try {
+    for (let index = 0; index < architecture.layers; index++) {
+      const places = layerLinears(architecture, index);
+      let layer = withQuantizedExperts(await model.loadLayer(index), result);
+      for (const stage of stages(places, sequential)) {
+        const statistics = await inputStatistics(
+          model,
+          layer,
+          windows,
+          hidden,
+          new Set(stage.map(({ role }) => siteOfRole(role))),
+        );
+        for (const place of stage) {
+          const { role, expert } = place;
+          const input = statistics.get(inputKey(siteOfRole(role), expert));
+          if (input === undefined) {
+            throw new SchemeError(
+              "calibration",
+              `no calibration token goes through ${
+                model.linear(index, role, expert).name
+              }: pass more windows`,
+            );
+          }
+          const parameter = await quantizeLinear(index, place, input);
+          result.set(linearKey(index, role, expert), parameter);
+          if (expert !== undefined) continue;
+          layer = { ...layer, linears: { ...layer.linears, [role]: await parameter.load() } };
+        }
+      }
+      // Nobody looks at what the last layer produces.
+      if (index + 1 < architecture.layers) {
+        const context = await model.context([], null, windows[0]?.length);
+        for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
+      }
+      if (model.streaming) {
+        for (const { role, expert } of places) result.get(linearKey(index, role, expert))?.evict();
+      }
+      model.leaveLayer(index);
+    }
+  } finally {
+    for (const states of hidden) states[Symbol.dispose]();
+  }
+  return result;
+}
+
+/** A layer whose experts are the quantized ones, as far as these are done. */
+function withQuantizedExperts(
+  layer: LoadedLayer,
+  done: ReadonlyMap<string, Parameter<Linear>>,
+): LoadedLayer {
+  const { experts, index } = layer;
+  if (experts === undefined) return layer;
+  const load: typeof experts.load = async (expert) => {
+    const plain = await experts.load(expert);
+    const get = async (role: "gate" | "up" | "down") =>
+      await done.get(linearKey(index, role, expert))?.load() ?? plain[role];
+    return { gate: await get("gate"), up: await get("up"), down: await get("down") };
+  };
+  return { ...layer, experts: { ...experts, load } };
+}
+
+/** Runs a layer over all windows, without keeping its output, and sums `X^T X` of the inputs of some sites. */
+async function inputStatistics(
+  model: Model,
+  layer: LoadedLayer,
+  windows: readonly Int32Array[],
+  hidden: readonly DeviceBuffer[],
+  sites: ReadonlySet<InputSite>,
+): Promise<Map<string, InputStatistics>> {
+  const { device } = model;
+  using grams = new DisposableStack();
+  const found = new Map<string, { gram: ReturnType<typeof device.gram>; tokens: number }>();
+  const add = (x: DeviceBuffer, { site, rows, columns }: LinearInput, expert?: number) => {
+    if (!sites.has(site)) return;
+    const key = inputKey(site, expert);
+    const one = found.get(key) ?? { gram: grams.use(device.gram(columns)), tokens: 0 };
+    one.gram.add(x, rows);
+    found.set(key, { gram: one.gram, tokens: one.tokens + rows });
+  };
+  // What a mixture reads as a whole is no linear layer's input.
+  const mixed = (site: InputSite) => layer.experts !== undefined && (site === "mlp" || site === "down");
+  const observer: Intervention = {
+    input: (x, at) => mixed(at.site) ? undefined : add(x, at),
+    expertInput: (x, at) => add(x, at, at.expert),
+  };
+  const context = await model.context([observer], null, windows[0]?.length);
+  // Products that no observed input depends on are left out.
+  const last = Math.max(...sitesInOrder.map((site, i) => sites.has(site) ? i : 0));
+  const kept = sitesInOrder.slice(0, last);
+  const entries = Object.entries(layer.linears) as [LinearRole, Linear][];
+  const needed = Object.fromEntries(entries.filter(([role]) => kept.includes(siteOfRole(role))));
+  const experts = sites.has("mlp") || sites.has("down") ? layer.experts : undefined;
+  const partial: LoadedLayer = { ...layer, linears: needed, experts };
+  for (const [i, ids] of windows.entries()) {
+    using states = device.allocate(hidden[i].length);
+    device.copy(hidden[i], 0, states, 0, states.length);
+    await runLayer(context, partial, states, ids.length);
+  }
+  const statistics = new Map<string, InputStatistics>();
+  for (const [key, { gram, tokens }] of found) {
+    statistics.set(key, { gram: await gram.read(), windows: windows.length, tokens });
+  }
+  return statistics;
+}

@@ -1,0 +1,82 @@
+/**
+ * Safetensors as the compressed-tensors library and vLLM read them (`pack-quantized`): for each layer `weight_packed`, codes
+ * of 32 / bits inputs in a word, `weight_scale`, `weight_shape`, and `weight_zero_point` where it is not the middle.
+ */
+import type { JsonObject } from "../../base/json.ts";
+import type { RawTensor } from "../../model/safetensors.ts";
+import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
+import { SchemeError } from "../error.ts";
+
+/** Tensors of the quantized layers, and the `quantization_config` that says how to read them. */
+export function compressedTensors(
+  quantized: readonly QuantizedLayer[],
+): { tensors: Map<string, RawTensor>; config: JsonObject } {
+  const { bits, groupSize } = commonShape(quantized, "compressed-tensors");
+  if (bits !== 4 && bits !== 8) {
+    throw new SchemeError("shape", `compressed-tensors: ${bits} bits: expected 4 or 8`);
+  }
+  const middle = 2 ** (bits - 1), perWord = 32 / bits;
+  const symmetric = quantized.every(({ weight }) => weight.zeros().every((zero) => zero === middle));
+  const reordered = quantized.find(({ weight }) => weight.permutation !== null);
+  if (reordered !== undefined) {
+    throw new SchemeError(
+      "combination",
+      `compressed-tensors: the groups of ${reordered.name} are no neighbours (actOrder), which the library reads no longer: ` +
+        `expected groups in order, or format "gptq"`,
+    );
+  }
+  const tensors = new Map<string, RawTensor>();
+  for (const { name, weight } of quantized) {
+    const [out, inputs] = weight.shape;
+    const { codes, groups, scales, zeros } = ordered(weight);
+    const words = Math.ceil(inputs / perWord);
+    // The format's codes are signed and packed with half their range added, which gives ours.
+    const packed = packWords(transposed(codes, out, inputs), inputs, out, bits);
+    tensors.set(`${name}.weight_packed`, {
+      dtype: "I32",
+      shape: [out, words],
+      data: Int32Array.from(packed, (_, i) => packed[i % words * out + Math.floor(i / words)]),
+    });
+    tensors.set(`${name}.weight_scale`, {
+      dtype: "F16",
+      shape: [out, groups],
+      data: Float32Array.from(scales),
+    });
+    tensors.set(`${name}.weight_shape`, {
+      dtype: "I64",
+      shape: [2],
+      data: BigInt64Array.of(BigInt(out), BigInt(inputs)),
+    });
+    if (!symmetric) {
+      const data = packWords(zeros, out, groups, bits);
+      tensors.set(`${name}.weight_zero_point`, { dtype: "I32", shape: [data.length / groups, groups], data });
+    }
+  }
+  return {
+    tensors,
+    config: {
+      quant_method: "compressed-tensors",
+      format: "pack-quantized",
+      quantization_status: "compressed",
+      global_compression_ratio: null,
+      kv_cache_scheme: null,
+      ignore: ["lm_head"],
+      config_groups: {
+        group_0: {
+          targets: ["Linear"],
+          input_activations: null,
+          output_activations: null,
+          weights: {
+            num_bits: bits,
+            type: "int",
+            symmetric,
+            strategy: groupSize === -1 ? "channel" : "group",
+            group_size: groupSize === -1 ? null : groupSize,
+            actorder: null,
+            dynamic: false,
+          },
+        },
+      },
+    },
+  };
+}

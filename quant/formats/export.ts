@@ -1,0 +1,136 @@
+/** Writes a model as files that other runtimes load, with a card that says what it is and what was measured. */
+import { writeAtomic } from "../../base/file.ts";
+import { isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
+import type { Model } from "../../model/model.ts";
+import { encodeSafetensors, type RawTensor } from "../../model/safetensors.ts";
+import { compressedTensors } from "./compressed_tensors.ts";
+import { encodeModelGguf } from "./gguf.ts";
+import { gptqTensors } from "./gptq.ts";
+import { encodeOnnx } from "./onnx.ts";
+import { splitTensors } from "./tensors.ts";
+import { weightStorage } from "../weights/linear.ts";
+import { requireKnown, requireOneOf } from "../error.ts";
+
+/** What {@linkcode exportModel} can write. */
+export const exportFormats = ["gptq", "compressed-tensors", "gguf", "onnx"] as const;
+
+/** A format: `gptq` and `compressed-tensors` for vLLM, `gguf` for llama.cpp, `onnx` for ONNX Runtime and transformers.js. */
+export type ExportFormat = typeof exportFormats[number];
+
+/** How {@linkcode exportModel} writes. */
+export interface ExportOptions {
+  /** The format. */
+  readonly format: ExportFormat;
+  /** Measured values for the model card, by name. */
+  readonly metrics?: Readonly<Record<string, number>>;
+}
+
+/** Files beside a checkpoint that runtimes need as they are. */
+const companions = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "generation_config.json",
+  "chat_template.jinja",
+];
+
+/**
+ * Writes a model to a directory: weights, configuration, tokenizer and a model card (`README.md`).
+ *
+ * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales in float16, to which they are rounded; ONNX keeps
+ * them in float32.
+ *
+ * @returns the path of the file with the weights
+ * @throws {SchemeError} when the format cannot say what the model computes
+ *
+ * @example
+ * ```ts
+ * import { exportModel, loadModel, quantize, rtn } from "quantbook";
+ * import { assert } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama");
+ * using quantized = await quantize(model, { weights: rtn({ bits: 4, groupSize: 32 }) });
+ * const directory = await Deno.makeTempDir();
+ * const file = await exportModel(quantized, directory, { format: "gguf" });
+ * using again = await loadModel(file);
+ * assert(again.architecture.layers === 4);
+ * await Deno.remove(directory, { recursive: true });
+ * ```
+ */
+export async function exportModel(model: Model, directory: string, options: ExportOptions): Promise<string> {
+  requireKnown("exportModel", options, ["format", "metrics"]);
+  const { format, metrics = {} } = options;
+  requireOneOf("format", format, exportFormats);
+  const source = model.checkpoint.directory;
+  const { file, pieces, config } = await encode(model, format, source);
+  await Deno.mkdir(file.includes("/") ? `${directory}/onnx` : directory, { recursive: true });
+  await writeAtomic(`${directory}/${file}`, pieces);
+  if (config !== undefined) await writeText(`${directory}/config.json`, JSON.stringify(config, null, 2));
+  if (format !== "gguf") {
+    for (const name of companions) {
+      const bytes = await Deno.readFile(`${source}/${name}`).catch(() => undefined);
+      if (bytes !== undefined) await writeAtomic(`${directory}/${name}`, [bytes]);
+    }
+  }
+  await writeText(`${directory}/README.md`, modelCard(model, format, metrics));
+  return `${directory}/${file}`;
+}
+
+async function encode(
+  model: Model,
+  format: ExportFormat,
+  source: string,
+): Promise<{ file: string; pieces: Uint8Array[]; config?: JsonObject }> {
+  const { values } = model.checkpoint.config;
+  if (format === "gguf") {
+    const text = await Deno.readTextFile(`${source}/tokenizer.json`).catch(() => undefined);
+    const tokenizer = text === undefined ? undefined : parseJson(text);
+    return {
+      file: "model.gguf",
+      pieces: await encodeModelGguf(model, isJsonObject(tokenizer) ? tokenizer : undefined),
+    };
+  }
+  if (format === "onnx") {
+    const settings = { dtype: "fp32", use_external_data_format: false };
+    return {
+      file: "onnx/model.onnx",
+      pieces: [await encodeOnnx(model)],
+      config: { ...values, "transformers.js_config": settings },
+    };
+  }
+  const { quantized, plain } = await splitTensors(model);
+  const layers = format === "gptq" ? gptqTensors(quantized) : compressedTensors(quantized);
+  const tensors = new Map<string, RawTensor>(layers.tensors);
+  for (const [name, { shape, values: data }] of plain) {
+    tensors.set(name, { dtype: "F16", shape, data: Float32Array.from(data) });
+  }
+  return {
+    file: "model.safetensors",
+    pieces: encodeSafetensors(tensors, new Map([["format", "pt"]])),
+    config: { ...values, torch_dtype: "float16", quantization_config: layers.config },
+  };
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await writeAtomic(path, [new TextEncoder().encode(text)]);
+}
+
+/** What the files are, how they were made and what was measured. */
+function modelCard(model: Model, format: ExportFormat, metrics: Readonly<Record<string, number>>): string {
+  const { bitsPerWeight, bytes } = weightStorage(model);
+  const rows = { "bits per weight": bitsPerWeight, "bytes of linear layers": bytes, ...metrics };
+  return [
+    `# ${model.name}, ${format}`,
+    "",
+    "Quantized and exported by quantbook. What was done, in order:",
+    "",
+    "```json",
+    ...model.changes.map((change) => JSON.stringify(change)),
+    "```",
+    "",
+    "| measured | value |",
+    "| --- | --- |",
+    ...Object.entries(rows).map(([name, value]) => `| ${name} | ${Number(value.toPrecision(6))} |`),
+    "",
+  ].join("\n");
+}

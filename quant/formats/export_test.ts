@@ -1,0 +1,266 @@
+/** Exported files hold the quantized weights: read back by the formats' own formulas, and run by ONNX Runtime. */
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { oracleWindows } from "../../eval/oracle.ts";
+import { readGguf } from "../../model/gguf/file.ts";
+import { splitRow } from "../../model/gguf/checkpoint.ts";
+import { loadModel } from "../../model/load.ts";
+import type { Model } from "../../model/model.ts";
+import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
+import { type ExportFormat, exportModel } from "./export.ts";
+import { gptq } from "../methods/gptq.ts";
+import { kivi } from "../methods/kivi.ts";
+import { onnxLogits } from "./onnx/session_testing.ts";
+import { UniformWeight } from "../weights/uniform.ts";
+import { quantize } from "../quantize.ts";
+import { packedWeight } from "../weights/linear.ts";
+import { rtn } from "../methods/rtn.ts";
+import type { Scheme } from "../scheme.ts";
+import { SchemeError } from "../error.ts";
+import { smoothQuant } from "../methods/smoothquant.ts";
+
+const calibration = (await oracleWindows("calib")).slice(0, 2).map((ids) => ids.slice(0, 128));
+const ids = (await oracleWindows("test"))[0].slice(0, 48);
+
+const schemes: Record<string, Scheme> = {
+  symmetric: { weights: rtn({ bits: 4, groupSize: 32, symmetric: true }) },
+  asymmetric: { weights: rtn({ bits: 4, groupSize: 64, symmetric: false }) },
+  eight: { weights: rtn({ bits: 8, groupSize: -1, symmetric: true }) },
+  ordered: { weights: gptq({ bits: 4, groupSize: 32, actOrder: true }) },
+  smoothed: { transforms: [smoothQuant()], weights: rtn({ bits: 8, groupSize: 32, symmetric: false }) },
+};
+
+const base = await loadModel("fixture:llama");
+const made = new Map<string, Promise<Model>>();
+
+/** The fixture quantized by a scheme, once for all tests. */
+function quantizedBy(label: string): Promise<Model> {
+  const found = made.get(label) ?? quantize(base, schemes[label], { calibration });
+  made.set(label, found);
+  return found;
+}
+
+async function exported(
+  model: Model,
+  format: ExportFormat,
+  check: (file: string, directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await check(await exportModel(model, directory, { format, metrics: { perplexity: 12.5 } }), directory);
+    assert((await Deno.readTextFile(`${directory}/README.md`)).includes("| perplexity | 12.5 |"));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** The values of a weight whose scales are rounded to float16: what the formats can hold of it. */
+function halved(weight: UniformWeight): Float32Array {
+  const { shape, bits, groupSize, permutation } = weight;
+  const scales = weight.scales.map(Math.f16round);
+  const parts = { shape, bits, groupSize, scales, codes: weight.codes(), zeros: weight.zeros() };
+  return new UniformWeight({ ...parts, ...(permutation && { permutation }) }).dequantize();
+}
+
+function uniform(model: Model, layer: number, role: "q" | "up"): UniformWeight {
+  const packed = packedWeight(model, layer, role);
+  assert(packed instanceof UniformWeight);
+  return packed;
+}
+
+/** Value `i` of `bits`-bit values in words of 32 bits. */
+const field = (word: number | bigint, i: number, bits: number) =>
+  (Number(word) >>> (bits * i)) & (2 ** bits - 1);
+
+Deno.test("GPTQ files decode to the weights by AutoGPTQ's formula", async () => {
+  for (const label of Object.keys(schemes)) {
+    const model = await quantizedBy(label);
+    await exported(model, "gptq", async (file, directory) => {
+      const tensors = await readSafetensors(file);
+      const { quantization_config: config } = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
+      assertEquals(config.desc_act, label === "ordered");
+      for (const [layer, role, name] of [[0, "q", "self_attn.q_proj"], [3, "up", "mlp.up_proj"]] as const) {
+        const get = (kind: string): RawTensor => {
+          const found = tensors.get(`model.layers.${layer}.${name}.${kind}`);
+          assert(found !== undefined, kind);
+          return found;
+        };
+        const weight = uniform(model, layer, role), expected = halved(weight);
+        const [out, inputs] = weight.shape, perWord = 32 / config.bits;
+        const [codes, zeros, scales, groups] = ["qweight", "qzeros", "scales", "g_idx"].map((kind) =>
+          get(kind).data
+        );
+        assertEquals(get("qweight").shape, [inputs / perWord, out]);
+        const offset = config.checkpoint_format === "gptq" ? 1 : 0;
+        let wrong = 0;
+        for (let k = 0; k < inputs; k++) {
+          for (let n = 0; n < out; n++) {
+            const code = field(codes[Math.floor(k / perWord) * out + n], k % perWord, config.bits);
+            const group = Number(groups[k]);
+            const word = zeros[group * (out / perWord) + Math.floor(n / perWord)];
+            const zero = field(word, n % perWord, config.bits) + offset;
+            const value = Math.fround(Number(scales[group * out + n]) * (code - zero));
+            wrong += Number(value !== expected[n * inputs + k]);
+          }
+        }
+        assertEquals(wrong, 0, `${label} ${name}`);
+      }
+    });
+  }
+});
+
+Deno.test("compressed-tensors files decode to the weights by the library's formula", async () => {
+  for (const label of Object.keys(schemes)) {
+    const model = await quantizedBy(label);
+    if (label === "ordered") {
+      const refused = exportModel(model, "unused", { format: "compressed-tensors" });
+      await assertRejects(() => refused, SchemeError, "no neighbours");
+      continue;
+    }
+    await exported(model, "compressed-tensors", async (file, directory) => {
+      const tensors = await readSafetensors(file);
+      const { quantization_config } = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
+      const { num_bits: bits, symmetric } = quantization_config.config_groups.group_0.weights;
+      const get = (kind: string) => tensors.get(`model.layers.0.self_attn.q_proj.${kind}`);
+      const weight = uniform(model, 0, "q"), expected = halved(weight);
+      const [out, inputs] = weight.shape, perWord = 32 / bits, half = 2 ** (bits - 1);
+      const packed = get("weight_packed"), scale = get("weight_scale"), zeroPoint = get("weight_zero_point");
+      assert(packed && scale && (zeroPoint === undefined) === symmetric);
+      assertEquals(Array.from(get("weight_shape")?.data ?? [], Number), [out, inputs]);
+      const groups = scale.shape[1];
+      let wrong = 0;
+      for (let n = 0; n < out; n++) {
+        for (let k = 0; k < inputs; k++) {
+          const code =
+            field(packed.data[n * (inputs / perWord) + Math.floor(k / perWord)], k % perWord, bits) - half;
+          const group = Math.floor(k / (inputs / groups));
+          const word = zeroPoint?.data[Math.floor(n / perWord) * groups + group];
+          const zero = word === undefined ? 0 : field(word, n % perWord, bits) - half;
+          const value = Math.fround(Number(scale.data[n * groups + group]) * (code - zero));
+          wrong += Number(value !== expected[n * inputs + k]);
+        }
+      }
+      assertEquals(wrong, 0, label);
+    });
+  }
+});
+
+Deno.test("GGUF files hold codes where a block type can, and load as the same model", async () => {
+  const types: Record<string, string> = {
+    symmetric: "Q4_0",
+    asymmetric: "Q4_1",
+    eight: "Q8_0",
+    ordered: "F16",
+    smoothed: "F16",
+  };
+  for (const label of Object.keys(schemes)) {
+    const model = await quantizedBy(label);
+    await exported(model, "gguf", async (file) => {
+      const tensors = await readGguf(file);
+      const query = tensors.get("blk.0.attn_q.weight"), up = tensors.get("blk.3.ffn_up.weight");
+      assert(query && up);
+      assertEquals([query.dtype, up.dtype], [types[label], types[label]], label);
+      const { headDim } = model.architecture, weight = uniform(model, 0, "q"), [rows, columns] = weight.shape;
+      const expected = types[label] === "F16" ? weight.dequantize().map(Math.f16round) : halved(weight);
+      // Q4_1 adds a minimum rounded to float16: half a unit in its last place, relative to the largest it can be.
+      const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const bound = types[label] === "Q4_1" ? 2 ** -11 * largest : 0;
+      for (let row = 0; row < rows; row++) {
+        const from = splitRow(row, headDim) * columns;
+        const found = query.data.subarray(row * columns, (row + 1) * columns);
+        assert(
+          found.every((value, i) => Math.abs(value - expected[from + i]) <= bound),
+          `${label} row ${row}`,
+        );
+      }
+      // Three of them say all that differs.
+      if (label === "ordered" || label === "smoothed") return;
+      using again = await loadModel(file);
+      assertEquals(
+        again.tokenizer.encode("My fellow citizens, 1862"),
+        model.tokenizer.encode("My fellow citizens, 1862"),
+      );
+      const [found, wanted] = [await again.logits(ids), await model.logits(ids)];
+      const size = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i])), 0);
+      // Weights and scales are rounded to 11 bits once more, in layers that add up.
+      assertLess(error, size * 2 ** -11 * 2 * Math.sqrt(4 * model.architecture.layers + 2), label);
+    });
+  }
+});
+
+Deno.test("ONNX Runtime computes our logits and continues with our tokens", async () => {
+  using opt = await loadModel("fixture:opt");
+  using eight = await quantize(opt, schemes.eight);
+  for (const model of [await quantizedBy("asymmetric"), await quantizedBy("ordered"), eight]) {
+    await exported(model, "onnx", async (file) => {
+      using session = await onnxLogits(await Deno.readFile(file), model.architecture);
+      const found = await session.logits(ids), expected = await model.logits(ids);
+      const { intermediateSize, layers } = model.architecture;
+      const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      // The bound of two float32 implementations, as in model_test.ts.
+      const bound = size * 2 ** -24 * 2 * (2 * layers + 1) * Math.sqrt(intermediateSize);
+      const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
+      assertLess(error, bound, model.name);
+      const prompt = ids.slice(0, 16);
+      const continued = await session.generate(prompt, 12);
+      assertEquals(continued, await model.generate(prompt, { maxNewTokens: 12, stop: [] }));
+    });
+  }
+});
+
+Deno.test("ONNX graphs of the families compute what the decoder computes", async () => {
+  const folder = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
+  const exportable = [
+    "falcon_40b_like",
+    "gemma",
+    "gemma2",
+    "gpt2",
+    "gpt_neox",
+    "granite",
+    "mistral_swa",
+    "olmo",
+    "olmo2",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "stablelm",
+    "stablelm_12b_like",
+    "starcoder2",
+  ];
+  const tokens = Int32Array.from({ length: 24 }, (_, i) => (i * 37 + 5) % 160);
+  for (const dir of exportable) {
+    using model = await loadModel(folder + dir);
+    await exported(model, "onnx", async (file) => {
+      using session = await onnxLogits(await Deno.readFile(file), model.architecture);
+      const found = await session.logits(tokens), expected = await model.logits(tokens);
+      const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
+      // The checkpoints' own tolerance; logits have a deviation of 2.
+      assertLess(error, 1e-4, dir);
+      assertEquals(
+        await session.generate(tokens, 8),
+        await model.generate(tokens, { maxNewTokens: 8, stop: [] }),
+        dir,
+      );
+    });
+  }
+});
+
+Deno.test("what a format cannot say is refused by name", async () => {
+  const directory = await Deno.makeTempDir();
+  const refuses = async (scheme: Scheme, format: ExportFormat, message: string) => {
+    using model = await quantize(base, scheme, { calibration });
+    await assertRejects(() => exportModel(model, directory, { format }), SchemeError, message);
+  };
+  await refuses({ kv: kivi({ bits: 4 }) }, "onnx", "its cache is quantized");
+  await refuses({ activations: rtn({ bits: 8 }) }, "gptq", "quantized on the fly");
+  await refuses({ weights: rtn({ bits: 3, groupSize: 32 }) }, "gptq", "3 bits");
+  await refuses({}, "compressed-tensors", "no weight is quantized");
+  await assertRejects(
+    () => exportModel(base, directory, { format: "tflite" as "onnx" }),
+    SchemeError,
+    "format",
+  );
+  await Deno.remove(directory, { recursive: true });
+});

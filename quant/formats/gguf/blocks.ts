@@ -1,0 +1,53 @@
+/** Packed weights in the block types of GGUF that say the same: codes of 4, 5 or 8 bits with a scale for each 32 weights. */
+import { encodeF16 } from "../../../model/files/dtype.ts";
+import type { UniformWeight } from "../../weights/uniform.ts";
+
+/** A weight as GGUF stores it, row by row. */
+export interface GgufBlocks {
+  /** Type of the blocks. */
+  readonly dtype: "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0";
+  /** Bytes of all rows. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The blocks of a weight, or null where no type says it: another order of columns, groups that are no whole blocks, 6 or 7
+ * bits, 8 bits around another point than the middle. Scales and minima are rounded to float16, codes stay as they are.
+ */
+export function ggufBlocks(weight: UniformWeight): GgufBlocks | null {
+  const { bits, permutation, shape: [rows, columns] } = weight;
+  const groupSize = Math.min(weight.groupSize, columns);
+  if (permutation !== null || groupSize % 32 !== 0) return null;
+  const codes = weight.codes(), zeros = weight.zeros();
+  const middle = zeros.every((zero) => zero === 2 ** (bits - 1));
+  const width = bits <= 4 ? 4 : bits;
+  const dtype = width === 4
+    ? bits === 4 && middle ? "Q4_0" : "Q4_1"
+    : width === 5
+    ? middle ? "Q5_0" : "Q5_1"
+    : width === 8 && middle
+    ? "Q8_0"
+    : null;
+  if (dtype === null) return null;
+  const size = { Q4_0: 18, Q4_1: 20, Q5_0: 22, Q5_1: 24, Q8_0: 34 }[dtype];
+  const bytes = new Uint8Array(rows * columns / 32 * size), view = new DataView(bytes.buffer);
+  for (let block = 0, at = 0; block * 32 < codes.length; block++, at += size) {
+    const group = Math.floor(block * 32 / weight.groupSize), scale = weight.scales[group];
+    let to = at;
+    for (const value of dtype.endsWith("_1") ? [scale, -scale * zeros[group]] : [scale]) {
+      view.setUint16(to, encodeF16(Float32Array.of(value))[0], true);
+      to += 2;
+    }
+    const own = codes.subarray(block * 32, (block + 1) * 32);
+    if (width === 8) {
+      for (const [i, code] of own.entries()) bytes[to + i] = code - 128;
+      continue;
+    }
+    if (width === 5) {
+      view.setUint32(to, own.reduce((sum, code, i) => sum | (code >> 4) << i, 0) >>> 0, true);
+      to += 4;
+    }
+    for (let i = 0; i < 16; i++) bytes[to + i] = own[i] & 15 | (own[i + 16] & 15) << 4;
+  }
+  return { dtype, bytes };
+}

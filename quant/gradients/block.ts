@@ -1,0 +1,290 @@
+/**
+ * One decoder layer as a differentiable function: a forward pass that remembers its intermediate values, and the
+ * backward pass through it. Matrix products run on the device, everything else on the host.
+ *
+ * Writing `d<name>` for the gradient of a loss with respect to `<name>`: a linear layer `y = x W^T + b` has
+ * `dx = dy W`, `dW = dy^T x`, `db = sum(dy)`; rotary positions are rotated back. Quantizers of a linear layer's input
+ * pass gradients through unchanged (straight-through); quantized weights do so when the gradient with respect to them
+ * is applied to the weights they were made from.
+ */
+import type { Device } from "../../kernels/device.ts";
+import { rotary } from "../../kernels/host/functions.ts";
+import {
+  type Architecture,
+  type InputSite,
+  type LinearRole,
+  linearRoles,
+  linearShape,
+  type Positions,
+  siteOfRole,
+  tensorName,
+} from "../../model/architecture.ts";
+import type { Model } from "../../model/model.ts";
+import { rotaryTable } from "../../model/decoder/rotary.ts";
+import {
+  attentionBackward,
+  attentionForward,
+  type AttentionGradient,
+  type AttentionTape,
+  product,
+  type WindowAttention,
+} from "./attention.ts";
+import { activate, type HostNorm, normBackward, normForward, slopes } from "./derivatives.ts";
+import { SchemeError } from "../error.ts";
+
+/** The parameters of a decoder layer on the host: tensors by name, such as `"q"`, `"q.bias"`, `"mlpNorm"`, `"mlpNorm.bias"`. */
+export type BlockParameters = ReadonlyMap<string, Float32Array>;
+
+/** Reads the parameters of a layer. */
+export async function readBlock(model: Model, layer: number): Promise<Map<string, Float32Array>> {
+  const { architecture } = model;
+  const parameters = new Map<string, Float32Array>();
+  for (const role of linearRoles(architecture)) {
+    parameters.set(role, await model.linear(layer, role).values());
+    const bias = await model.bias(layer, role)?.();
+    if (bias !== undefined) parameters.set(`${role}.bias`, bias);
+  }
+  for (const norm of ["attentionNorm", "mlpNorm"] as const) {
+    const { weight, bias } = architecture[norm];
+    parameters.set(norm, await model.vector(tensorName(weight, layer)).values());
+    if (bias !== undefined) {
+      parameters.set(`${norm}.bias`, await model.vector(tensorName(bias, layer)).values());
+    }
+  }
+  return parameters;
+}
+
+/** How a layer is computed. */
+export interface BlockOptions {
+  /** Default true. */
+  readonly causal?: boolean;
+  /** What a linear layer sees of its input `[rows, columns]`; gradients pass through unchanged. */
+  readonly quantizeInput?: (x: Float32Array, columns: number, site: InputSite) => Float32Array;
+}
+
+/** What the backward pass needs of the forward pass. All matrices are `[windows * tokens, columns]`. */
+export interface BlockTape {
+  /** The layer's output. */
+  readonly output: Float32Array;
+  readonly tokens: number;
+  readonly input: Float32Array;
+  /** Inputs of the linear layers, as these see them. */
+  readonly sites: Readonly<Record<InputSite, Float32Array>>;
+  /** Rotated queries and keys, and values. */
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+  /** One per window. */
+  readonly attention: readonly AttentionTape[];
+  /** After attention, before the feed-forward block. */
+  readonly middle: Float32Array;
+  readonly gate: Float32Array | null;
+  readonly up: Float32Array;
+  /** The activation function of `gate` (of `up`, where there is none). */
+  readonly active: Float32Array;
+}
+
+/** Gradients of a loss. */
+export interface BlockGradient {
+  readonly input: Float32Array;
+  /** Of the outputs of the key projection, before and after positions are rotated in. */
+  readonly key: Float32Array;
+  readonly rotatedKey: Float32Array;
+  readonly value: Float32Array;
+  /** By name, as in {@linkcode BlockParameters}; empty unless asked for. */
+  readonly parameters: Map<string, Float32Array>;
+}
+
+/** A decoder layer with a backward pass. */
+export class DifferentiableBlock {
+  readonly #options: BlockOptions;
+  readonly #tables = new Map<number, Float32Array>();
+
+  constructor(
+    private readonly device: Device,
+    private readonly architecture: Architecture,
+    private readonly parameters: BlockParameters,
+    options: BlockOptions = {},
+  ) {
+    this.#options = options;
+  }
+
+  /** Runs windows of `tokens` tokens each through the layer. */
+  async forward(input: Float32Array, tokens: number): Promise<BlockTape> {
+    const { architecture } = this;
+    const site = (name: InputSite, x: Float32Array, columns: number) =>
+      this.#options.quantizeInput?.(x, columns, name) ?? x;
+    const { hiddenSize, intermediateSize, heads, headDim } = architecture;
+    const attentionInput = site("attention", normForward(this.#norm("attentionNorm"), input), hiddenSize);
+    const query = await this.#linear("q", attentionInput), key = await this.#linear("k", attentionInput);
+    const value = await this.#linear("v", attentionInput);
+    this.#rotate(query, tokens, heads, 1);
+    this.#rotate(key, tokens, architecture.kvHeads, 1);
+    const windows = input.length / hiddenSize / tokens;
+    const shape = this.#attention(tokens), attention: AttentionTape[] = [];
+    const attended = new Float32Array(query.length);
+    for (let w = 0; w < windows; w++) {
+      const [q, k, v] = [query, key, value].map((x) => part(x, w, windows));
+      const tape = await attentionForward(this.device, q, k, v, shape);
+      attended.set(tape.output, w * tape.output.length);
+      attention.push(tape);
+    }
+    const outputInput = site("output", attended, heads * headDim);
+    const middle = sum(input, await this.#linear("o", outputInput));
+    const mlpInput = site("mlp", normForward(this.#norm("mlpNorm"), middle), hiddenSize);
+    const up = await this.#linear("up", mlpInput);
+    const gate = architecture.linears.gate ? await this.#linear("gate", mlpInput) : null;
+    const active = activate(architecture.activation, gate ?? up);
+    const inner = gate === null ? active : active.map((a, i) => a * up[i]);
+    const downInput = site("down", inner, intermediateSize);
+    const output = sum(middle, await this.#linear("down", downInput));
+    const sites = { attention: attentionInput, output: outputInput, mlp: mlpInput, down: downInput };
+    return { output, tokens, input, sites, query, key, value, attention, middle, gate, up, active };
+  }
+
+  /** Gradients, given that of the output. */
+  async backward(tape: BlockTape, dOutput: Float32Array, withParameters = false): Promise<BlockGradient> {
+    const { architecture } = this;
+    const parameters = new Map<string, Float32Array>();
+    const back = async (role: LinearRole, dy: Float32Array) => {
+      if (withParameters) {
+        await this.#parameterGradient(role, tape.sites[siteOfRole(role)], dy, parameters);
+      }
+      const [out, inputs] = linearShape(architecture, role);
+      const shape = { m: dy.length / out, n: inputs, k: out };
+      return await product(this.device, dy, this.#parameter(role), shape);
+    };
+    const norm = (name: "attentionNorm" | "mlpNorm", x: Float32Array, dy: Float32Array) => {
+      const gradient = normBackward(this.#norm(name), x, dy);
+      if (withParameters) {
+        parameters.set(name, gradient.weight);
+        if (gradient.bias !== null) parameters.set(`${name}.bias`, gradient.bias);
+      }
+      return gradient.input;
+    };
+    const dInner = await back("down", dOutput);
+    const { dUp, dGate } = this.#activationGradient(tape, dInner);
+    const dMlp = await back("up", dUp);
+    const dMlpInput = dGate === null ? dMlp : sum(dMlp, await back("gate", dGate));
+    const dMiddle = sum(dOutput, norm("mlpNorm", tape.middle, dMlpInput));
+    const { query, key, value } = await this.#attentionGradient(tape, await back("o", dMiddle));
+    const rotatedKey = key.slice();
+    this.#rotate(query, tape.tokens, architecture.heads, -1);
+    this.#rotate(key, tape.tokens, architecture.kvHeads, -1);
+    const dAttention = sum(await back("q", query), sum(await back("k", key), await back("v", value)));
+    const input = sum(dMiddle, norm("attentionNorm", tape.input, dAttention));
+    return { input, key, rotatedKey, value, parameters };
+  }
+
+  #activationGradient(
+    { gate, up, active }: BlockTape,
+    dInner: Float32Array,
+  ): { dUp: Float32Array; dGate: Float32Array | null } {
+    const { activation } = this.architecture;
+    const slope = slopes[activation];
+    const dUp = new Float32Array(up.length);
+    if (gate === null) {
+      for (let i = 0; i < up.length; i++) dUp[i] = dInner[i] * slope(up[i]);
+      return { dUp, dGate: null };
+    }
+    const dGate = new Float32Array(up.length);
+    for (let i = 0; i < up.length; i++) {
+      dUp[i] = dInner[i] * active[i];
+      dGate[i] = dInner[i] * up[i] * slope(gate[i]);
+    }
+    return { dUp, dGate };
+  }
+
+  async #attentionGradient(tape: BlockTape, dAttended: Float32Array): Promise<AttentionGradient> {
+    const { tokens, query, key, value, attention } = tape;
+    const shape = this.#attention(tokens);
+    const gradient = {
+      query: new Float32Array(query.length),
+      key: new Float32Array(key.length),
+      value: new Float32Array(value.length),
+    };
+    for (const [w, one] of attention.entries()) {
+      const [q, k, v, d] = [query, key, value, dAttended].map((x) => part(x, w, attention.length));
+      const own = await attentionBackward(this.device, q, k, v, one, d, shape);
+      for (const name of ["query", "key", "value"] as const) {
+        gradient[name].set(own[name], w * own[name].length);
+      }
+    }
+    return gradient;
+  }
+
+  async #parameterGradient(
+    role: LinearRole,
+    x: Float32Array,
+    dy: Float32Array,
+    into: Map<string, Float32Array>,
+  ): Promise<void> {
+    const [out, inputs] = linearShape(this.architecture, role);
+    const shape = { m: out, n: inputs, k: dy.length / out, transposeA: true };
+    into.set(role, await product(this.device, dy, x, shape));
+    if (!this.parameters.has(`${role}.bias`)) return;
+    const bias = new Float64Array(out);
+    for (let i = 0; i < dy.length; i++) bias[i % out] += dy[i];
+    into.set(`${role}.bias`, Float32Array.from(bias));
+  }
+
+  async #linear(role: LinearRole, x: Float32Array): Promise<Float32Array> {
+    const [out, inputs] = linearShape(this.architecture, role);
+    const shape = { m: x.length / inputs, n: out, k: inputs, transposeB: true };
+    const y = await product(this.device, x, this.#parameter(role), shape);
+    const bias = this.parameters.get(`${role}.bias`);
+    if (bias !== undefined) { for (let i = 0; i < y.length; i++) y[i] += bias[i % out]; }
+    return y;
+  }
+
+  #parameter(name: string): Float32Array {
+    const found = this.parameters.get(name);
+    if (found === undefined) throw new SchemeError("shape", `the layer has no parameter ${name}`);
+    return found;
+  }
+
+  #norm(name: "attentionNorm" | "mlpNorm"): HostNorm {
+    const bias = this.parameters.get(`${name}.bias`) ?? null;
+    return { ...this.architecture.norm, weight: this.#parameter(name), bias };
+  }
+
+  #attention(tokens: number): WindowAttention {
+    const { heads, kvHeads, headDim } = this.architecture;
+    return { tokens, heads, kvHeads, headDim, causal: this.#options.causal ?? true };
+  }
+
+  /** Turning back is turning by the negative angle: the second half of each position's row holds the sines. */
+  #table(positions: Positions & { kind: "rotary" }, tokens: number, direction: 1 | -1): Float32Array {
+    const found = this.#tables.get(direction * tokens);
+    if (found !== undefined) return found;
+    const { rotaryDim } = positions;
+    const table = rotaryTable(positions, tokens);
+    for (let i = 0; i < table.length; i++) if (i % rotaryDim >= rotaryDim / 2) table[i] *= direction;
+    this.#tables.set(direction * tokens, table);
+    return table;
+  }
+
+  /** Rotates positions into each window of `x`, or (direction -1) out of it. */
+  #rotate(x: Float32Array, tokens: number, heads: number, direction: 1 | -1): void {
+    const { positions, headDim } = this.architecture;
+    if (positions.kind !== "rotary") return;
+    const { rotaryDim, layout } = positions;
+    const table = this.#table(positions, tokens, direction);
+    const windows = x.length / (tokens * heads * headDim);
+    for (let w = 0; w < windows; w++) {
+      rotary(part(x, w, windows), table, { tokens, heads, headDim, rotaryDim, position: 0, layout });
+    }
+  }
+}
+
+/** The values of one of `windows` equal parts. */
+function part(x: Float32Array, window: number, windows: number): Float32Array {
+  const length = x.length / windows;
+  return x.subarray(window * length, (window + 1) * length);
+}
+
+function sum(x: Float32Array, y: Float32Array): Float32Array {
+  const z = new Float32Array(x.length);
+  for (let i = 0; i < x.length; i++) z[i] = x[i] + y[i];
+  return z;
+}

@@ -1,0 +1,136 @@
+/**
+ * Gradients of a model's loss with respect to its keys and values: how much the loss feels an error in each of them.
+ * Their squares are the diagonal of the empirical Fisher information, the weights of KVQuant's codebooks
+ * (Hooper et al., NeurIPS 2024, section 3.2).
+ *
+ * Layer by layer: one forward pass keeps the input of every layer, then the gradient of the loss goes back through one
+ * layer at a time. Quantizers of activations that the model has act in the forward pass and let gradients through.
+ */
+import { linearRoles, tensorName } from "../../model/architecture.ts";
+import type { Model } from "../../model/model.ts";
+import { product } from "./attention.ts";
+import { DifferentiableBlock, readBlock } from "./block.ts";
+import { type HostNorm, normBackward, normForward } from "./derivatives.ts";
+import { packedWeight } from "../weights/linear.ts";
+import { SchemeError } from "../error.ts";
+
+/** Gradients of one layer for each window: `[tokens, kvHeads * headDim]`. */
+export interface KeyValueGradients {
+  readonly layer: number;
+  /** Before positions are rotated in. */
+  readonly keys: readonly Float32Array[];
+  /** After. */
+  readonly rotatedKeys: readonly Float32Array[];
+  readonly values: readonly Float32Array[];
+}
+
+/**
+ * Gradients of the mean cross-entropy of each window with respect to keys and values, from the last layer to the
+ * first. `inputs` are those of {@linkcode layerInputs}.
+ */
+export async function* keyValueGradients(
+  model: Model,
+  windows: readonly Int32Array[],
+  inputs: readonly (readonly Float32Array[])[],
+): AsyncGenerator<KeyValueGradients> {
+  const { layers } = model.architecture;
+  const upstream: Float32Array[] = [];
+  for (const [i, ids] of windows.entries()) upstream.push(await lossGradient(model, ids, inputs[layers][i]));
+  for (let layer = layers - 1; layer >= 0; layer--) {
+    const block = new DifferentiableBlock(model.device, model.architecture, await readBlock(model, layer));
+    const gradients = { layer, keys: [], rotatedKeys: [], values: [] } as {
+      layer: number;
+      keys: Float32Array[];
+      rotatedKeys: Float32Array[];
+      values: Float32Array[];
+    };
+    for (const [i, ids] of windows.entries()) {
+      const tape = await block.forward(inputs[layer][i], ids.length);
+      if (i === 0) checkForward(model, layer, tape.output, inputs[layer + 1][0]);
+      const { input, key, rotatedKey, value } = await block.backward(tape, upstream[i]);
+      upstream[i] = input;
+      gradients.keys.push(key);
+      gradients.rotatedKeys.push(rotatedKey);
+      gradients.values.push(value);
+    }
+    yield gradients;
+  }
+}
+
+/** Gradient of the mean cross-entropy over a window's `tokens - 1` predictions, with respect to the last hidden states. */
+export async function lossGradient(
+  model: Model,
+  ids: Int32Array,
+  hidden: Float32Array,
+): Promise<Float32Array> {
+  const { device, architecture } = model;
+  const { hiddenSize, vocabularySize, finalNorm } = architecture;
+  const rows = ids.length;
+  const { headBias, logitScale, logitSoftcap, embeddingProjection } = architecture;
+  if (finalNorm === null || (headBias ?? logitScale ?? logitSoftcap ?? embeddingProjection) !== undefined) {
+    throw new SchemeError(
+      "combination",
+      `${model.name}: no gradient is known of the logits of ${architecture.family}: expected a norm and a linear layer alone`,
+    );
+  }
+  const norm: HostNorm = {
+    ...architecture.norm,
+    weight: await model.vector(tensorName(finalNorm.weight, 0)).values(),
+    bias: finalNorm.bias === undefined ? null : await model.vector(tensorName(finalNorm.bias, 0)).values(),
+  };
+  const head = await model.head.values();
+  const forward = { m: rows, n: vocabularySize, k: hiddenSize, transposeB: true };
+  const gradient = await product(device, normForward(norm, hidden), head, forward);
+  for (let t = 0, start = 0; t < rows; t++, start += vocabularySize) {
+    const row = gradient.subarray(start, start + vocabularySize);
+    if (t === rows - 1) row.fill(0);
+    else crossEntropyGradient(row, ids[t + 1], rows - 1);
+  }
+  const backward = { m: rows, n: hiddenSize, k: vocabularySize };
+  return normBackward(norm, hidden, await product(device, gradient, head, backward)).input;
+}
+
+/** Logits to `(softmax - onehot(target)) / count`, in place. */
+function crossEntropyGradient(logits: Float32Array, target: number, count: number): void {
+  let most = -Infinity, sum = 0;
+  for (let j = 0; j < logits.length; j++) most = Math.max(most, logits[j]);
+  for (let j = 0; j < logits.length; j++) sum += logits[j] = Math.exp(logits[j] - most);
+  for (let j = 0; j < logits.length; j++) logits[j] /= sum * count;
+  logits[target] -= 1 / count;
+}
+
+/** Throws unless the differentiable layer computes what the decoder computes, on the first window of `inputs`. */
+export async function requireKnownLayer(
+  model: Model,
+  layer: number,
+  inputs: readonly (readonly Float32Array[])[],
+): Promise<void> {
+  const { device, architecture } = model;
+  const block = new DifferentiableBlock(device, architecture, await readBlock(model, layer));
+  const [input] = inputs[layer];
+  const { output } = await block.forward(input, input.length / architecture.hiddenSize);
+  checkForward(model, layer, output, inputs[layer + 1][0]);
+}
+
+/**
+ * The decoder may learn architectures that the gradient does not know. A model without quantizers must give the same
+ * hidden states in both.
+ */
+function checkForward(model: Model, layer: number, ours: Float32Array, decoder: Float32Array): void {
+  const roles = linearRoles(model.architecture);
+  const quantized = roles.some((role) => packedWeight(model, layer, role) !== undefined);
+  if (quantized || model.interventions.length > 0 || model.cacheFactory !== null) return;
+  let error = 0, size = 0;
+  for (let i = 0; i < ours.length; i++) {
+    error += (ours[i] - decoder[i]) ** 2;
+    size += decoder[i] ** 2;
+  }
+  // Two float32 evaluations differ by some 1e-6; another function differs by much more.
+  if (error > 1e-6 * size) {
+    const relative = Math.sqrt(error / size).toExponential(1);
+    throw new SchemeError(
+      "shape",
+      `the gradient of layer ${layer} of ${model.name} is not known: its forward pass differs by ${relative}`,
+    );
+  }
+}

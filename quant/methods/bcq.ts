@@ -1,0 +1,108 @@
+/**
+ * Binary-coded quantization, the weight format of LUT-GEMM (Park et al., ICLR 2024, arXiv:2206.09557, section 3.1):
+ * each group of weights is a sum of `bits` planes of signs with one scale each, `w = sum_i alpha_i B_i`.
+ *
+ * Greedy fitting takes the signs of what is left and its mean magnitude, plane by plane. Alternating fitting (Xu et al.,
+ * ICLR 2018, arXiv:1802.00150) then repeats: solve for the scales with the signs fixed, take the nearest of the
+ * `2^bits` levels with the scales fixed. Every plane is +1 or -1, so no level is 0 unless scales cancel.
+ */
+import { fitBinary } from "../../kernels/host/binary_fit.ts";
+import type { BinaryFit, BinaryRule } from "../../kernels/codes.ts";
+import type { LinearRole } from "../../model/architecture.ts";
+import { BcqWeight } from "../weights/binary.ts";
+import type { Matrix, Method, WeightMethod } from "../method.ts";
+import { quantizeRows, rtn } from "./rtn.ts";
+import { requireInteger, requireKnown, requireOneOf, SchemeError } from "../error.ts";
+
+const allRoles: readonly LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
+
+/** Binary-coded quantization as data. */
+export interface Bcq {
+  /** The registry's tag. */
+  readonly method: "bcq";
+  /** Planes of signs: 1 to 8. */
+  readonly bits: number;
+  /** Input features of a row that share their scales; -1 means the whole row. */
+  readonly groupSize: number;
+  /** Rounds of alternating fitting; 0 is greedy. The published tables take 30. */
+  readonly rounds: number;
+  /** `"alternating"`, or `"nearest"`: round to nearest written as planes with an offset, which loses nothing to it. */
+  readonly fit: "alternating" | "nearest";
+  /** Linear layers that are quantized; the reference code finds only q, k and v in OPT models. */
+  readonly roles: readonly LinearRole[];
+}
+
+/** Options of {@linkcode bcq}. */
+export type BcqOptions = Partial<Omit<Bcq, "method">> & { readonly bits: number };
+
+/**
+ * Binary-coded weights.
+ *
+ * @example
+ * ```ts
+ * import { bcq } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(bcq({ bits: 3, groupSize: 128 }).rounds, 30);
+ * ```
+ */
+export function bcq(options: BcqOptions): Bcq {
+  const defaults = { groupSize: -1, rounds: 30, fit: "alternating", roles: allRoles } as const;
+  requireKnown("bcq", options, ["method", "bits", ...Object.keys(defaults)]);
+  const scheme: Bcq = { ...defaults, ...options, method: "bcq" };
+  requireInteger("bits", scheme.bits, 1, 8);
+  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
+  requireInteger("rounds", scheme.rounds, 0, 1000);
+  requireOneOf("fit", scheme.fit, ["alternating", "nearest"]);
+  if (scheme.fit === "nearest" && scheme.bits < 2) {
+    throw new SchemeError(
+      "option",
+      `bits is ${scheme.bits}: expected an integer from 2 to 8 with fit "nearest"`,
+    );
+  }
+  if (!Array.isArray(scheme.roles)) {
+    throw new SchemeError("option", `roles is ${Deno.inspect(scheme.roles)}: expected a list`);
+  }
+  for (const role of scheme.roles) requireOneOf("roles", role, allRoles);
+  return scheme;
+}
+
+/** Planes and scales of a weight `[out, in]`, fitted on the host. */
+export function binaryCode(weight: Matrix, scheme: Bcq): BcqWeight {
+  const rule = ruleOf(weight, scheme);
+  if (scheme.fit === "nearest") return nearest(weight, rule);
+  return coded(weight, rule, fitBinary(weight.data, rule));
+}
+
+function ruleOf({ columns }: Matrix, scheme: Bcq): BinaryRule {
+  const { bits, rounds } = scheme, groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  if (columns % groupSize !== 0) {
+    throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
+  }
+  return { bits, groupSize, rounds };
+}
+
+function nearest(weight: Matrix, { bits, groupSize }: BinaryRule): BcqWeight {
+  return BcqWeight.fromUniform(quantizeRows(weight, rtn({ bits, granularity: "group", groupSize })));
+}
+
+function coded({ rows, columns }: Matrix, { bits, groupSize }: BinaryRule, fit: BinaryFit): BcqWeight {
+  return new BcqWeight({ shape: [rows, columns], bits, groupSize, ...fit });
+}
+
+const weights: WeightMethod<Bcq> = {
+  needs: "nothing",
+  skips: ({ roles }, { role }) => !roles.includes(role),
+  async quantize(weight, scheme, _place, _input, device) {
+    const rule = ruleOf(weight, scheme);
+    if (scheme.fit === "nearest") return nearest(weight, rule);
+    return coded(weight, rule, await device.fitBinary(weight.data, rule));
+  },
+};
+
+/** Binary-coded quantization, for the registry. */
+export const bcqMethod = {
+  name: "bcq",
+  parse: (options) => bcq(options as unknown as BcqOptions),
+  weights,
+} satisfies Method;

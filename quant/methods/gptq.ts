@@ -1,0 +1,200 @@
+/**
+ * GPTQ (Frantar et al., ICLR 2023): weights are rounded one input column after the other, and what rounding changes
+ * in the layer's output is compensated in the columns that follow (algorithm 1, with the inverse Hessian's Cholesky
+ * factor).
+ */
+import { blockSize, compensationSteps, onDevice, onHost, type Steps } from "../compensation/steps.ts";
+import { hessianOf, type Problem, problemOf } from "../compensation/hessian.ts";
+import type { InputStatistics, Matrix, Method, WeightMethod } from "../method.ts";
+import { UniformWeight } from "../weights/uniform.ts";
+import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { decode, encode, fitLeastError, fitRange } from "../grids/uniform.ts";
+import type { UniformRule } from "../../kernels/codes.ts";
+import type { UniformQuantizer } from "../../kernels/quantizer.ts";
+
+/** GPTQ as data. */
+export interface Gptq {
+  /** Tag of the method. */
+  readonly method: "gptq";
+  /** Bits per code, 2 to 8. */
+  readonly bits: number;
+  /** Input features of a row that share a scale; -1 means the whole row. */
+  readonly groupSize: number;
+  /** Whether the range is symmetric about 0. */
+  readonly symmetric: boolean;
+  /**
+   * Codes of symmetric quantizers at 4 bits: -8 to 7; -7 to 7 (the reference code in June 2025); or 0 to 15 with the
+   * zero at 8 (the legacy reference code).
+   */
+  readonly codes: "signed" | "narrow" | "offsetBinary";
+  /** Columns by decreasing diagonal of the Hessian ("desc_act"). */
+  readonly actOrder: boolean;
+  /** Scales of groups from the weight as it was before any compensation. */
+  readonly staticGroups: boolean;
+  /** Each block of a layer is calibrated on its quantized predecessors in the layer. */
+  readonly trueSequential: boolean;
+  /** Share of the mean diagonal that is added to the Hessian's diagonal. */
+  readonly percdamp: number;
+  /**
+   * Which weights give a group its scales: as compensated up to the group (the paper, section 4: "current updated
+   * weights"), or as they were when the block of 128 columns began (the reference code).
+   */
+  readonly groupStatistics: "current" | "block-start";
+  /** `"mse"` shrinks each range to the least error. */
+  readonly search: "none" | "mse";
+}
+
+/** Options of {@linkcode gptq}; absent ones take the defaults of the reference code. */
+export type GptqOptions = Partial<Omit<Gptq, "method">> & { readonly bits: number };
+
+/**
+ * GPTQ with 2 to 8 bits.
+ *
+ * @example
+ * ```ts
+ * import { gptq } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(gptq({ bits: 4, groupSize: 128, actOrder: true }).percdamp, 0.01);
+ * ```
+ */
+export function gptq(options: GptqOptions): Gptq {
+  const defaults: Omit<Gptq, "method" | "bits"> = {
+    groupSize: -1,
+    symmetric: false,
+    codes: "signed",
+    actOrder: false,
+    staticGroups: false,
+    trueSequential: false,
+    percdamp: 0.01,
+    groupStatistics: "current",
+    search: "none",
+  };
+  requireKnown("gptq", options, ["method", "bits", ...Object.keys(defaults)]);
+  const scheme: Gptq = { ...defaults, ...options, method: "gptq" };
+  requireInteger("bits", scheme.bits, 2, 8);
+  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
+  for (const name of ["symmetric", "actOrder", "staticGroups", "trueSequential"] as const) {
+    requireOneOf(name, scheme[name], [true, false]);
+  }
+  requireOneOf("codes", scheme.codes, ["signed", "narrow", "offsetBinary"]);
+  requireNumber("percdamp", scheme.percdamp, 0, 10);
+  requireOneOf("groupStatistics", scheme.groupStatistics, ["current", "block-start"]);
+  requireOneOf("search", scheme.search, ["none", "mse"]);
+  return scheme;
+}
+
+/** Result of quantizing one weight. */
+export interface GptqResult {
+  /** The codes with their scales and zero points. */
+  readonly weight: UniformWeight;
+  /** Half the Hessian-weighted squared error that was not compensated. */
+  readonly loss: number;
+}
+
+/** Quantizes one weight `[out, in]` given `H` `[in, in]`, on the host. */
+export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, scheme: Gptq): GptqResult {
+  return onHost(gptqSteps(weight, hessian, scheme));
+}
+
+/** The same, to be taken on a device. */
+export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq): Steps<GptqResult> {
+  const { rows, columns } = weight;
+  const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  if (columns % groupSize !== 0) {
+    throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
+  }
+  using problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp);
+  const { permutation, work } = problem;
+  const signed = scheme.symmetric && scheme.codes !== "offsetBinary";
+  const mode = !scheme.symmetric ? "asymmetric" : signed ? "symmetric" : "offsetBinary";
+  const rule: UniformRule = { bits: scheme.bits, mode, zeroInRange: true };
+  const offset = signed ? 2 ** (scheme.bits - 1) : 0;
+  const groups = columns / groupSize;
+  // Static groups are groups of the weight's own columns, others of the columns in the order they are taken.
+  const ownOrder = scheme.staticGroups || groups === 1 || !scheme.actOrder;
+  const grids: UniformQuantizer[][] = Array.from({ length: groups }, () => []);
+  const fit = (values: Float64Array, group: number) => {
+    const fitted = fitColumns(values, rows, rule, scheme.search);
+    const narrow = signed && scheme.codes === "narrow";
+    grids[group] = narrow ? fitted.map((one) => ({ ...one, lowest: -one.highest })) : fitted;
+  };
+  if (scheme.staticGroups || groups === 1) {
+    const original = inOwnOrder(problem);
+    for (let g = 0; g < groups; g++) {
+      fit(original.subarray(g * groupSize * rows, (g + 1) * groupSize * rows), g);
+    }
+  }
+  let blockStart = work;
+  const codes = new Uint8Array(rows * columns);
+  const loss = yield* compensationSteps(problem, (values, j) => {
+    const column = permutation[j];
+    const group = Math.floor((ownOrder ? column : j) / groupSize);
+    if (!scheme.staticGroups && groups > 1 && j % groupSize === 0) {
+      const source = scheme.groupStatistics === "current" ? work : blockStart;
+      fit(source.subarray(j * rows, (j + groupSize) * rows), group);
+    }
+    for (let row = 0; row < rows; row++) {
+      const quantizer = grids[group][row];
+      const code = encode(values[row], quantizer);
+      codes[row * columns + (ownOrder ? column : j)] = code + offset;
+      values[row] = decode(code, quantizer);
+    }
+  }, {
+    block: ownOrder && groups === 1 ? blockSize : Math.max(blockSize, groupSize),
+    onBlock: () => {
+      if (scheme.groupStatistics === "block-start" && groupSize < blockSize) blockStart = work.slice();
+    },
+  });
+  const scales = new Float32Array(rows * groups), zeros = new Uint8Array(rows * groups);
+  for (const [g, byRow] of grids.entries()) {
+    for (const [row, { scale, zero }] of byRow.entries()) {
+      scales[row * groups + g] = scale;
+      zeros[row * groups + g] = zero + offset;
+    }
+  }
+  const shape = [rows, columns] as const;
+  const order = ownOrder ? {} : { permutation };
+  const parts = { shape, bits: scheme.bits, groupSize, codes, scales, ...order };
+  return { weight: new UniformWeight({ ...parts, zeros: mode === "asymmetric" ? zeros : zeros[0] }), loss };
+}
+
+/** The columns of a problem in the weight's own order. */
+function inOwnOrder({ rows, columns, work, permutation }: Problem): Float64Array {
+  const own = new Float64Array(work.length);
+  for (let j = 0; j < columns; j++) own.set(work.subarray(j * rows, (j + 1) * rows), permutation[j] * rows);
+  return own;
+}
+
+/** One quantizer per row from columns `[count, rows]`. */
+function fitColumns(
+  values: Float64Array,
+  rows: number,
+  rule: UniformRule,
+  search: Gptq["search"],
+): UniformQuantizer[] {
+  const single = Float32Array.from(values);
+  const fit = search === "mse" ? fitLeastError : fitRange;
+  return Array.from({ length: rows }, (_, row) => fit(single, row, values.length / rows, rule, rows));
+}
+
+const weights: WeightMethod<Gptq> = {
+  needs: "gram",
+  sequential: (scheme) => scheme.trueSequential,
+  async quantize(weight, scheme, place, input: InputStatistics | null, device) {
+    if (input === null) throw new SchemeError("calibration", `gptq: no input statistics for ${place.name}`);
+    try {
+      return (await onDevice(device, gptqSteps(weight, hessianOf(input), scheme))).weight;
+    } catch (error) {
+      if (!(error instanceof SchemeError)) throw error;
+      throw new SchemeError(error.code, `${place.name}: ${error.message}`, { cause: error });
+    }
+  },
+};
+
+/** GPTQ, for the registry. */
+export const gptqMethod = {
+  name: "gptq",
+  parse: (options) => gptq(options as unknown as GptqOptions),
+  weights,
+} satisfies Method;

@@ -1,0 +1,97 @@
+/**
+ * KIVI (Liu et al., ICML 2024): the key-value cache in 2 or 4 bits without tuning. Keys have outlier channels, so they
+ * are quantized per channel, in groups of tokens; values have none, so they are quantized per token, in groups of
+ * channels. The last tokens stay in full precision (section 3.3).
+ */
+import { ModelError } from "../../model/error.ts";
+import type { Method, ModelMethod } from "../method.ts";
+import { KiviCache, type KiviSettings } from "../caches/kivi.ts";
+import { requireInteger, requireKnown, requireOneOf, SchemeError } from "../error.ts";
+
+/** KIVI as data. */
+export interface Kivi extends KiviSettings {
+  /** Tag of the method. */
+  readonly method: "kivi";
+}
+
+/** Options of {@linkcode kivi}. */
+export type KiviOptions = Partial<Omit<Kivi, "method">> & {
+  /** Bits of keys and values; `keyBits` and `valueBits` override it. */
+  readonly bits?: number;
+};
+
+/**
+ * A quantized key-value cache.
+ *
+ * @example
+ * ```ts
+ * import { kivi } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { keyBits, groupSize, residualLength } = kivi({ bits: 2 });
+ * assertEquals([keyBits, groupSize, residualLength], [2, 32, 128]);
+ * ```
+ */
+export function kivi(options: KiviOptions = {}): Kivi {
+  const { bits = 2, ...rest } = options;
+  const defaults: Kivi = {
+    method: "kivi",
+    keyBits: bits,
+    valueBits: bits,
+    groupSize: 32,
+    residualLength: 128,
+    prefill: "quantized",
+    keyAxis: "channel",
+    precision: "float16",
+    execution: "packed",
+  };
+  requireKnown("kivi", options, [...Object.keys(defaults), "bits"]);
+  const scheme: Kivi = { ...defaults, ...rest, method: "kivi" };
+  requireInteger("keyBits", scheme.keyBits, 1, 8);
+  requireInteger("valueBits", scheme.valueBits, 1, 8);
+  requireInteger("groupSize", scheme.groupSize, 1, 1 << 16);
+  requireInteger("residualLength", scheme.residualLength, 1, 1 << 20);
+  requireOneOf("prefill", scheme.prefill, ["quantized", "full"]);
+  requireOneOf("keyAxis", scheme.keyAxis, ["channel", "token"]);
+  requireOneOf("precision", scheme.precision, ["float16", "float32"]);
+  requireOneOf("execution", scheme.execution, ["packed", "simulated"]);
+  if (scheme.residualLength % scheme.groupSize !== 0) {
+    throw new SchemeError(
+      "option",
+      `residualLength is ${scheme.residualLength}: expected a multiple of groupSize (${scheme.groupSize})`,
+    );
+  }
+  return scheme;
+}
+
+const kv: ModelMethod<Kivi> = {
+  apply(model, scheme) {
+    const { layers, kvHeads, headDim, maxPositions } = model.architecture;
+    if (headDim % scheme.groupSize !== 0) {
+      throw new SchemeError(
+        "shape",
+        `groupSize ${scheme.groupSize} does not divide ${headDim} dimensions of a head`,
+      );
+    }
+    // Quantizers of attention operands act on dense keys and values.
+    const dense = model.interventions.some((one) => one.query ?? one.key ?? one.value ?? one.scores);
+    const settings = dense ? { ...scheme, execution: "simulated" as const } : scheme;
+    const cache = (capacity: number) => {
+      if (capacity > maxPositions) {
+        throw new ModelError(
+          "positions",
+          `a cache of ${capacity} tokens is too long: ${model.name} has ${maxPositions} positions`,
+        );
+      }
+      return new KiviCache(model.device, settings, { layers, width: kvHeads * headDim, capacity });
+    };
+    return Promise.resolve(model.with({ cache, change: scheme }));
+  },
+};
+
+/** KIVI, for the registry. */
+export const kiviMethod = {
+  name: "kivi",
+  parse: (options) => kivi(options),
+  kv,
+} satisfies Method;

@@ -1,0 +1,106 @@
+/**
+ * KVQuant (Hooper et al., NeurIPS 2024): the key-value cache in 2 to 4 bits. Keys are quantized per channel and before
+ * rotary positions mix their channels (sections 3.1 and 3.2), with thresholds found offline; values per token, with
+ * thresholds found on the fly. Codes index a non-uniform codebook, placed by k-means in which each sample counts as
+ * much as the loss feels it (section 3.3). The largest 1% of values are kept apart in full precision (section 3.4), and
+ * so is the first token, which attention uses as a sink (section 3.5).
+ */
+import type { Model } from "../../model/model.ts";
+import { KvQuantCache, type KvQuantCacheSettings, type LayerQuantizers } from "../caches/kvquant.ts";
+import { fitLayer } from "./kvquant/calibration.ts";
+import { type KvQuantCalibrationSettings, layerSamples } from "./kvquant/samples.ts";
+import type { Method, ModelMethod } from "../method.ts";
+import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+
+/** KVQuant as data. */
+export interface KvQuant extends KvQuantCacheSettings, KvQuantCalibrationSettings {
+  /** Tag of the method. */
+  readonly method: "kvquant";
+}
+
+/** Options of {@linkcode kvquant}. */
+export type KvQuantOptions = Partial<Omit<KvQuant, "method">>;
+
+/**
+ * A key-value cache with non-uniform codebooks and sparse outliers.
+ *
+ * @example
+ * ```ts
+ * import { kvquant } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { sparsity, firstTokens, weighting } = kvquant({ bits: 3 });
+ * assertEquals([sparsity, firstTokens, weighting], [0.01, 1, "fisher"]);
+ * ```
+ */
+export function kvquant(options: KvQuantOptions = {}): KvQuant {
+  const defaults: Omit<KvQuant, "method"> = {
+    bits: 4,
+    nonUniform: true,
+    weighting: "fisher",
+    sparsity: 0.01,
+    firstTokens: 1,
+    firstTokensOf: "sequence",
+    prefill: "quantized",
+    keys: "beforeRotary",
+    qNorm: false,
+    samples: 16,
+    calibrationTokens: "quantized",
+    storage: "float16",
+    execution: "packed",
+  };
+  requireKnown("kvquant", options, ["method", ...Object.keys(defaults)]);
+  const scheme: KvQuant = { ...defaults, ...options, method: "kvquant" };
+  requireInteger("bits", scheme.bits, 1, 8);
+  requireNumber("sparsity", scheme.sparsity, 0, 0.5);
+  requireInteger("firstTokens", scheme.firstTokens, 0, 1 << 20);
+  requireInteger("samples", scheme.samples, 1, 1 << 16);
+  requireOneOf("nonUniform", scheme.nonUniform, [true, false]);
+  requireOneOf("qNorm", scheme.qNorm, [true, false]);
+  requireOneOf("weighting", scheme.weighting, ["fisher", "none"]);
+  requireOneOf("firstTokensOf", scheme.firstTokensOf, ["sequence", "pass"]);
+  requireOneOf("prefill", scheme.prefill, ["quantized", "full"]);
+  requireOneOf("keys", scheme.keys, ["beforeRotary", "afterRotary"]);
+  requireOneOf("calibrationTokens", scheme.calibrationTokens, ["quantized", "all"]);
+  requireOneOf("storage", scheme.storage, ["float16", "float32"]);
+  requireOneOf("execution", scheme.execution, ["packed", "simulated"]);
+  return scheme;
+}
+
+/** A model whose cache uses the given codebooks and thresholds, one entry per layer. */
+export async function withKvQuant(
+  model: Model,
+  scheme: KvQuant,
+  quantizers: readonly LayerQuantizers[],
+): Promise<Model> {
+  const { windowPositions, unrotatedLayers, positions, family } = model.architecture;
+  const stretched = positions.kind === "rotary" && positions.scaling?.kind === "longrope";
+  if (scheme.keys === "beforeRotary" && (windowPositions || unrotatedLayers || stretched)) {
+    throw new SchemeError(
+      "combination",
+      `kvquant: keys is "beforeRotary", but the layers of ${family} rotate differently: expected "afterRotary"`,
+    );
+  }
+  const { rotary } = await model.context();
+  const cache = (capacity: number) => new KvQuantCache(model, scheme, quantizers, rotary, capacity);
+  return model.with({ cache, change: scheme });
+}
+
+const kv: ModelMethod<KvQuant> = {
+  async apply(model, scheme, context) {
+    const windows = context.calibration("kvquant").slice(0, scheme.samples);
+    const quantizers: LayerQuantizers[] = [];
+    for await (const samples of layerSamples(model, scheme, windows)) {
+      quantizers[samples.layer] = fitLayer(samples, scheme);
+      context.progress(`kvquant layer ${samples.layer}`);
+    }
+    return await withKvQuant(model, scheme, quantizers);
+  },
+};
+
+/** KVQuant, for the registry. */
+export const kvquantMethod = {
+  name: "kvquant",
+  parse: (options) => kvquant(options),
+  kv,
+} satisfies Method;

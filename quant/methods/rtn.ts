@@ -1,0 +1,181 @@
+/**
+ * Round to nearest: every value goes to the nearest point of a uniform grid over its group's range. The baseline of
+ * all tables.
+ *
+ * Source: the reference code's `find_params` and `quantize_nearest`. Weights are grouped along input features of a
+ * row; activations along features of a token.
+ */
+import type { QuantizeLayout } from "../../kernels/codes.ts";
+import type { Matrix, Method, OperandMethod, OperandView, WeightMethod } from "../method.ts";
+import { UniformWeight } from "../weights/uniform.ts";
+import { requireInteger, requireKnown, requireOneOf, SchemeError } from "../error.ts";
+import { encode, fitLeastError, fitRange, type WeightRule } from "../grids/uniform.ts";
+
+/**
+ * Which values share a scale. Weights: `tensor`, `channel` (output row), `group` (of input features in a row).
+ * Activations and attention operands: `tensor`, `token`, `channel` (a column over tokens), `group` (of features of a
+ * token); operands also `dimension` (a head dimension over tokens and heads).
+ */
+export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension";
+
+/** A round-to-nearest quantizer as data. */
+export interface Rtn<G extends Granularity = Granularity> {
+  /** Tag of the method. */
+  readonly method: "rtn";
+  /** Bits per code, 2 to 8. */
+  readonly bits: number;
+  /** Which values share a scale. */
+  readonly granularity: G;
+  /** Values per group; only with granularity `"group"`. */
+  readonly groupSize?: number;
+  /** Whether the range is symmetric about 0. */
+  readonly symmetric: boolean;
+  /**
+   * Codes of symmetric quantizers: signed; `"restricted"` without the lowest one (the JUNE reference code); or
+   * offset-binary (the LEGACY one).
+   */
+  readonly codes: "signed" | "restricted" | "offsetBinary";
+  /** Whether 0 is always representable (the reference code). */
+  readonly zeroInRange: boolean;
+  /** `"mse"` shrinks each weight range to the least error. */
+  readonly search: "none" | "mse";
+}
+
+/** Options of {@linkcode rtn}. */
+export interface RtnOptions<G extends Granularity> {
+  /** 2 to 8. */
+  readonly bits: number;
+  /** Default `"group"` when `groupSize` is given. */
+  readonly granularity?: G;
+  /** Values per group; -1 or absent means whole rows. */
+  readonly groupSize?: number;
+  /** Default false: codes from the smallest to the largest value. */
+  readonly symmetric?: boolean;
+  /** Codes of symmetric quantizers (default `"signed"`). */
+  readonly codes?: "signed" | "restricted" | "offsetBinary";
+  /** Whether 0 is always representable (default true). */
+  readonly zeroInRange?: boolean;
+  /** Whether weight ranges shrink to the least error (default `"none"`). */
+  readonly search?: "none" | "mse";
+}
+
+/**
+ * Round to nearest with one scale per `granularity`.
+ *
+ * @example
+ * ```ts
+ * import { rtn } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const scheme = { weights: rtn({ bits: 4, groupSize: 128 }), activations: rtn({ bits: 8, granularity: "token" }) };
+ * assertEquals(scheme.weights.granularity, "group");
+ * ```
+ */
+export function rtn<const G extends Granularity = "group">(options: RtnOptions<G>): Rtn<G> {
+  requireKnown("rtn", options, [
+    "method",
+    "bits",
+    "granularity",
+    "groupSize",
+    "symmetric",
+    "codes",
+    "zeroInRange",
+    "search",
+  ]);
+  const { bits, symmetric = false, codes = "signed", zeroInRange = true, search = "none" } = options;
+  if (!(Number.isInteger(bits) && bits >= 2 && bits <= 8)) {
+    throw new SchemeError("option", `Cannot quantize to ${bits} bits: expected an integer from 2 to 8`);
+  }
+  const groupSize = options.groupSize === -1 ? undefined : options.groupSize;
+  const granularity: Granularity = options.granularity ?? (groupSize === undefined ? "channel" : "group");
+  requireOneOf("granularity", granularity, ["tensor", "channel", "token", "group", "dimension"]);
+  requireOneOf("symmetric", symmetric, [true, false]);
+  requireOneOf("codes", codes, ["signed", "restricted", "offsetBinary"]);
+  requireOneOf("zeroInRange", zeroInRange, [true, false]);
+  requireOneOf("search", search, ["none", "mse"]);
+  if (granularity === "group") requireInteger("groupSize", groupSize, 1, 1 << 20);
+  else if (groupSize !== undefined) {
+    throw new SchemeError(
+      "option",
+      `groupSize is ${groupSize}: expected none with granularity "${granularity}"`,
+    );
+  }
+  const scheme = { method: "rtn", bits, granularity, symmetric, codes, zeroInRange, search } as const;
+  return (groupSize === undefined ? scheme : { ...scheme, groupSize }) as Rtn<G>;
+}
+
+/** The uniform quantizer that a scheme asks for. */
+export function ruleOf({ bits, symmetric, codes, zeroInRange }: Rtn): WeightRule {
+  const mode = !symmetric ? "asymmetric" : codes === "offsetBinary" ? "offsetBinary" : "symmetric";
+  return { bits, mode, zeroInRange, restricted: codes === "restricted" };
+}
+
+/** Codes, scales and zero points of a weight `[out, in]`. */
+export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
+  const { rows, columns, data } = weight;
+  const rule = ruleOf(scheme);
+  const groupSize = scheme.granularity === "tensor" ? data.length : scheme.groupSize ?? columns;
+  if (columns % groupSize !== 0 && groupSize !== data.length) {
+    throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
+  }
+  const fit = scheme.search === "mse" ? fitLeastError : fitRange;
+  const groups = data.length / groupSize;
+  const scales = new Float32Array(groups),
+    zeros = new Uint8Array(groups),
+    codes = new Uint8Array(data.length);
+  // Signed codes are stored with an offset; their zero point is the offset.
+  const offset = rule.mode === "symmetric" ? 2 ** (rule.bits - 1) : 0;
+  for (let group = 0; group < groups; group++) {
+    const start = group * groupSize;
+    const quantizer = fit(data, start, groupSize, rule);
+    scales[group] = quantizer.scale;
+    zeros[group] = quantizer.zero + offset;
+    for (let i = start; i < start + groupSize; i++) codes[i] = encode(data[i], quantizer) + offset;
+  }
+  const shape = [rows, columns] as const;
+  return new UniformWeight({
+    shape,
+    bits: rule.bits,
+    groupSize,
+    codes,
+    scales,
+    zeros: rule.mode === "asymmetric" ? zeros : zeros[0],
+  });
+}
+
+const weights: WeightMethod<Rtn<"tensor" | "channel" | "group">> = {
+  needs: "nothing",
+  quantize: (weight, scheme) => quantizeRows(weight, scheme),
+};
+
+/** Which elements share a range, as the device wants it. */
+export function layoutOf(
+  { rows, columns, heads }: OperandView,
+  { granularity, groupSize }: Rtn,
+): QuantizeLayout {
+  const vectors = { rows: rows * heads, columns: columns / heads };
+  switch (granularity) {
+    case "tensor":
+      return { rows, columns, axis: "tensor" };
+    case "channel":
+      return { rows, columns, axis: "column" };
+    case "dimension":
+      return { ...vectors, axis: "column" };
+    case "token":
+      return { ...vectors, axis: "row" };
+    case "group":
+      return { ...vectors, axis: "row", groupSize };
+  }
+}
+
+const operand: OperandMethod<Rtn> = {
+  apply: (device, x, view, scheme) => device.fakeQuantize(x, x, ruleOf(scheme), layoutOf(view, scheme)),
+};
+
+/** Round to nearest, for the registry. */
+export const rtnMethod = {
+  name: "rtn",
+  parse: (options) => rtn(options as unknown as RtnOptions<Granularity>),
+  weights,
+  operand,
+} satisfies Method;

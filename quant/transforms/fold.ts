@@ -1,0 +1,98 @@
+/**
+ * Factors per channel that move between layers without changing what the model computes: the input of some linear
+ * layers is divided by them, their columns are multiplied. The division costs nothing where it can be folded into what
+ * made the input: the weight of a norm, the rows of the value projection, the rows of the up projection.
+ */
+import type { DeviceBuffer } from "../../kernels/device.ts";
+import {
+  type Architecture,
+  type InputSite,
+  type LinearRole,
+  normReaders,
+  rolesOfSite,
+  tensorName,
+} from "../../model/architecture.ts";
+import { linearKey } from "../../model/decoder/parameters.ts";
+import type { Model } from "../../model/model.ts";
+import { denseLinear, type Linear, type Parameter, vectorParameter } from "../../model/decoder/parameter.ts";
+
+/**
+ * Whether a division of a site's input can be folded. A norm must feed nothing but linear layers. Values must reach the
+ * output projection one to one, not shared by several query heads; an activation between up and down projection must be
+ * homogeneous (`relu(x / s) = relu(x) / s`).
+ */
+export function isFoldable(architecture: Architecture, site: InputSite): boolean {
+  const { heads, kvHeads, linears, activation, clip } = architecture;
+  if (site === "attention" || site === "mlp") return normReaders(architecture, site).length > 0;
+  if (site === "output") return heads === kvHeads && clip === undefined;
+  return site !== "down" || linears.gate !== undefined || activation === "relu";
+}
+
+/** The factors that are to be folded into a model. */
+export class Folding {
+  readonly #weights = new Map<string, Float32Array>();
+  readonly #biases = new Map<string, Float32Array>();
+  readonly #vectors = new Map<string, Float32Array>();
+
+  constructor(private readonly model: Model) {}
+
+  /** The values of a weight `[out, in]` as they are by now. */
+  async weight(layer: number, role: LinearRole): Promise<Float32Array> {
+    return this.#weights.get(linearKey(layer, role)) ?? await this.model.linear(layer, role).values();
+  }
+
+  /** Replaces the values of a weight. */
+  setWeight(layer: number, role: LinearRole, values: Float32Array): void {
+    this.#weights.set(linearKey(layer, role), values);
+  }
+
+  /** Divides the input of a site by `scales` and multiplies the columns of all that read it. */
+  async scale(layer: number, site: InputSite, scales: Float32Array): Promise<void> {
+    const { architecture } = this.model;
+    const normed = site === "attention" || site === "mlp";
+    for (const role of normed ? normReaders(architecture, site) : rolesOfSite[site]) {
+      if (architecture.linears[role] === undefined) continue;
+      const weight = await this.weight(layer, role);
+      this.setWeight(layer, role, weight.map((value, i) => value * scales[i % scales.length]));
+    }
+    if (site === "output") return await this.#divideRows(layer, "v", scales);
+    if (site === "down") return await this.#divideRows(layer, "up", scales);
+    const norm = site === "attention" ? architecture.attentionNorm : architecture.mlpNorm;
+    for (const template of [norm.weight, norm.bias]) {
+      if (template === undefined) continue;
+      const name = tensorName(template, layer);
+      const old = this.#vectors.get(name) ?? await this.model.vector(name).values();
+      this.#vectors.set(name, old.map((value, j) => value / scales[j]));
+    }
+  }
+
+  async #divideRows(layer: number, role: LinearRole, scales: Float32Array): Promise<void> {
+    const weight = await this.weight(layer, role), columns = weight.length / scales.length;
+    this.setWeight(layer, role, weight.map((value, i) => value / scales[Math.floor(i / columns)]));
+    const bias = await this.model.bias(layer, role)?.();
+    if (bias !== undefined) {
+      this.#biases.set(
+        linearKey(layer, role),
+        bias.map((value, i) => value / scales[i]),
+      );
+    }
+  }
+
+  /** The model with everything folded in; `change` goes into its provenance. */
+  apply(change: unknown): Model {
+    const { model } = this, { device } = model;
+    const linears = new Map<string, Parameter<Linear>>(),
+      vectors = new Map<string, Parameter<DeviceBuffer>>();
+    for (const [key, values] of this.#weights) {
+      const [layer, role] = key.split(".") as [string, LinearRole];
+      const { name, shape: [out, inputs] } = model.linear(Number(layer), role);
+      const own = this.#biases.get(key);
+      const bias = own === undefined ? model.bias(Number(layer), role) : () => Promise.resolve(own);
+      linears.set(key, denseLinear(device, name, [out, inputs], () => Promise.resolve(values), bias));
+    }
+    for (const [name, values] of this.#vectors) {
+      vectors.set(name, vectorParameter(device, name, () => Promise.resolve(values), [values.length]));
+    }
+    return model.with({ linears, vectors, biases: this.#biases, change });
+  }
+}

@@ -1,0 +1,40 @@
+import { assert, assertEquals } from "@std/assert";
+import type { InputSite } from "../../model/architecture.ts";
+import { loadModel } from "../../model/load.ts";
+import { Folding, isFoldable } from "./fold.ts";
+
+const sites: InputSite[] = ["attention", "output", "mlp", "down"];
+const ids = Int32Array.from({ length: 24 }, (_, i) => 7 * i + 3);
+
+for (const name of ["fixture:opt", "fixture:llama-outlier"]) {
+  Deno.test(`${name}: folding powers of two changes no bit of the logits`, async () => {
+    using model = await loadModel(name);
+    const { architecture } = model;
+    const foldable = sites.filter((site) => isFoldable(architecture, site));
+    // The llama fixture shares each value head between two query heads, OPT has biases and ReLU.
+    assertEquals(foldable, name === "fixture:opt" ? sites : ["attention", "mlp", "down"]);
+    const folding = new Folding(model);
+    const { hiddenSize, heads, headDim, intermediateSize } = architecture;
+    const columns = {
+      attention: hiddenSize,
+      output: heads * headDim,
+      mlp: hiddenSize,
+      down: intermediateSize,
+    };
+    for (let layer = 0; layer < architecture.layers; layer++) {
+      for (const [k, site] of foldable.entries()) {
+        // Scaling by powers of two is exact, so that the folded model must agree to the last bit.
+        const scales = Float32Array.from(
+          { length: columns[site] },
+          (_, j) => 2 ** ((j * 7 + layer + k) % 9 - 4),
+        );
+        await folding.scale(layer, site, scales);
+      }
+    }
+    using folded = folding.apply("test");
+    assertEquals(await folded.logits(ids), await model.logits(ids));
+    const weight = await model.linear(1, "down").values(), scaled = await folded.linear(1, "down").values();
+    assert(weight.some((value, i) => value !== scaled[i]));
+    assert(await folded.hash() !== await model.hash());
+  });
+}
