@@ -101,7 +101,13 @@ export { type Bcq, bcq, type BcqOptions, binaryCode } from "./quant/methods/bcq.
 export { type BcqParts, BcqWeight } from "./quant/weights/binary.ts";
 export { type Distill, distill, distillModel, type DistillOptions } from "./quant/methods/distill.ts";
 export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/formats/export.ts";
-export { type Gptq, gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./quant/methods/gptq.ts";
+export {
+  type Gptq,
+  gptq,
+  type GptqOptions,
+  type GptqResult,
+  quantizeWithHessian,
+} from "./quant/methods/gptq.ts";
 export { type Kivi, kivi, type KiviOptions } from "./quant/methods/kivi.ts";
 export { type LlmInt8, llmInt8, type LlmInt8Options } from "./quant/methods/llmint8.ts";
 export { lutGemv } from "./quant/weights/lut_gemv.ts";

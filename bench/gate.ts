@@ -17,10 +17,10 @@ const step = 25, most = 600;
 
 const root = new URL("../", import.meta.url);
 
-/** `kernels/` as it was at a revision, in a folder of its own. */
+/** `kernels/` as it was at a revision, and `base/` where it had one, in a folder of its own. */
 async function checkOut(revision: string): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "quantbook-gate-" });
-  const script = 'git -C "$1" archive "$2" kernels | tar -x -C "$3"';
+  const script = 'cd "$1" && git archive "$2" kernels $(git ls-tree --name-only "$2" base) | tar -x -C "$3"';
   const { success, stderr } = await new Deno.Command("bash", {
     args: ["-o", "pipefail", "-c", script, "gate", root.pathname, revision, folder],
   }).output();

@@ -2,7 +2,7 @@
 import { parseScheme } from "../quant/scheme.ts";
 import { ResultsError } from "./store/contract.ts";
 import type { Cell, Row, SweepOptions } from "./sweep/cell.ts";
-import { SweepBench } from "./sweep/bench.ts";
+import { CellRunner } from "./sweep/runner.ts";
 
 /**
  * Measures all cells, in order. Processes that share a store share the work: none measures what another is measuring.
@@ -22,7 +22,7 @@ import { SweepBench } from "./sweep/bench.ts";
  */
 export async function sweep(cells: readonly Cell[], options: SweepOptions): Promise<Row[]> {
   const checked = cells.map((cell) => ({ ...cell, scheme: parseScheme(cell.scheme) }));
-  using bench = await SweepBench.open(options);
+  using bench = await CellRunner.open(options);
   const rows: Row[] = [];
   try {
     for (const cell of checked) {

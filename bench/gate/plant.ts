@@ -4,15 +4,17 @@
 const file = "kernels/cpu/assembly/tile.ts", head = "export function tile(";
 
 /**
- * Copies `kernels/` of the working tree to a new folder, makes the inner loop of products with many rows go over the
+ * Copies `base/` and `kernels/` of the working tree to a new folder, makes the inner loop of products with many rows go over the
  * first `factor - 1` of its columns once more, and builds the copy. Results are wrong, times are those of more work.
  */
 export async function plantSlowdown(root: URL, factor: number): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "quantbook-gate-" });
   const { success, stderr } = await new Deno.Command("cp", {
-    args: ["-r", new URL("kernels", root).pathname, folder],
+    args: ["-r", ...["base", "kernels"].map((room) => new URL(room, root).pathname), folder],
   }).output();
-  if (!success) throw new Error(`kernels/ was not copied: ${new TextDecoder().decode(stderr).trim()}`);
+  if (!success) {
+    throw new Error(`kernels/ and base/ were not copied: ${new TextDecoder().decode(stderr).trim()}`);
+  }
   const source = await Deno.readTextFile(`${folder}/${file}`), at = source.indexOf(head);
   const parameters = source.slice(at + head.length, source.indexOf(")", at));
   const names = parameters.split(",").map((parameter) => parameter.split(":")[0].trim());

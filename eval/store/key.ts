@@ -10,33 +10,46 @@ export function resultsLocation(): string {
 
 const sources = new Map<string, Promise<string>>();
 
-/** SHA-256 of the code that computes results, so that results of other code are never taken for ours; `more` are directories. */
-export function sourceHash(more: readonly string[] = []): Promise<string> {
-  const known = sources.get(more.join()) ?? hashSources(more);
-  sources.set(more.join(), known);
+/**
+ * SHA-256 of the code that computes results, so that results of other code are never taken for ours: of files of the
+ * project, of all that they reach by imports, workers and modules beside them, and of folders of data.
+ */
+export function sourceHash(entries: readonly string[], folders: readonly string[] = []): Promise<string> {
+  const name = [...entries, ...folders].join();
+  const known = sources.get(name) ?? hashSources(entries, folders);
+  sources.set(name, known);
   return known;
 }
 
-async function hashSources(more: readonly string[]): Promise<string> {
-  const parts: string[] = [];
-  for (const room of ["kernels", "model", "quant", ...more]) await collect(new URL(`${room}/`, root), parts);
-  // The rest of this room reads results but makes none.
-  for (const name of ["divergence", "measure", "perplexity", "score", "sweep"]) {
-    await hashFile(new URL(`eval/${name}.ts`, root), parts);
-  }
-  return await hashOf(parts.sort());
+async function hashSources(entries: readonly string[], folders: readonly string[]): Promise<string> {
+  const found = new Map<string, string>();
+  for (const entry of entries) await follow(new URL(entry, root), found);
+  for (const folder of folders) await collect(new URL(`${folder}/`, root), found);
+  return await hashOf([...found].map(([path, hash]) => `${path} ${hash}`).sort());
 }
 
-async function collect(directory: URL, parts: string[]): Promise<void> {
+/** Types leave no trace in a result. */
+const typesOnly = /^(?:import|export) type [^;]*;/gm;
+
+/** Any relative path in quotes that names a file: an import, a text, a worker, a WebAssembly module. */
+async function follow(file: URL, found: Map<string, string>): Promise<void> {
+  if (!await hashFile(file, found) || !file.pathname.endsWith(".ts")) return;
+  const text = (await Deno.readTextFile(file)).replaceAll(typesOnly, "");
+  for (const [, path] of text.matchAll(/"(\.{1,2}\/[^"\n]+)"/g)) await follow(new URL(path, file), found);
+}
+
+async function collect(directory: URL, found: Map<string, string>): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(directory)) {
-    if (isDirectory) await collect(new URL(`${name}/`, directory), parts);
-    else if (/\.(ts|wasm|wgsl|jsonl)$/.test(name) && !/_(test|bench)\.ts$/.test(name)) {
-      await hashFile(new URL(name, directory), parts);
-    }
+    if (isDirectory) await collect(new URL(`${name}/`, directory), found);
+    else await hashFile(new URL(name, directory), found);
   }
 }
 
-async function hashFile(file: URL, parts: string[]): Promise<void> {
+/** Whether the file is there and was not known yet. */
+async function hashFile(file: URL, found: Map<string, string>): Promise<boolean> {
+  const path = file.pathname.slice(root.pathname.length);
+  if (found.has(path) || !await Deno.stat(file).then(({ isFile }) => isFile, () => false)) return false;
   const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(file));
-  parts.push(`${file.pathname.slice(root.pathname.length)} ${new Uint8Array(digest).toHex()}`);
+  found.set(path, new Uint8Array(digest).toHex());
+  return true;
 }

@@ -4,6 +4,7 @@ import type { Execution } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import type { Measurement } from "../metrics/measure.ts";
 import { hashOf } from "../../base/hash.ts";
+import { sourceHash } from "../store/key.ts";
 import type { TokenWindows } from "../windows.ts";
 
 /** One thing to measure. */
@@ -52,6 +53,11 @@ export interface SweepOptions {
   readonly device?: Device;
   /** Called after each cell. */
   readonly onRow?: (row: Row, done: number, total: number, cached: boolean) => void;
+}
+
+/** Hash of the code that measures a cell. */
+export function measuringCode(): Promise<string> {
+  return sourceHash(["eval/sweep/measurement.ts"]);
 }
 
 /** All that determines the values of a row; models and token windows by their hashes. */

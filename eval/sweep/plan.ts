@@ -4,8 +4,7 @@ import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
-import { sourceHash } from "../store/key.ts";
-import { type Cell, cellKey, hashTokens, type SweepOptions } from "./cell.ts";
+import { type Cell, cellKey, hashTokens, measuringCode, type SweepOptions } from "./cell.ts";
 import { type DeviceProfile, predictCost } from "../cost.ts";
 import type { Manifest, PlannedCell } from "./manifest.ts";
 
@@ -41,7 +40,7 @@ export async function planSweeps(
   device: string,
   profile: DeviceProfile,
 ): Promise<Manifest> {
-  const code = await sourceHash();
+  const code = await measuringCode();
   const tokens = new Map<string, TokenWindows>();
   const cells = new Map<string, PlannedCell>();
   const models = new Map<string, Model>();

@@ -2,10 +2,10 @@
 import { QuantbookError } from "../../base/error.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import type { Device } from "../../kernels/device.ts";
-import { sourceHash } from "../store/key.ts";
+import { measuringCode } from "./cell.ts";
 import { openStore } from "../store.ts";
 import { ResultsError } from "../store/contract.ts";
-import { SweepBench } from "./bench.ts";
+import { CellRunner } from "./runner.ts";
 import { type Manifest, type PlannedCell, SweepError } from "./manifest.ts";
 import { cellsOfShard, type Shard } from "./shard.ts";
 
@@ -46,13 +46,13 @@ export function failureName(key: string): string {
 export async function runShard(manifest: Manifest, options: RunOptions): Promise<PlannedCell[]> {
   const { shard = { index: 0, count: 1 }, results, onEvent = () => {} } = options;
   const device = options.device ?? await defaultDevice();
-  requireSame("code", manifest.code, await sourceHash());
+  requireSame("code", manifest.code, await measuringCode());
   requireSame("device", manifest.device, device.name);
   const store = await openStore(results);
   const failed: PlannedCell[] = [];
   for (const group of groupsOf(cellsOfShard(manifest.cells, shard))) {
     const [{ windows, calibration, execution }] = group;
-    using bench = await SweepBench.open({
+    using bench = await CellRunner.open({
       windows: manifest.tokens.get(windows) ?? [],
       calibration: manifest.tokens.get(calibration) ?? [],
       execution,

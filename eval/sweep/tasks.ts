@@ -70,7 +70,7 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
   const store = location === null ? null : await openStore(location);
   const device = await defaultDevice();
   const shared = {
-    code: await sourceHash(["eval/tasks", "fixtures/tasks"]),
+    code: await sourceHash(["eval/sweep/measurement.ts", "eval/tasks/evaluate.ts"], ["fixtures/tasks"]),
     device: device.name,
     tasks,
     limit,

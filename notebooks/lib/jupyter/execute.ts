@@ -2,7 +2,13 @@
 import { type CellFailure, DenoKernel, KernelError, type KernelOptions } from "./kernel.ts";
 import { type JsonObject, objectAt, stringAt } from "../json.ts";
 import type { Message } from "./message.ts";
-import { type CodeCell, type MimeBundle, type Notebook, type Output, readBundle } from "../notebook/notebook.ts";
+import {
+  type CodeCell,
+  type MimeBundle,
+  type Notebook,
+  type Output,
+  readBundle,
+} from "../notebook/notebook.ts";
 
 /** What became of one code cell. */
 export interface CellResult {

@@ -46,7 +46,7 @@ Deno.test("outputs arrive complete, in order, in the cell that made them", async
 
 Deno.test("cells see the import map, relative modules and the environment; state carries over; blank cells are skipped", async () => {
   const notebook = notebookOf(
-    'import { QuantbookError } from "../kernels/error.ts";\nimport { assertEquals } from "@std/assert";',
+    'import { QuantbookError } from "../base/error.ts";\nimport { assertEquals } from "@std/assert";',
     "  \n",
     'assertEquals(new QuantbookError("a", "b").code, "a");\nDeno.env.get("QUANTBOOK_EXECUTE_TEST")',
   );

@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { type Notebook, NotebookError, parseNotebook } from "./notebook.ts";
 
 /** The root of the repository. */
-export const ROOT = resolve(import.meta.dirname ?? ".", "../..");
+export const ROOT = resolve(import.meta.dirname ?? ".", "../../..");
 
 /** The folder of the suite's notebooks. */
 export const NOTEBOOKS = join(ROOT, "notebooks");

@@ -18,6 +18,7 @@ const SOURCES = [
   "deno.json",
   "deno.lock",
   "mod.ts",
+  "base",
   "kernels",
   "model",
   "quant",
@@ -25,7 +26,7 @@ const SOURCES = [
   "fixtures",
   "notebooks/lib",
 ];
-const IRRELEVANT = new RegExp(`_test\\.ts$|^notebooks/lib/(?:report/|report\\.ts$|check)|/\\.`);
+const IRRELEVANT = new RegExp(`_test(?:ing)?\\.ts$|^notebooks/lib/(?:report/|report\\.ts$|check)|/\\.`);
 const SETTINGS = ["QUANTBOOK_DEVICE"];
 
 /** Where runs are kept. */

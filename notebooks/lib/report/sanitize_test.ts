@@ -49,7 +49,9 @@ Deno.test("the sanitizer takes nothing from our own tables but the inline style"
 });
 
 Deno.test("links: the web and the report, nothing else", () => {
-  for (const good of ["https://a.org/x", "http://a.org", "#cell-3", "gptq.html#cell-3", "quant/methods/gptq.ts"]) {
+  for (
+    const good of ["https://a.org/x", "http://a.org", "#cell-3", "gptq.html#cell-3", "quant/methods/gptq.ts"]
+  ) {
     assert(isSafeLink(good), good);
   }
   const bad = [

@@ -1,5 +1,4 @@
-/** What the cells of a sweep share, and the measurement of one. */
-import { defaultDevice } from "../../kernels/default.ts";
+/** The measurement of a cell, and what the cells of a sweep share: float models with their predictions, the weights quantized last. */
 import type { Device } from "../../kernels/device.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
@@ -8,80 +7,11 @@ import { weightStorage } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { RecentReferences, Reference } from "../metrics/divergence.ts";
 import { measure } from "../metrics/measure.ts";
-import { requireWindows, type TokenWindows } from "../windows.ts";
-import { resultsLocation, sourceHash } from "../store/key.ts";
+import type { TokenWindows } from "../windows.ts";
 import { hashOf } from "../../base/hash.ts";
-import { openStore } from "../store.ts";
-import { type ResultsStore, storedOr } from "../store/contract.ts";
-import { type Cell, cellKey, type Determinants, hashTokens, type Row, type SweepOptions } from "./cell.ts";
+import type { Cell, Row, SweepOptions } from "./cell.ts";
 
-const storedOnly = ["QUANTBOOK_STORED", "QUANTBOOK_PLAN"];
-
-/** What the cells of a sweep share: windows, a device, a store, and the float models with their predictions. */
-export class SweepBench implements Disposable {
-  readonly #models: ModelShelf;
-  readonly #weights: LastWeights;
-
-  private constructor(
-    private readonly options: SweepOptions,
-    private readonly device: Device,
-    private readonly store: ResultsStore | null,
-    private readonly determinants: Omit<Determinants, "model" | "scheme">,
-  ) {
-    this.#models = new ModelShelf(device, options.windows, determinants.windows);
-    this.#weights = new LastWeights(options);
-  }
-
-  /** Opens the store and starts the device, unless one is given. */
-  static async open(options: SweepOptions): Promise<SweepBench> {
-    requireWindows(options.windows);
-    const device = options.device ?? await defaultDevice();
-    const location = options.results === undefined ? resultsLocation() : options.results;
-    const determinants = {
-      code: await sourceHash(),
-      device: device.name,
-      execution: options.execution,
-      windows: await hashTokens(options.windows),
-      calibration: await hashTokens(options.calibration ?? []),
-    };
-    const store = location === null ? null : await openStore(location);
-    return new SweepBench(options, device, store, determinants);
-  }
-
-  /** Hash of all that determines a cell's row. The cell's scheme must have been parsed. */
-  async key(cell: Cell): Promise<string> {
-    const model = await this.#models.get(cell.model);
-    return await cellKey({ ...this.determinants, model: await model.hash(), scheme: cell.scheme });
-  }
-
-  /** The stored row of a cell, or a new one, measured while nobody else measures it; `onMeasure` is called before. */
-  async row(cell: Cell, onMeasure = () => {}): Promise<{ row: Row; stored: boolean }> {
-    const key = await this.key(cell);
-    const make = () => {
-      onMeasure();
-      return this.#measure(cell, key);
-    };
-    const { value, stored } = await storedOr(this.store, key, make, {
-      what: `${cell.model} ${cell.label}`,
-      storedOnly: this.options.storedOnly ?? storedOnly.some((name) => Deno.env.has(name)),
-    });
-    return { row: { ...value, ...cell }, stored };
-  }
-
-  async #measure(cell: Cell, key: string): Promise<Row> {
-    const model = await this.#models.get(cell.model);
-    const reference = await this.#models.reference(cell.model);
-    return await measureCell(cell, key, model, reference, this.#weights, this.options, this.device);
-  }
-
-  /** Frees the models. */
-  [Symbol.dispose](): void {
-    this.#weights[Symbol.dispose]();
-    this.#models[Symbol.dispose]();
-  }
-}
-
-async function measureCell(
+export async function measureCell(
   cell: Cell,
   key: string,
   model: Model,
@@ -110,7 +40,7 @@ async function measureCell(
 }
 
 /** The model whose weights were quantized last: cells in a row that differ in activations or cache only share it. */
-class LastWeights implements Disposable {
+export class LastWeights implements Disposable {
   #last: { readonly key: string; readonly model: Model; readonly seconds: number } | null = null;
 
   constructor(private readonly options: SweepOptions) {}
@@ -139,7 +69,7 @@ class LastWeights implements Disposable {
 const recentReferences = new WeakMap<Device, RecentReferences>();
 
 /** The float models of a sweep and their predictions, loaded once each. */
-class ModelShelf implements Disposable {
+export class ModelShelf implements Disposable {
   readonly #models = new Map<string, Promise<Model>>();
   readonly #references = new Map<string, Promise<Reference>>();
 
