@@ -5,6 +5,11 @@ export function displayPath(path: string | URL): string {
   return path instanceof URL ? decodeURIComponent(path.pathname) : path;
 }
 
+/** Whether there is a file or a directory of this name that can be seen. */
+export async function exists(path: string | URL): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
 /** Writes chunks to a temporary neighbour and renames it, so that a reader never sees half a file. */
 export async function writeAtomic(path: string | URL, chunks: Iterable<Uint8Array>): Promise<void> {
   const suffix = `.${crypto.randomUUID().slice(0, 8)}.part`;

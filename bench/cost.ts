@@ -19,26 +19,26 @@ import {
   qqq,
   qrazor,
   quantize,
-  Reference,
   rtn,
   type Scheme,
   smoothQuant,
   spqr,
 } from "../mod.ts";
+import { FloatPredictions } from "../eval/mod.ts";
 import { PythonRandom } from "../base/random.ts";
 import { zeroQuantScheme } from "../eval/oracle/schemes/zeroquant.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { fitRates, type Sample } from "../eval/cost/fit.ts";
 import { predictSeconds } from "../eval/cost.ts";
 import { predictBytes } from "../eval/cost/memory.ts";
-import { quantizingWork, scoringWork, type Texts } from "../eval/cost/work.ts";
+import { quantizingWork, scoringWork, type WindowLengths } from "../eval/cost/work.ts";
 
 /** A cell, and what it took. */
 export interface MeasuredCost {
   readonly model: string;
   readonly label: string;
   readonly scheme: Scheme;
-  readonly texts: Texts;
+  readonly texts: WindowLengths;
   /** Whether the rates were fitted to it. */
   readonly fit: boolean;
   /** Least CPU seconds of all rounds. */
@@ -92,7 +92,7 @@ async function runCell({ model: specifier, layout, scheme }: Cell): Promise<[num
   const windows = await cut(layout.windows), calibration = await cut(layout.calibration);
   using device = await cpuDevice({ threads: 1 });
   using model = await loadModel(specifier, { device });
-  const reference = await Reference.of(model, windows);
+  const reference = await FloatPredictions.of(model, windows);
   const start = process.cpuUsage();
   using quantized = await quantize(model, scheme, { calibration });
   const middle = process.cpuUsage(start);

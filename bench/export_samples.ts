@@ -3,16 +3,9 @@
  *
  *     deno run -A bench/export_samples.ts DIR && python3 fixtures/made-with/check_exports.py DIR
  */
-import {
-  corpus,
-  exportModel,
-  gptq,
-  loadModel,
-  packedWeight,
-  quantize,
-  rtn,
-  writeSafetensors,
-} from "quantbook";
+import { corpus, exportModel, gptq, loadModel, quantize, rtn } from "quantbook";
+import { writeSafetensors } from "quantbook/model";
+import { storedWeight } from "quantbook/quant";
 
 const [directory] = Deno.args;
 if (directory === undefined) throw new TypeError("usage: export_samples.ts DIR");
@@ -31,7 +24,7 @@ for (const [name, scheme] of Object.entries(schemes)) {
     if (name === "gptq" && format === "compressed-tensors") continue;
     await exportModel(model, `${directory}/${name}-${format}`, { format });
   }
-  const weight = packedWeight(model, 0, "q");
+  const weight = storedWeight(model, 0, "q");
   if (weight === undefined) throw new TypeError("unreachable: all weights are quantized");
   const data = Float32Array.from(weight.dequantize());
   const prompt = model.tokenizer.encode("The President of the United States"),

@@ -3,17 +3,8 @@
  * [--limit N] [--calibration FILE]`. The data directory holds `wikitext2.txt` and `c4.txt` for perplexities (windows of
  * 2048 tokens) and the test sets of the tasks (`boolq.jsonl`, `mmlu.anatomy.test.csv`, ...).
  */
-import {
-  corpus,
-  evaluateTask,
-  loadClaims,
-  loadModel,
-  type Model,
-  perplexity,
-  quantize,
-  schemeOfClaim,
-  taskOfClaim,
-} from "../mod.ts";
+import { corpus, evaluateTask, loadModel, type Model, perplexity, quantize } from "../mod.ts";
+import { loadClaims, schemeOfClaim, taskOfClaim } from "../eval/claims.ts";
 import type { Claim } from "../eval/claims/files.ts";
 import { commandLine, runCommand, UsageError } from "./command_line.ts";
 

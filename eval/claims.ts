@@ -22,7 +22,12 @@ export {
   type ErratumKind,
   type Setting,
 };
-export { type PublishedRow, rowsOf };
+export { type Finding, findings } from "./claims/errata/findings.ts";
+export { type ClaimCell, claimCells } from "./claims/grid.ts";
+export { publishedArchitecture } from "./claims/models.ts";
+export { commandOfClaim, schemeOfClaim } from "./claims/scheme.ts";
+export { taskOfClaim } from "./claims/task.ts";
+export type { PublishedRow };
 
 /** A table as printed. */
 export interface PublishedTable extends Omit<ClaimTable, "claims"> {

@@ -5,7 +5,7 @@ import { isJsonObject, parseJson } from "../base/json.ts";
 import type { Execution } from "../quant/weights/linear.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { predictBytes } from "./cost/memory.ts";
-import { quantizingWork, scoringWork, type Texts, type Work } from "./cost/work.ts";
+import { quantizingWork, scoringWork, type WindowLengths, type Work } from "./cost/work.ts";
 
 /** What a cell is expected to take. */
 export interface Cost {
@@ -61,7 +61,9 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
  *
  * @example
  * ```ts
- * import { gptq, loadProfile, predictCost, publishedArchitecture } from "quantbook";
+ * import { gptq } from "quantbook";
+ * import { publishedArchitecture } from "quantbook/claims";
+ * import { loadProfile, predictCost } from "quantbook/eval";
  * import { assert } from "@std/assert";
  *
  * const architecture = publishedArchitecture("OPT-125M");
@@ -74,7 +76,7 @@ export async function loadProfile(name: string): Promise<DeviceProfile> {
 export function predictCost(
   architecture: Architecture,
   scheme: Scheme,
-  { execution, ...texts }: Texts & { readonly execution: Execution },
+  { execution, ...texts }: WindowLengths & { readonly execution: Execution },
   profile: DeviceProfile,
 ): Cost {
   return {

@@ -14,13 +14,13 @@ import { claimCells, claimPlans } from "./claims/grid.ts";
 import { CostError, loadProfile, predictCost, predictSeconds } from "./cost.ts";
 import { fitRates } from "./cost/fit.ts";
 import { publishedArchitecture } from "./claims/models.ts";
-import { linearWeights, type Texts } from "./cost/work.ts";
+import { linearWeights, type WindowLengths } from "./cost/work.ts";
 
 interface Measured {
   readonly model: string;
   readonly label: string;
   readonly scheme: Scheme;
-  readonly texts: Texts;
+  readonly texts: WindowLengths;
   readonly seconds: { readonly quantize: number; readonly evaluate: number };
   readonly peakBytes: number;
 }
@@ -152,7 +152,7 @@ Deno.test("claims become cells once each, and plans for the models and texts tha
     await Deno.mkdir(`${directory}/models`);
     await Deno.symlink(`${fixtures}models/opt`, `${directory}/models/OPT-125M`);
     await Deno.copyFile(`${fixtures}corpora/sotu.test.txt`, `${directory}/wikitext2.txt`);
-    const plans = await claimPlans(`${directory}/models`, directory);
+    const plans = await claimPlans(await loadClaims(), `${directory}/models`, directory);
     const expected = cells.filter(({ model, dataset }) => model === "OPT-125M" && dataset === "wikitext2");
     assertEquals(plans.map((plan) => plan.cells.length), [expected.length]);
     assertEquals(plans[0].windows[0].length, 2048);

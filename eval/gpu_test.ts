@@ -24,7 +24,7 @@ import { llmInt8 } from "../quant/methods/llmint8.ts";
 import { qqq } from "../quant/methods/qqq.ts";
 import { qrazor } from "../quant/methods/qrazor.ts";
 import { quantize } from "../quant/quantize.ts";
-import { packedWeight, quantizedLinear } from "../quant/weights/linear.ts";
+import { quantizedLinear, storedWeight } from "../quant/weights/linear.ts";
 import { builtIn } from "../quant/registry.ts";
 import { rtn } from "../quant/methods/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
@@ -154,7 +154,7 @@ function executedPacked(model: Model): Model {
   const linears = new Map<string, Parameter<Linear>>();
   for (let layer = 0; layer < model.architecture.layers; layer++) {
     for (const role of linearRoles(model.architecture)) {
-      const { name } = model.linear(layer, role), packed = packedWeight(model, layer, role);
+      const { name } = model.linear(layer, role), packed = storedWeight(model, layer, role);
       assert(packed !== undefined);
       const bias = model.bias(layer, role);
       linears.set(

@@ -4,6 +4,13 @@ import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
 import type { Perplexity } from "./metrics/perplexity.ts";
 import { meanOf } from "./statistics.ts";
 
+export { firstLayerProblems, type LayerProblem, outputError } from "./oracle/problems.ts";
+export { type DistillRun, distillRuns, distillScheme } from "./oracle/schemes/distill.ts";
+export { gptqSchemes, referenceGptq } from "./oracle/schemes/gptq.ts";
+export { kvquantSchemes } from "./oracle/schemes/kvquant.ts";
+export { legacyScheme } from "./oracle/schemes/nearest.ts";
+export { type QRazorRun, referenceQRazor } from "./oracle/schemes/qrazor.ts";
+
 /** An oracle value is missing: `"model"` or `"id"`. */
 export class OracleError extends QuantbookError {}
 

@@ -30,7 +30,7 @@ export interface PairedTest {
  *
  * @example
  * ```ts
- * import { pairedTest } from "quantbook";
+ * import { pairedTest } from "quantbook/eval";
  * import { assertAlmostEquals } from "@std/assert";
  *
  * // Gosset's own data: hours of sleep gained with two drugs.
@@ -72,7 +72,7 @@ export interface BootstrapDifference {
  *
  * @example
  * ```ts
- * import { pairedBootstrap } from "quantbook";
+ * import { pairedBootstrap } from "quantbook/eval";
  * import { assert } from "@std/assert";
  *
  * const better = Array.from({ length: 100 }, (_, i) => Number(i % 10 < 8));
@@ -123,7 +123,7 @@ export function pairedBootstrap(
  *
  * @example
  * ```ts
- * import { adjustPValues } from "quantbook";
+ * import { adjustPValues } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  * assertEquals(adjustPValues([0.01, 0.04, 0.03]), [0.03, 0.04, 0.04]);
  * ```
@@ -150,7 +150,7 @@ export function adjustPValues(pValues: readonly number[]): number[] {
  *
  * @example
  * ```ts
- * import { pooledStandardError } from "quantbook";
+ * import { pooledStandardError } from "quantbook/eval";
  * import { assertAlmostEquals } from "@std/assert";
  * assertAlmostEquals(pooledStandardError([0.1, 0.1], [10, 10]), 0.1 / Math.SQRT2, 1e-12);
  * ```

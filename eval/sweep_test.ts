@@ -7,7 +7,7 @@ import { rtn } from "../quant/methods/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/methods/smoothquant.ts";
 import { CorpusError } from "./windows.ts";
-import { divergence, RecentReferences, Reference, windowDivergence } from "./metrics/divergence.ts";
+import { divergence, FloatPredictions, RecentPredictions, windowDivergence } from "./metrics/divergence.ts";
 import { measure } from "./metrics/measure.ts";
 import { oracleWindows } from "./oracle.ts";
 import { pairedDifference, trend } from "./metrics/paired.ts";
@@ -31,7 +31,7 @@ Deno.test("perplexity and divergence agree with sums in float64 over the twin's 
   using model = await quantize(float, { weights: rtn({ bits: 3 }) });
   using twinQuantized = await quantize(twin, { weights: rtn({ bits: 3 }) });
   const short = windows.slice(0, 2).map((ids) => ids.slice(0, 12));
-  const measured = await measure(model, short, await Reference.of(float, short));
+  const measured = await measure(model, short, await FloatPredictions.of(float, short));
   assertEquals(measured.perplexity, await perplexity(model, short));
   assertEquals(measured.divergence, await divergence(model, float, short));
   for (const [i, ids] of short.entries()) {
@@ -167,12 +167,12 @@ Deno.test("references are kept while they fit, the most recent longest", async (
   using model = await loadModel("fixture:llama");
   const windows = [Int32Array.of(1, 2, 3)];
   const bytes = 3 * model.architecture.vocabularySize * 4;
-  const recent = new RecentReferences(2.5 * bytes);
+  const recent = new RecentPredictions(2.5 * bytes);
   const made: string[] = [];
   const get = (name: string) =>
     recent.get(name, () => {
       made.push(name);
-      return Reference.of(model, windows);
+      return FloatPredictions.of(model, windows);
     });
   for (const name of ["a", "b", "a", "c", "a", "b"]) assertEquals((await get(name)).byteLength, bytes);
   assertEquals(made, ["a", "b", "c", "b"]);

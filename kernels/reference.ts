@@ -34,7 +34,7 @@ export function referenceDevice(): Device {
 }
 
 /** Memory of the reference device: an ordinary array that can be released. */
-class Storage<Data extends Float32Array | Float64Array | Int8Array> implements Disposable {
+class HostStorage<Data extends Float32Array | Float64Array | Int8Array> implements Disposable {
   readonly #owner: ReferenceDevice;
   #data: Data | null;
 
@@ -62,7 +62,7 @@ class Storage<Data extends Float32Array | Float64Array | Int8Array> implements D
   }
 }
 
-class ReferenceBuffer extends Storage<Float32Array> implements DeviceBuffer {
+class ReferenceBuffer extends HostStorage<Float32Array> implements DeviceBuffer {
   readonly length: number;
 
   constructor(owner: ReferenceDevice, data: Float32Array) {
@@ -71,7 +71,7 @@ class ReferenceBuffer extends Storage<Float32Array> implements DeviceBuffer {
   }
 }
 
-class ReferenceWeight extends Storage<Float32Array> implements DeviceWeight {
+class ReferenceWeight extends HostStorage<Float32Array> implements DeviceWeight {
   constructor(
     owner: ReferenceDevice,
     data: Float32Array,
@@ -82,7 +82,7 @@ class ReferenceWeight extends Storage<Float32Array> implements DeviceWeight {
   }
 }
 
-class ReferenceGram extends Storage<Float64Array> implements DeviceGram {
+class ReferenceGram extends HostStorage<Float64Array> implements DeviceGram {
   readonly #device: ReferenceDevice;
 
   constructor(owner: ReferenceDevice, readonly columns: number) {
@@ -105,7 +105,7 @@ class ReferenceGram extends Storage<Float64Array> implements DeviceGram {
   }
 }
 
-class ReferenceInt8Weight extends Storage<Int8Array> implements DeviceInt8Weight {
+class ReferenceInt8Weight extends HostStorage<Int8Array> implements DeviceInt8Weight {
   readonly #device: ReferenceDevice;
 
   constructor(

@@ -25,8 +25,11 @@ export interface GenerateOptions {
 
 /** What text is generated with: a model, as far as it concerns this. */
 export interface Generator {
+  /** Where it runs. */
   readonly device: Device;
+  /** Its sizes. */
   readonly architecture: Architecture;
+  /** Names the token that ends a text. */
   readonly tokenizer: Tokenizer;
   /** The model's own cache for one sequence, or null for the plain one. */
   createCache(capacity: number): KeyValueCache | null;

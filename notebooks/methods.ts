@@ -3,7 +3,7 @@
 const tex = String.raw;
 
 /** In the order in which the report lists them. */
-export const methods: readonly Method[] = [
+export const methods: readonly MethodEntry[] = [
   {
     id: "rtn",
     name: "Round to nearest",
@@ -238,7 +238,7 @@ export const methods: readonly Method[] = [
 ];
 
 /** A method of the suite. */
-export interface Method {
+export interface MethodEntry {
   readonly id: string;
   readonly name: string;
   /** Such as `"W4"` or `"K2 V2"`. */

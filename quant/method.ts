@@ -6,13 +6,8 @@
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import type { InputSite, LinearRole } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
-import type { PackedWeight } from "./weights/weight.ts";
-
-/** Options of a method as plain data; `method` is the registry's tag. */
-export interface Tagged {
-  /** Name of the method in the registry. */
-  readonly method: string;
-}
+import type { StoredWeight } from "../model/decoder/parameter.ts";
+import type { Option, Tagged } from "./options.ts";
 
 /** A row-major matrix on the host. */
 export interface Matrix {
@@ -71,7 +66,7 @@ export interface WeightMethod<S extends Tagged> {
     place: WeightPlace,
     input: InputStatistics | null,
     device: Device,
-  ): PackedWeight | Promise<PackedWeight>;
+  ): StoredWeight | Promise<StoredWeight>;
 }
 
 /**
@@ -94,29 +89,55 @@ export interface OperandMethod<S extends Tagged> {
   apply(device: Device, x: DeviceBuffer, view: OperandView, scheme: S): void | Promise<void>;
 }
 
+/** What calibration has found, by keys that say all it depends on. */
+export interface CalibrationMemory {
+  /** The value under a key, if it is still there. */
+  get(key: string): unknown;
+  /** Keeps a value of about so many bytes. */
+  set(key: string, value: unknown, bytes: number): void;
+}
+
 /** What a transform or a cache method may ask for. */
 export interface QuantizeContext {
   /** Calibration windows; throws a SchemeError if none were given. */
   calibration(method: string): readonly Int32Array[];
   /** Called with a line of progress. */
   progress(message: string): void;
+  /** What calibration has found, for the next scheme on the same model and windows. */
+  readonly memory: CalibrationMemory;
 }
 
 /** Makes a model of a model. */
 export interface ModelMethod<S extends Tagged> {
+  /** Whether each row of an input is multiplied as if it stood alone; where a method owns products, it must say so. */
+  readonly rowwise?: boolean;
   /** A new model, quantized or rewritten as the scheme says; the caller owns it, and `model` stays as it is. */
   apply(model: Model, scheme: S, context: QuantizeContext): Promise<Model>;
 }
+
+/** What a method takes, for predictions of time and memory; what its weights need for calibration is known already. */
+export interface MethodCost<S extends Tagged> {
+  /** It runs the calibration windows through the model. */
+  readonly calibrates?: boolean;
+  /** Copies of all weights that it holds beside the float model's; 1 when absent. */
+  readonly copies?: number;
+  /** How often it looks at each weight; once when absent. */
+  readonly passes?: (scheme: S) => number;
+}
+
+/** The parts of a scheme, as methods fill them. */
+export type SchemePart = "weights" | "operand" | "transform" | "linears" | "kv";
 
 /** A method and the parts of a scheme that it can fill. */
 export interface Method {
   /** The tag of its schemes. */
   readonly name: string;
+  /** What its schemes hold: names, accepted values and defaults, for lists of methods. */
+  readonly options?: Readonly<Record<string, Option>>;
   /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */
-  parse(
-    options: Record<string, unknown>,
-    part: Exclude<keyof Method, "name" | "parse" | "shortGroups">,
-  ): Tagged;
+  parse(options: Record<string, unknown>, part: SchemePart): Tagged;
+  /** What it takes beyond one look at each weight, where that is more than nothing. */
+  readonly cost?: MethodCost<never>;
   /** Whether the last group of a row may be shorter, so that `groupSize` need not divide the features. */
   readonly shortGroups?: boolean;
   /** Weights of linear layers. */

@@ -1,15 +1,18 @@
 /** Applies a scheme to a model: transforms, then weights, then activations and attention operands, then the cache. */
 import { layerLinears, type LinearPlace, siteOfRole } from "../model/architecture.ts";
+import type { Linear, Parameter } from "../model/decoder/parameter.ts";
 import { linearKey } from "../model/decoder/parameters.ts";
 import type { Model } from "../model/model.ts";
-import type { Linear, Parameter } from "../model/decoder/parameter.ts";
 import { quantizeLayerwise } from "./calibration/layerwise.ts";
-import type { InputStatistics, ModelMethod, QuantizeContext, Tagged, WeightMethod } from "./method.ts";
-import { operandQuantizers } from "./operands.ts";
-import { type Execution, quantizedLinear } from "./weights/linear.ts";
-import { methodOf } from "./registry.ts";
+import { BoundedMemory } from "./calibration/memory.ts";
+import { SchemeError } from "./error.ts";
+import type { CalibrationMemory, InputStatistics, QuantizeContext, WeightMethod } from "./method.ts";
+import { oneOf, type Tagged } from "./options.ts";
+import { requireFit } from "./quantize/fit.ts";
+import { operandQuantizers } from "./quantize/operands.ts";
+import { type Bound, needsGram, resolveScheme } from "./quantize/resolve.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
-import { requireOneOf, SchemeError } from "./error.ts";
+import { type Execution, quantizedLinear } from "./weights/linear.ts";
 
 /** What {@linkcode quantize} runs with. */
 export interface QuantizeOptions {
@@ -20,6 +23,8 @@ export interface QuantizeOptions {
    * are stored as and gives the same results. Methods that bring their own linear layers decide for themselves.
    */
   readonly execution?: Execution;
+  /** What calibration finds, for the next call with the same model and windows (default: nothing is kept). */
+  readonly memory?: CalibrationMemory;
   /** Called with a line about each finished step. */
   readonly onProgress?: (message: string) => void;
 }
@@ -40,43 +45,42 @@ export interface QuantizeOptions {
  * ```
  */
 export async function quantize(model: Model, scheme: Scheme, options: QuantizeOptions = {}): Promise<Model> {
-  const checked = parseScheme(scheme);
-  const { execution = "simulated" } = options;
-  requireOneOf("execution", execution, ["simulated", "packed"]);
-  checkShapes(model, checked);
+  const checked = parseScheme(scheme), resolved = resolveScheme(checked);
+  const { execution = "simulated", calibration, memory = new BoundedMemory() } = options;
+  oneOf(["simulated", "packed"]).read("execution", execution);
+  requireFit(model, resolved);
   const context: QuantizeContext = {
-    calibration: (method) => {
-      if (options.calibration === undefined || options.calibration.length === 0) {
-        throw new SchemeError(
-          "calibration",
-          `${method} needs calibration windows: pass quantize(..., { calibration })`,
-        );
-      }
-      return options.calibration;
+    calibration(method) {
+      if (calibration !== undefined && calibration.length > 0) return calibration;
+      throw new SchemeError(
+        "calibration",
+        `${method} needs calibration windows: pass quantize(..., { calibration })`,
+      );
     },
     progress: options.onProgress ?? (() => {}),
+    memory,
   };
-  let current = model.with({ change: { calibration: await calibrationHash(options.calibration) } });
+  let current = model.with({ change: { calibration: await calibrationHash(calibration) } });
   const replace = (next: Model) => {
     current[Symbol.dispose]();
     current = next;
   };
   try {
-    for (const transform of checked.transforms ?? []) {
-      replace(await applyPart("transform", current, transform, context));
+    const { transforms, linears, weights, kv } = resolved;
+    for (const one of transforms) replace(await one.part.apply(current, one.scheme, context));
+    if (linears !== undefined) replace(await linears.part.apply(current, linears.scheme, context));
+    if (weights !== undefined) {
+      if (weights.part.prepare !== undefined) {
+        replace(await weights.part.prepare(current, weights.scheme, context));
+      }
+      replace(await quantizeWeights(current, weights, context, execution));
     }
-    if (checked.linears !== undefined) replace(await applyPart("linears", current, checked.linears, context));
-    if (checked.weights !== undefined) {
-      const { prepare } = weightMethod(checked.weights);
-      if (prepare !== undefined) replace(await prepare(current, checked.weights, context));
-      replace(await quantizeWeights(current, checked.weights, context, execution));
-    }
-    const operands = operandQuantizers(current.device, checked);
+    const operands = operandQuantizers(current.device, resolved);
     if (operands !== null) {
       const change = Object.fromEntries(operandSites.map((site) => [site, checked[site]]));
       replace(current.with({ interventions: [operands], change }));
     }
-    if (checked.kv !== undefined) replace(await applyPart("kv", current, checked.kv, context));
+    if (kv !== undefined) replace(await kv.part.apply(current, kv.scheme, context));
     return current;
   } catch (error) {
     current[Symbol.dispose]();
@@ -84,32 +88,13 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
   }
 }
 
-async function applyPart(
-  part: "transform" | "linears" | "kv",
-  model: Model,
-  scheme: Tagged,
-  context: QuantizeContext,
-): Promise<Model> {
-  const method = methodOf(scheme)[part] as ModelMethod<Tagged> | undefined;
-  if (method === undefined) throw new SchemeError("combination", `${scheme.method} is no ${part} method`);
-  return await method.apply(model, scheme, context);
-}
-
-function weightMethod(scheme: Tagged): WeightMethod<Tagged> {
-  const method = methodOf(scheme).weights as WeightMethod<Tagged> | undefined;
-  if (method === undefined) {
-    throw new SchemeError("combination", `weights cannot be quantized by ${scheme.method}`);
-  }
-  return method;
-}
-
 async function quantizeWeights(
   model: Model,
-  scheme: Tagged,
+  bound: Bound<WeightMethod<Tagged>>,
   context: QuantizeContext,
   execution: Execution,
 ): Promise<Model> {
-  const method = weightMethod(scheme);
+  const { scheme, part: method } = bound;
   const { architecture, device } = model;
   const one = async (
     layer: number,
@@ -121,23 +106,21 @@ async function quantizeWeights(
     if (method.skips?.(scheme, place)) return parameter.retain();
     const weight = { rows: shape[0], columns: shape[1], data: await values() };
     requireFinite(name, weight.data);
-    const packed = await method.quantize(weight, scheme, place, input, device);
+    const stored = await method.quantize(weight, scheme, place, input, device);
     context.progress(`${scheme.method} ${name}`);
     const bias = expert === undefined ? model.bias(layer, role) : null;
-    return quantizedLinear(device, name, packed, bias, scheme.method, execution);
+    return quantizedLinear(device, name, stored, bias, scheme.method, execution);
   };
-  const needs = typeof method.needs === "function" ? method.needs(scheme) : method.needs;
-  let linears: Map<string, Parameter<Linear>>;
-  if (needs === "nothing") {
-    linears = new Map();
+  let linears = new Map<string, Parameter<Linear>>();
+  if (needsGram(bound)) {
+    const windows = context.calibration(scheme.method);
+    linears = await quantizeLayerwise(model, windows, method.sequential?.(scheme) ?? false, one);
+  } else {
     for (let layer = 0; layer < architecture.layers; layer++) {
       for (const place of layerLinears(architecture, layer)) {
         linears.set(linearKey(layer, place.role, place.expert), await one(layer, place, null));
       }
     }
-  } else {
-    const windows = context.calibration(scheme.method);
-    linears = await quantizeLayerwise(model, windows, method.sequential?.(scheme) ?? false, one);
   }
   return model.with({ linears, change: { weights: scheme } });
 }
@@ -145,46 +128,6 @@ async function quantizeWeights(
 function requireFinite(name: string, values: Float32Array): void {
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) throw new SchemeError("values", `${name}[${bad}] is ${values[bad]}: expected finite weights`);
-}
-
-/** Refuses group sizes that divide no layer's features, before anything is computed. */
-function checkShapes(model: Model, scheme: Scheme): void {
-  const { architecture } = model;
-  if (architecture.experts !== undefined) refuseForExperts(architecture.family, scheme);
-  const check = (site: string, part: Tagged | undefined, columns: number, what: string) => {
-    if (
-      part === undefined || !("groupSize" in part) || typeof part.groupSize !== "number" ||
-      part.groupSize === -1 || methodOf(part).shortGroups
-    ) return;
-    if (columns % part.groupSize !== 0) {
-      throw new SchemeError(
-        "shape",
-        `${site}: groupSize ${part.groupSize} does not divide ${columns} ${what}`,
-      );
-    }
-  };
-  for (let layer = 0; layer < architecture.layers; layer++) {
-    for (const { role, expert } of layerLinears(architecture, layer)) {
-      const { name, shape: [, columns] } = model.linear(layer, role, expert);
-      check("weights", scheme.weights, columns, `input features of ${name}`);
-      check("activations", scheme.activations, columns, `input features of ${name}`);
-    }
-  }
-  for (const site of ["keyBeforeRotary", "query", "key", "value"] as const) {
-    check(site, scheme[site], architecture.headDim, "dimensions of a head");
-  }
-}
-
-/** Methods that rewrite or replace whole blocks know those of dense models only. */
-function refuseForExperts(family: string, { transforms = [], linears, weights }: Scheme): void {
-  const prepares = weights !== undefined && weightMethod(weights).prepare !== undefined;
-  const [refused] = [...transforms, ...(linears ? [linears] : []), ...(prepares ? [weights] : [])];
-  if (refused === undefined) return;
-  throw new SchemeError(
-    "combination",
-    `${refused.method} cannot be applied to a mixture of experts (${family}): expected weights by a method that takes one ` +
-      `linear layer at a time (rtn, gptq, spqr, qrazor, bcq, zeroQuant), activations, attention operands or kv`,
-  );
 }
 
 async function calibrationHash(windows: readonly Int32Array[] | undefined): Promise<string | null> {

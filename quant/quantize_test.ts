@@ -12,9 +12,10 @@ import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
 import { qrazor } from "./methods/qrazor.ts";
 import { gptq } from "./methods/gptq.ts";
-import type { Method, Tagged, WeightMethod } from "./method.ts";
+import type { Method, WeightMethod } from "./method.ts";
+import type { Tagged } from "./options.ts";
 import { quantize, type QuantizeOptions } from "./quantize.ts";
-import { packedWeight, weightStorage } from "./weights/linear.ts";
+import { storedWeight, weightStorage } from "./weights/linear.ts";
 import { registerMethod } from "./registry.ts";
 import { rtn } from "./methods/rtn.ts";
 import { describeScheme, parseScheme, type Scheme } from "./scheme.ts";
@@ -120,8 +121,8 @@ Deno.test("storage is measured from packed bytes", async () => {
   assertEquals(weightStorage(model).bitsPerWeight, 16);
   using quantized = await quantize(model, { weights: rtn({ bits: 4, groupSize: 32 }) });
   assertEquals(weightStorage(quantized).bitsPerWeight, 4 + 36 / 32);
-  assertEquals(packedWeight(quantized, 0, "q")?.shape, [256, 256]);
-  assertEquals(packedWeight(model, 0, "q"), undefined);
+  assertEquals(storedWeight(quantized, 0, "q")?.shape, [256, 256]);
+  assertEquals(storedWeight(model, 0, "q"), undefined);
 });
 
 Deno.test("schemes survive JSON, and wrong ones are refused with the reason", async () => {
@@ -139,7 +140,7 @@ Deno.test("schemes survive JSON, and wrong ones are refused with the reason", as
     SchemeError,
     "weights cannot be quantized by smoothQuant",
   );
-  assertThrows(() => parseScheme({ weights: { method: "rtn", bits: 9 } }), SchemeError, "9 bits");
+  assertThrows(() => parseScheme({ weights: { method: "rtn", bits: 9 } }), SchemeError, "bits is 9");
   assertThrows(() => parseScheme(null), SchemeError, "expected an object");
   using model = await loadModel("fixture:llama");
   const error = await assertRejects(

@@ -1,5 +1,7 @@
 /** The methods of the suite. A new method adds one line here; its scheme types follow from it. */
-import type { Method, ModelMethod, OperandMethod, Tagged, WeightMethod } from "./method.ts";
+import { show } from "../base/show.ts";
+import type { Method, ModelMethod, OperandMethod, WeightMethod } from "./method.ts";
+import type { Tagged } from "./options.ts";
 import { awqMethod } from "./methods/awq.ts";
 import { bcqMethod } from "./methods/bcq.ts";
 import { distillMethod } from "./methods/distill.ts";
@@ -66,12 +68,22 @@ export function registerMethod(method: Method): void {
   methods.set(method.name, method);
 }
 
+/** All methods, those of the suite first. */
+export function registeredMethods(): Method[] {
+  return [...methods.values()];
+}
+
+/** The method of a name, or undefined. */
+export function findMethod(name: string): Method | undefined {
+  return methods.get(name);
+}
+
 /** The method that a scheme names. */
 export function methodOf(scheme: Tagged): Method {
   const found = methods.get(scheme?.method);
   if (found === undefined) {
-    const name = Deno.inspect(scheme?.method);
-    throw new SchemeError("method", `method is ${name}: expected one of ${[...methods.keys()].join(", ")}`);
+    const known = [...methods.keys()].join(", ");
+    throw new SchemeError("method", `method is ${show(scheme?.method)}: expected one of ${known}`);
   }
   return found;
 }

@@ -1,5 +1,7 @@
 /** A quantization scheme as data: what is quantized, and how. It can be hashed, printed, stored and read back. */
-import type { Method, Tagged } from "./method.ts";
+import { show } from "../base/show.ts";
+import type { SchemePart } from "./method.ts";
+import type { Tagged } from "./options.ts";
 import {
   type KvScheme,
   type LinearsScheme,
@@ -41,7 +43,7 @@ export const operandSites = ["activations", "keyBeforeRotary", "query", "key", "
 export type OperandSite = typeof operandSites[number];
 
 /** Which part of a {@linkcode Method} each key of a scheme needs. */
-const parts: Readonly<Record<keyof Scheme, Parameters<Method["parse"]>[1]>> = {
+const parts: Readonly<Record<keyof Scheme, SchemePart>> = {
   transforms: "transform",
   weights: "weights",
   activations: "operand",
@@ -68,7 +70,7 @@ const parts: Readonly<Record<keyof Scheme, Parameters<Method["parse"]>[1]>> = {
  */
 export function parseScheme(value: unknown): Scheme {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new SchemeError("option", `scheme is ${Deno.inspect(value)}: expected an object`);
+    throw new SchemeError("option", `scheme is ${show(value)}: expected an object`);
   }
   const scheme: Record<string, unknown> = {};
   for (const [site, part] of Object.entries(value)) {
@@ -90,7 +92,7 @@ export function parseScheme(value: unknown): Scheme {
 
 function parseList(list: unknown): Tagged[] {
   if (!Array.isArray(list)) {
-    throw new SchemeError("option", `transforms is ${Deno.inspect(list)}: expected a list`);
+    throw new SchemeError("option", `transforms is ${show(list)}: expected a list`);
   }
   return list.map((one) => parsePart("transforms", one));
 }

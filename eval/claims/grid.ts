@@ -1,7 +1,8 @@
 /** The perplexities of all published tables as a sweep; `readme_grid.ts` plans it. */
 import { loadTokenizer } from "../../model/tokenizer/tokenizer.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { type Claim, loadClaims } from "../claims.ts";
+import { exists } from "../../base/file.ts";
+import type { Claim } from "./files.ts";
 import { schemeOfClaim } from "./scheme.ts";
 import { corpus } from "../corpus.ts";
 import { publishedArchitecture } from "./models.ts";
@@ -41,12 +42,15 @@ export function claimCells(claims: readonly Claim[]): ClaimCell[] {
 }
 
 /** The sweeps of the models in a directory on the texts in another. */
-export async function claimPlans(models: string, data: string): Promise<SweepPlan[]> {
+export async function claimPlans(
+  claims: readonly Claim[],
+  models: string,
+  data: string,
+): Promise<SweepPlan[]> {
   const plans: SweepPlan[] = [];
-  const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
   const own = `${data}/calibration.txt`;
   const calibration = await exists(own) ? own : "calibration";
-  const groups = Map.groupBy(claimCells(await loadClaims()), ({ model, dataset }) => `${model}\n${dataset}`);
+  const groups = Map.groupBy(claimCells(claims), ({ model, dataset }) => `${model}\n${dataset}`);
   for (const cells of groups.values()) {
     const [{ model: name, dataset }] = cells;
     const model = `${models}/${name}`, text = `${data}/${dataset}.txt`;

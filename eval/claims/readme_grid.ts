@@ -4,11 +4,13 @@
  * directory per model as the tables name it (`models/LLaMA-2-7B`), the texts `wikitext2.txt` and `c4.txt`, and for methods that
  * calibrate `calibration.txt` (the papers: C4), in place of the suite's own mix.
  */
+import { environmentVariable } from "../../base/environment.ts";
+import { loadClaimTables } from "./files.ts";
 import { claimPlans } from "./grid.ts";
 import { SweepError } from "../sweep/manifest.ts";
 
 const [models, data] = ["QUANTBOOK_MODELS", "QUANTBOOK_DATA"].map((name) => {
-  const directory = Deno.env.get(name);
+  const directory = environmentVariable(name);
   if (directory !== undefined) return directory;
   throw new SweepError(
     "grid",
@@ -16,5 +18,7 @@ const [models, data] = ["QUANTBOOK_MODELS", "QUANTBOOK_DATA"].map((name) => {
   );
 });
 
+const claims = (await loadClaimTables()).flatMap((table) => table.claims);
+
 /** The sweeps of the models that are there. */
-export default await claimPlans(models, data);
+export default await claimPlans(claims, models, data);

@@ -27,7 +27,7 @@ interface Precision {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { loadClaims, schemeOfClaim } from "quantbook";
+ * import { loadClaims, schemeOfClaim } from "quantbook/claims";
  * const claim = (await loadClaims()).find(({ table, method }) => table === "kivi_ppl" && method === "KIVI-2");
  * assertEquals(claim && schemeOfClaim(claim)?.kv?.method, "kivi");
  * ```

@@ -1,6 +1,7 @@
 /** Published rows become the schemes that they describe, and the command that is printed runs. */
 import { assert, assertEquals } from "@std/assert";
-import { commandOfClaim, loadClaims, parseScheme, schemeOfClaim, taskOfClaim } from "../../mod.ts";
+import { parseScheme } from "../../mod.ts";
+import { commandOfClaim, loadClaims, schemeOfClaim, taskOfClaim } from "../claims.ts";
 
 const claims = await loadClaims();
 const schemeAt = (id: string) => {

@@ -10,7 +10,7 @@ import { choiceTasks } from "../tasks/registry.ts";
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { loadClaims, taskOfClaim } from "quantbook";
+ * import { loadClaims, taskOfClaim } from "quantbook/claims";
  * const claim = (await loadClaims()).find(({ table, key }) => table === "kivi_gen" && key === "gsm8k");
  * assertEquals(claim && taskOfClaim(claim), { tasks: ["gsm8k"], metric: "exact_match,strict-match" });
  * ```

@@ -1,9 +1,10 @@
 /** The most bytes that a cell holds on the device, from the model's configuration: what `device.memory.peak` will say. */
 import type { Architecture } from "../../model/architecture.ts";
-import type { Tagged } from "../../quant/method.ts";
+import type { Tagged } from "../../quant/options.ts";
+import { needsGram, resolveScheme } from "../../quant/quantize/resolve.ts";
 import type { Execution } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { compensates, inputFeatures, linearWeights, type Texts } from "./work.ts";
+import { inputFeatures, linearWeights, type WindowLengths } from "./work.ts";
 
 const float = 4, double = 8;
 /** Room for the part of a weight that is being laid out. */
@@ -16,18 +17,17 @@ const stageBytes = 2 ** 22;
 export function predictBytes(
   architecture: Architecture,
   scheme: Scheme,
-  { windows, calibration }: Texts,
+  { windows, calibration }: WindowLengths,
   execution: Execution,
 ): number {
   const { hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
   const weights = linearWeights(architecture);
   const changed = scheme.weights !== undefined || scheme.linears !== undefined ||
     (scheme.transforms?.length ?? 0) > 0;
-  const own: Tagged | undefined = scheme.weights;
+  const resolved = resolveScheme(scheme), own: Tagged | undefined = scheme.weights;
   const bits = own !== undefined && "bits" in own && typeof own.bits === "number" ? own.bits : 8;
   const one = execution === "packed" && own !== undefined ? weights * bits / 8 : weights * float;
-  // QQQ keeps the weights that it has rotated beside those that it has quantized.
-  const copies = !changed ? 0 : own?.method === "qqq" ? 2 : 1;
+  const copies = changed ? resolved.weights?.method.cost?.copies ?? 1 : 0;
   const head = vocabularySize * hiddenSize * float;
   const plain = weights * float + head;
   const held = plain + copies * one;
@@ -44,12 +44,12 @@ export function predictBytes(
   const stage = Math.min(head, stageBytes);
   const scoring = Math.max(plain + logits + stage, held + Math.max(layer(tokens) + scores, logits));
 
-  const calibrates = (own !== undefined && (compensates(own) || own.method === "awq")) ||
-    (scheme.transforms?.length ?? 0) > 0;
-  if (!calibrates) return scoring;
+  const compensates = resolved.weights !== undefined && needsGram(resolved.weights);
+  const calibrates = resolved.weights?.method.cost?.calibrates || resolved.transforms.length > 0;
+  if (!compensates && !calibrates) return scoring;
   const states = calibration.reduce((a, b) => a + b, 0) * hiddenSize * float;
-  const grams = own === undefined || !compensates(own)
-    ? 0
-    : inputFeatures(architecture).reduce((sum, columns) => sum + columns ** 2 * double, 0);
+  const grams = compensates
+    ? inputFeatures(architecture).reduce((sum, columns) => sum + columns ** 2 * double, 0)
+    : 0;
   return Math.max(scoring, held + states + grams + layer(calibrated));
 }

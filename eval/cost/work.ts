@@ -6,11 +6,13 @@ import {
   linearShape,
   siteOfRole,
 } from "../../model/architecture.ts";
-import type { Tagged } from "../../quant/method.ts";
+import type { MethodCost } from "../../quant/method.ts";
+import type { Tagged } from "../../quant/options.ts";
+import { needsGram, resolveScheme } from "../../quant/quantize/resolve.ts";
 import { operandSites, type Scheme } from "../../quant/scheme.ts";
 
 /** Lengths of the windows of a cell. */
-export interface Texts {
+export interface WindowLengths {
   /** Tokens of each scored window. */
   readonly windows: readonly number[];
   /** Tokens of each calibration window. */
@@ -58,7 +60,7 @@ export function inputFeatures(architecture: Architecture): number[] {
 }
 
 /** What scoring the windows takes. */
-export function scoringWork(architecture: Architecture, scheme: Scheme, { windows }: Texts): Work {
+export function scoringWork(architecture: Architecture, scheme: Scheme, { windows }: WindowLengths): Work {
   const { layers, hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
   const tokens = total(windows), pairs = total(windows.map((length) => length ** 2)), kv = kvHeads * headDim;
   const features = {
@@ -84,25 +86,24 @@ export function scoringWork(architecture: Architecture, scheme: Scheme, { window
 }
 
 /** What making the quantized model takes. */
-export function quantizingWork(architecture: Architecture, scheme: Scheme, { calibration }: Texts): Work {
+export function quantizingWork(
+  architecture: Architecture,
+  scheme: Scheme,
+  { calibration }: WindowLengths,
+): Work {
   const weights = linearWeights(architecture);
+  const { transforms, linears, kv, ...resolved } = resolveScheme(scheme);
   const work: Record<string, number> = {};
-  const parts: (Tagged | undefined)[] = [
-    ...scheme.transforms ?? [],
-    scheme.weights,
-    scheme.linears,
-    scheme.kv,
-  ];
-  for (const part of parts) {
+  for (const part of [...transforms, resolved.weights, linears, kv]) {
     if (part === undefined) continue;
-    const kind = kindOf(part);
-    const codes = part.method === "bcq" && "bits" in part ? Number(part.bits) : 1;
-    work[`weights.${kind}`] = weights * codes;
+    const kind = kindOf(part.scheme);
+    const cost = part.method.cost as MethodCost<Tagged> | undefined;
+    work[`weights.${kind}`] = weights * (cost?.passes?.(part.scheme) ?? 1);
     work[`tokens.${kind}`] = total(calibration) * weights;
-    const calibrates = compensates(part) || ["awq", "smoothQuant", "kvquant"].includes(part.method);
-    if (!calibrates) continue;
+    const compensates = part === resolved.weights && needsGram(part);
+    if (!compensates && !cost?.calibrates) continue;
     work.products = (work.products ?? 0) + total(calibration) * weights;
-    if (!compensates(part)) continue;
+    if (!compensates) continue;
     // Each layer runs twice, for the statistics of its inputs and for the layer after it.
     const grams = architecture.layers * total(inputFeatures(architecture).map((columns) => columns ** 2));
     work.products += total(calibration) * (weights + grams);
@@ -117,10 +118,4 @@ function kindOf(scheme: Tagged): string {
   return "granularity" in scheme && scheme.granularity === "group"
     ? `${scheme.method} in groups`
     : scheme.method;
-}
-
-/** Whether a quantizer of weights spreads errors over other columns, which needs the inputs' second moments. */
-export function compensates(scheme: Tagged): boolean {
-  return ["gptq", "spqr", "qqq"].includes(scheme.method) ||
-    ("compensation" in scheme && scheme.compensation !== undefined);
 }

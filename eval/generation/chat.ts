@@ -45,7 +45,8 @@ export const questionTemplate: string = "{% for message in messages %}" +
  *
  * @example
  * ```ts
- * import { chatPrompt, loadTokenizer, questionTemplate } from "quantbook";
+ * import { chatPrompt, questionTemplate } from "quantbook/eval";
+ * import { loadTokenizer } from "quantbook/model";
  * import { assertEquals } from "@std/assert";
  *
  * const tokenizer = await loadTokenizer("fixtures/models/llama");
@@ -89,7 +90,8 @@ export async function chatPrompt(
  *
  * @example
  * ```ts
- * import { chat, loadModel, questionTemplate } from "quantbook";
+ * import { chat, loadModel } from "quantbook";
+ * import { questionTemplate } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  *
  * using model = await loadModel("fixture:llama");

@@ -5,6 +5,7 @@
  * Source: the prompts of the reference code (SPEC section 12.4) after Mohtashami and Jaggi, "Landmark Attention" (2023).
  */
 import { QuantbookError } from "../../base/error.ts";
+import { show } from "../../base/show.ts";
 import type { Model } from "../../model/model.ts";
 import { PythonRandom } from "../../base/random.ts";
 import { meanOf } from "../statistics.ts";
@@ -42,7 +43,7 @@ export interface NeedlePrompt {
  *
  * @example
  * ```ts
- * import { needlePrompt } from "quantbook";
+ * import { needlePrompt } from "quantbook/eval";
  * import { assert } from "@std/assert";
  *
  * // The reference's haystack: ten blocks of 127 lines, the key in the middle.
@@ -118,7 +119,8 @@ export interface NeedleResult {
  *
  * @example
  * ```ts
- * import { kivi, loadModel, needle, quantize } from "quantbook";
+ * import { kivi, loadModel, quantize } from "quantbook";
+ * import { needle } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  *
  * using model = await loadModel("fixture:llama");
@@ -199,5 +201,5 @@ function randomKey(random: PythonRandom): string {
 }
 
 function fail(name: string, value: unknown, accepted: string): never {
-  throw new NeedleError("option", `${name} is ${Deno.inspect(value)}: expected ${accepted}`);
+  throw new NeedleError("option", `${name} is ${show(value)}: expected ${accepted}`);
 }

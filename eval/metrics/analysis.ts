@@ -12,8 +12,7 @@ import {
 } from "../../model/architecture.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
-import { bitsPerWeight } from "../../quant/weights/weight.ts";
-import { packedWeight } from "../../quant/weights/linear.ts";
+import { bitsPerWeight, storedWeight } from "../../quant/weights/linear.ts";
 import { CorpusError, requireWindows, type TokenWindows } from "../windows.ts";
 
 /** Moments and extremes of many values. */
@@ -69,7 +68,7 @@ export interface InputDistance extends Distortion {
  *
  * @example
  * ```ts
- * import { distributionOf } from "quantbook";
+ * import { distributionOf } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  * const { mean, absmax, kurtosis } = distributionOf([-1, 1, -1, 1]);
  * assertEquals([mean, absmax, kurtosis], [0, 1, -2]);
@@ -99,7 +98,7 @@ export function distributionOf(values: ArrayLike<number>): Distribution {
  *
  * @example
  * ```ts
- * import { distortionOf } from "quantbook";
+ * import { distortionOf } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  * assertEquals(distortionOf([10, 0], [9, 0]), { sqnr: 20, mse: 0.5 });
  * ```
@@ -125,7 +124,8 @@ export function distortionOf(original: ArrayLike<number>, changed: ArrayLike<num
  *
  * @example
  * ```ts
- * import { analyzeLayers, corpus, loadModel, quantize, rtn } from "quantbook";
+ * import { corpus, loadModel, quantize, rtn } from "quantbook";
+ * import { analyzeLayers } from "quantbook/eval";
  * import { assert } from "@std/assert";
  *
  * using model = await loadModel("fixture:llama");
@@ -158,7 +158,7 @@ export async function analyzeLayers(
         return await device.read(output);
       };
       const weight = await reference.linear(layer, role).values();
-      const packed = packedWeight(model, layer, role);
+      const packed = storedWeight(model, layer, role);
       found.push({
         layer,
         role,
@@ -181,7 +181,8 @@ export async function analyzeLayers(
  *
  * @example
  * ```ts
- * import { corpus, inputDistances, loadModel, quantize, rtn } from "quantbook";
+ * import { corpus, loadModel, quantize, rtn } from "quantbook";
+ * import { inputDistances } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  *
  * using model = await loadModel("fixture:llama");
@@ -211,7 +212,8 @@ export async function inputDistances(
  *
  * @example
  * ```ts
- * import { channelProfiles, corpus, loadModel } from "quantbook";
+ * import { corpus, loadModel } from "quantbook";
+ * import { channelProfiles } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  *
  * using model = await loadModel("fixture:llama");

@@ -54,17 +54,17 @@ export function divergenceOf(windows: readonly WindowDivergence[]): Divergence {
 }
 
 /** The log-probabilities of a reference model on windows, kept so that many models can be compared with it. */
-export class Reference {
+export class FloatPredictions {
   private constructor(readonly windows: TokenWindows, private readonly rows: readonly Float32Array[]) {}
 
   /** Runs the reference model over the windows. */
-  static async of(model: Model, windows: TokenWindows): Promise<Reference> {
+  static async of(model: Model, windows: TokenWindows): Promise<FloatPredictions> {
     requireWindows(windows, model);
     const rows: Float32Array[] = [];
     await forEachLogProbabilities(model, windows, (logProbabilities, index) => {
       rows[index] = logProbabilities.slice();
     });
-    return new Reference(windows, rows);
+    return new FloatPredictions(windows, rows);
   }
 
   /** Bytes of the log-probabilities. */
@@ -80,13 +80,13 @@ export class Reference {
 }
 
 /** References that were made lately: sweeps in a row share them. The oldest go beyond `limit` bytes. */
-export class RecentReferences {
-  readonly #kept = new Map<string, Reference>();
+export class RecentPredictions {
+  readonly #kept = new Map<string, FloatPredictions>();
 
   constructor(private readonly limit = 2 ** 28) {}
 
   /** The reference of that key, or a new one. */
-  async get(key: string, make: () => Promise<Reference>): Promise<Reference> {
+  async get(key: string, make: () => Promise<FloatPredictions>): Promise<FloatPredictions> {
     const reference = this.#kept.get(key) ?? await make();
     this.#kept.delete(key);
     this.#kept.set(key, reference);
@@ -119,7 +119,7 @@ export async function divergence(model: Model, reference: Model, windows: TokenW
   requireWindows(windows, model);
   const result: WindowDivergence[] = [];
   for (const ids of windows) {
-    const single = await Reference.of(reference, [ids]);
+    const single = await FloatPredictions.of(reference, [ids]);
     await forEachLogProbabilities(model, [ids], (logProbabilities) => {
       result.push(single.compare(0, logProbabilities));
     });

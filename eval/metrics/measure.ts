@@ -1,6 +1,6 @@
 /** Perplexity and divergence of one model in one pass over the windows. */
 import type { Model } from "../../model/model.ts";
-import { type Divergence, divergenceOf, type Reference, type WindowDivergence } from "./divergence.ts";
+import { type Divergence, divergenceOf, type FloatPredictions, type WindowDivergence } from "./divergence.ts";
 import { negativeLogLikelihood, type Perplexity, perplexityOf } from "./perplexity.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
 import { forEachLogProbabilities } from "./score.ts";
@@ -17,7 +17,7 @@ export interface Measurement {
 export async function measure(
   model: Model,
   windows: TokenWindows,
-  reference: Reference | null = null,
+  reference: FloatPredictions | null = null,
 ): Promise<Measurement> {
   requireWindows(windows, model);
   const windowNll: number[] = [];

@@ -4,8 +4,9 @@ import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
 import { compensationSteps, onHost } from "../../quant/compensation/steps.ts";
 import { hessianOf, problemOf } from "../../quant/compensation/hessian.ts";
-import type { InputStatistics, Matrix, Tagged, WeightMethod } from "../../quant/method.ts";
-import type { PackedWeight } from "../../quant/weights/weight.ts";
+import type { InputStatistics, Matrix, WeightMethod } from "../../quant/method.ts";
+import type { Tagged } from "../../quant/options.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { quantizeRows, rtn } from "../../quant/methods/rtn.ts";
 import { registerMethod } from "../../quant/registry.ts";
@@ -40,7 +41,7 @@ const unsignedGptq = {
   parse: (options: Record<string, unknown>) => options as unknown as Tagged,
   weights: {
     needs: "gram",
-    quantize(weight: Matrix, scheme, _place, input: InputStatistics | null): PackedWeight {
+    quantize(weight: Matrix, scheme, _place, input: InputStatistics | null): StoredWeight {
       const { rows, columns } = weight;
       if (input === null) throw new Error("no input statistics");
       const { scales } = quantizeRows(weight, rtn({ bits: 8, symmetric: true }));

@@ -2,20 +2,22 @@
 import type { Device } from "../../kernels/device.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
+import { BoundedMemory } from "../../quant/calibration/memory.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { weightStorage } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { RecentReferences, Reference } from "../metrics/divergence.ts";
+import { FloatPredictions, RecentPredictions } from "../metrics/divergence.ts";
 import { measure } from "../metrics/measure.ts";
 import type { TokenWindows } from "../windows.ts";
 import { hashOf } from "../../base/hash.ts";
 import type { Cell, Row, SweepOptions } from "./cell.ts";
 
+/** Quantizes and measures. */
 export async function measureCell(
   cell: Cell,
   key: string,
   model: Model,
-  reference: Reference,
+  reference: FloatPredictions,
   weights: LastWeights,
   { windows, calibration, execution }: SweepOptions,
   device: Device,
@@ -23,7 +25,11 @@ export async function measureCell(
   const { transforms: _, weights: __, linears: ___, ...runtime } = cell.scheme;
   const prepared = await weights.of(model, cell.scheme);
   const start = performance.now();
-  using quantized = await quantize(prepared.model, runtime, { calibration, execution });
+  using quantized = await quantize(prepared.model, runtime, {
+    calibration,
+    execution,
+    memory: memoryOf(device),
+  });
   const middle = performance.now();
   const measured = await measure(quantized, windows, reference);
   const end = performance.now();
@@ -43,7 +49,7 @@ export async function measureCell(
 export class LastWeights implements Disposable {
   #last: { readonly key: string; readonly model: Model; readonly seconds: number } | null = null;
 
-  constructor(private readonly options: SweepOptions) {}
+  constructor(private readonly options: SweepOptions, private readonly device: Device) {}
 
   async of(
     float: Model,
@@ -54,7 +60,7 @@ export class LastWeights implements Disposable {
     if (this.#last?.key === key) return this.#last;
     this[Symbol.dispose]();
     const start = performance.now();
-    const model = await quantize(float, scheme, this.options);
+    const model = await quantize(float, scheme, { ...this.options, memory: memoryOf(this.device) });
     this.#last = { key, model, seconds: (performance.now() - start) / 1000 };
     return this.#last;
   }
@@ -66,12 +72,19 @@ export class LastWeights implements Disposable {
 }
 
 /** By device: what one holds at most must not depend on what another has computed. */
-const recentReferences = new WeakMap<Device, RecentReferences>();
+const recentPredictions = new WeakMap<Device, RecentPredictions>();
+const memories = new WeakMap<Device, BoundedMemory>();
+
+function memoryOf(device: Device): BoundedMemory {
+  const memory = memories.get(device) ?? new BoundedMemory();
+  memories.set(device, memory);
+  return memory;
+}
 
 /** The float models of a sweep and their predictions, loaded once each. */
 export class ModelShelf implements Disposable {
   readonly #models = new Map<string, Promise<Model>>();
-  readonly #references = new Map<string, Promise<Reference>>();
+  readonly #references = new Map<string, Promise<FloatPredictions>>();
 
   constructor(
     private readonly device: Device,
@@ -85,18 +98,18 @@ export class ModelShelf implements Disposable {
     return found;
   }
 
-  async reference(specifier: string): Promise<Reference> {
+  async reference(specifier: string): Promise<FloatPredictions> {
     const found = this.#references.get(specifier) ?? this.#predictions(await this.get(specifier));
     this.#references.set(specifier, found);
     return await found;
   }
 
-  async #predictions(model: Model): Promise<Reference> {
-    const recent = recentReferences.get(this.device) ?? new RecentReferences();
-    recentReferences.set(this.device, recent);
+  async #predictions(model: Model): Promise<FloatPredictions> {
+    const recent = recentPredictions.get(this.device) ?? new RecentPredictions();
+    recentPredictions.set(this.device, recent);
     return await recent.get(
       `${await model.hash()} ${this.windowsHash}`,
-      () => Reference.of(model, this.windows),
+      () => FloatPredictions.of(model, this.windows),
     );
   }
 

@@ -21,7 +21,8 @@ export interface SweepPlan extends Pick<SweepOptions, "windows" | "calibration" 
  *
  * @example
  * ```ts
- * import { corpus, defaultDevice, loadProfile, mergeResults, planSweeps, rtn, runShard } from "quantbook";
+ * import { corpus, defaultDevice, rtn } from "quantbook";
+ * import { loadProfile, mergeResults, planSweeps, runShard } from "quantbook/eval";
  * import { assertEquals } from "@std/assert";
  *
  * const windows = await corpus("sotu", { windows: 2, length: 32 });

@@ -30,7 +30,7 @@ export class CellRunner implements Disposable {
     private readonly determinants: Omit<Determinants, "model" | "scheme">,
   ) {
     this.#models = new ModelShelf(device, options.windows, determinants.windows);
-    this.#weights = new LastWeights(options);
+    this.#weights = new LastWeights(options, device);
   }
 
   /** Opens the store and starts the device, unless one is given. */

@@ -4,7 +4,7 @@ import { parse } from "csv-parse/sync";
 import { type DatasetPart, hubDataset } from "../../model/hub.ts";
 import { isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
-import { Row } from "./row.ts";
+import { DataRow } from "./row.ts";
 import { wikitextPages } from "./sets/wikitext.ts";
 
 /** The formats, in the order in which a directory is searched. */
@@ -20,10 +20,10 @@ export const ownTasks: string = fixtures;
  *
  * @throws {TaskError} `missing`, `encoding`, `json`, `csv`, `parquet`, `format` or `empty`, naming file and line
  */
-export async function readRows(path: string): Promise<Row[]> {
+export async function readRows(path: string): Promise<DataRow[]> {
   const bytes = await readBytes(path);
   const extension = path.slice(path.lastIndexOf(".") + 1);
-  let rows: Row[];
+  let rows: DataRow[];
   if (extension === "parquet") rows = await parquetRows(path, bytes);
   else if (extension === "csv") rows = csvRows(path, decode(path, bytes));
   else if (extension === "json") rows = jsonRows(path, decode(path, bytes));
@@ -35,16 +35,16 @@ export async function readRows(path: string): Promise<Row[]> {
 }
 
 /** The rows of a part of a public set on the hub, in the order of its files. */
-export async function hubRows(part: DatasetPart): Promise<Row[]> {
-  const rows: Row[] = [];
+export async function hubRows(part: DatasetPart): Promise<DataRow[]> {
+  const rows: DataRow[] = [];
   for (const path of await hubDataset(part)) rows.push(...await readRows(path));
   return rows;
 }
 
 /** Rows that are already in memory. */
-export function rowsOfObjects(name: string, objects: readonly JsonObject[]): Row[] {
+export function rowsOfObjects(name: string, objects: readonly JsonObject[]): DataRow[] {
   if (objects.length === 0) throw new TaskError("empty", `${name} is empty: expected at least one example`);
-  return objects.map((one, i) => new Row(one, `${name}[${i}]`));
+  return objects.map((one, i) => new DataRow(one, `${name}[${i}]`));
 }
 
 /** The file of a task's split in a directory: `base.split.ext`, or `base.ext`; undefined when there is none. */
@@ -99,14 +99,14 @@ function badLine(bytes: Uint8Array): number {
   }
 }
 
-function lineRows(path: string, text: string): Row[] {
+function lineRows(path: string, text: string): DataRow[] {
   return text.split("\n").flatMap((line, i) => {
     const where = `${path}:${i + 1}`;
-    return line.trim() === "" ? [] : [new Row(objectOf(where, parsed(where, line)), where)];
+    return line.trim() === "" ? [] : [new DataRow(objectOf(where, parsed(where, line)), where)];
   });
 }
 
-function jsonRows(path: string, text: string): Row[] {
+function jsonRows(path: string, text: string): DataRow[] {
   const value = parsed(`${path}:1`, text);
   const examples = isJsonObject(value) ? own(value, "examples") : value;
   if (!Array.isArray(examples)) {
@@ -116,7 +116,7 @@ function jsonRows(path: string, text: string): Row[] {
   const lines = elementLines(text, depth);
   return examples.map((one, i) => {
     const where = `${path}:${lines[i] ?? 1}`;
-    return new Row(objectOf(where, one), where);
+    return new DataRow(objectOf(where, one), where);
   });
 }
 
@@ -137,10 +137,10 @@ function elementLines(text: string, wanted: number): number[] {
   return lines;
 }
 
-function csvRows(path: string, text: string): Row[] {
+function csvRows(path: string, text: string): DataRow[] {
   try {
     const records = parse(text, { columns: true, bom: true, info: true, skip_empty_lines: true });
-    return records.map(({ record, info }) => new Row(record, `${path}:${info.lines}`));
+    return records.map(({ record, info }) => new DataRow(record, `${path}:${info.lines}`));
   } catch (cause) {
     const line = isJsonObject(cause) && typeof cause.lines === "number" ? cause.lines : 1;
     throw new TaskError("csv", `${path}:${line}: ${cause instanceof Error ? cause.message : cause}`, {
@@ -149,13 +149,13 @@ function csvRows(path: string, text: string): Row[] {
   }
 }
 
-async function parquetRows(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<Row[]> {
+async function parquetRows(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<DataRow[]> {
   // Loaded by those who need it: most sets are text.
   const { parquetReadObjects } = await import("hyparquet");
   try {
     const objects = await parquetReadObjects({ file: bytes.buffer });
     return objects.map((one, i) =>
-      new Row(objectOf(`${path}: row ${i + 1}`, plain(one)), `${path}: row ${i + 1}`)
+      new DataRow(objectOf(`${path}: row ${i + 1}`, plain(one)), `${path}: row ${i + 1}`)
     );
   } catch (cause) {
     if (cause instanceof TaskError) throw cause;
@@ -163,8 +163,8 @@ async function parquetRows(path: string, bytes: Uint8Array<ArrayBuffer>): Promis
   }
 }
 
-function pageRows(path: string, text: string): Row[] {
-  return wikitextPages(text).map(({ page, line }) => new Row({ page }, `${path}:${line}`));
+function pageRows(path: string, text: string): DataRow[] {
+  return wikitextPages(text).map(({ page, line }) => new DataRow({ page }, `${path}:${line}`));
 }
 
 /** Parquet has 64-bit integers; no label needs more than a number holds. */

@@ -10,8 +10,8 @@ import { openLog, type TaskLog } from "./log.ts";
 import { drawShots, promptOf } from "./prompts.ts";
 import { groups, taskOf } from "./registry.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
-import type { Row } from "./row.ts";
-import { type Bench, type Placed, runChoice, runGeneration, runRolling } from "./run.ts";
+import type { DataRow } from "./row.ts";
+import { type Placed, runChoice, runGeneration, runRolling, type TaskRunner } from "./run.ts";
 import type { ChoiceExample, GenerationExample, RollingExample, Task } from "./task.ts";
 
 /** Data that a caller has: files or rows. */
@@ -124,7 +124,7 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
 type AnyExample = ChoiceExample | GenerationExample | RollingExample;
 
 async function runAll(
-  bench: Bench,
+  runner: TaskRunner,
   task: Task,
   placed: readonly Placed<AnyExample>[],
   log: TaskLog | null,
@@ -133,7 +133,7 @@ async function runAll(
   const examples: TaskExample[] = [];
   for (const one of placed) {
     const known = log?.done.get(one.id);
-    const example = known ?? await runOne(bench, task, one, options);
+    const example = known ?? await runOne(runner, task, one, options);
     if (known === undefined) log?.add(example);
     examples.push(example);
     options.onExample?.(example, examples.length, placed.length);
@@ -142,14 +142,14 @@ async function runAll(
 }
 
 function runOne(
-  bench: Bench,
+  runner: TaskRunner,
   task: Task,
   one: Placed<AnyExample>,
   options: TaskOptions,
 ): Promise<TaskExample> {
-  if (task.kind === "choice") return runChoice(bench, one as Placed<ChoiceExample>, task.metrics);
-  if (task.kind === "rolling") return runRolling(bench, one as Placed<RollingExample>);
-  return runGeneration(bench, task, one as Placed<GenerationExample>, newTokens(task, options) ?? 0);
+  if (task.kind === "choice") return runChoice(runner, one as Placed<ChoiceExample>, task.metrics);
+  if (task.kind === "rolling") return runRolling(runner, one as Placed<RollingExample>);
+  return runGeneration(runner, task, one as Placed<GenerationExample>, newTokens(task, options) ?? 0);
 }
 
 function newTokens(task: Task, { maxNewTokens }: TaskOptions): number | undefined {
@@ -157,8 +157,8 @@ function newTokens(task: Task, { maxNewTokens }: TaskOptions): number | undefine
 }
 
 interface Data {
-  readonly questions: readonly Row[];
-  readonly pool: readonly Row[] | null;
+  readonly questions: readonly DataRow[];
+  readonly pool: readonly DataRow[] | null;
   readonly prefix: string | null;
 }
 
@@ -204,8 +204,8 @@ async function readData(task: Task, { data = ownTasks, fewShot }: TaskOptions): 
 /** Reads all rows and draws all worked examples before anything runs: mistakes in the data show at once. */
 function place(
   task: Task,
-  questions: readonly Row[],
-  pool: readonly Row[],
+  questions: readonly DataRow[],
+  pool: readonly DataRow[],
   prefix: string | null,
   { fewShot, seed = 1234, ownPool }: TaskOptions & { readonly ownPool: boolean },
 ): Placed<AnyExample>[] {

@@ -9,7 +9,7 @@ import { branchLogits } from "../../model/branches.ts";
 import { DenseCache } from "../../model/decoder/cache.ts";
 import { isJsonObject } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
-import { builtIn } from "../../quant/registry.ts";
+import { findMethod } from "../../quant/registry.ts";
 import type { TokenRequest } from "./requests.ts";
 
 /** How likely a continuation is. */
@@ -134,10 +134,11 @@ interface Logits {
  * treat a prompt unlike single tokens; activations may share ranges over all rows, and so do methods that own the product.
  */
 function sharesPrefixes({ interventions, cacheFactory, changes }: Model): boolean {
-  // Methods that others registered may own it as well.
-  const ownsProduct = (change: unknown) =>
-    isJsonObject(change) && typeof change.method === "string" &&
-    "linears" in (builtIn[change.method as keyof typeof builtIn] ?? { linears: true });
+  const ownsProduct = (change: unknown) => {
+    if (!isJsonObject(change) || typeof change.method !== "string") return false;
+    const method = findMethod(change.method);
+    return method === undefined || method.linears !== undefined && !method.linears.rowwise;
+  };
   return interventions.length === 0 && cacheFactory === null && !changes.some(ownsProduct);
 }
 

@@ -1,11 +1,11 @@
 /** Worked examples before the question, drawn as lm-evaluation-harness draws them. */
 import { PythonRandom } from "../../base/random.ts";
-import type { Row } from "./row.ts";
+import type { DataRow } from "./row.ts";
 
 /** How many worked examples, and where from. */
 export interface ShotPlan {
   /** Rows to draw from. */
-  readonly pool: readonly Row[];
+  readonly pool: readonly DataRow[];
   /** Worked examples per question. */
   readonly count: number;
   /** Random for each question, or the first of the pool for all. */
@@ -18,7 +18,7 @@ export interface ShotPlan {
 
 /** The worked examples of each question, as indices into the pool. */
 export function drawShots(
-  questions: readonly Row[],
+  questions: readonly DataRow[],
   { pool, count, draw, spare, seed }: ShotPlan,
 ): number[][] {
   if (count === 0) return questions.map(() => []);

@@ -11,7 +11,7 @@ import { cutAt } from "../generation/until.ts";
 import { bbh, workedChains } from "./sets/bbh.ts";
 import { readRows } from "./data.ts";
 import { gsm8k } from "./sets/gsm8k.ts";
-import { Row } from "./row.ts";
+import { DataRow } from "./row.ts";
 import type { GenerationTask } from "./task.ts";
 import { truthfulqaGen } from "./sets/truthfulqa.ts";
 
@@ -209,7 +209,7 @@ Deno.test({
         const stored = await read(`scripted/${name}.json`);
         for (const { doc, raw, response, metrics } of stored.examples) {
           assertEquals(cutAt(raw, [...task.stop, stored.eos_stop ?? "</s>"]), response);
-          const example = task.example(new Row(doc, name));
+          const example = task.example(new DataRow(doc, name));
           const ours = example.score(response);
           for (const [filter, scores] of Object.entries(metrics)) {
             if (filter !== "none") {

@@ -1,9 +1,10 @@
 /** A row of task data that knows where it stands, so that what is wrong with it can be found. */
+import { show } from "../../base/show.ts";
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
 
 /** One example as its file has it; every reader throws {@linkcode TaskError} with file, line and field. */
-export class Row {
+export class DataRow {
   /** `where` is the file and line; `path` the fields that lead to `values`. */
   constructor(readonly values: JsonObject, readonly where: string, private readonly path = "") {}
 
@@ -52,7 +53,7 @@ export class Row {
   labelOf(key: string, labels: readonly string[]): number {
     const index = labels.indexOf(this.text(key));
     if (index >= 0) return index;
-    const accepted = labels.map(show).join(", ");
+    const accepted = labels.map((one) => show(one)).join(", ");
     return this.fail(
       "label",
       `${this.path}${key} is ${show(own(this.values, key))}: expected one of ${accepted}`,
@@ -69,10 +70,10 @@ export class Row {
   }
 
   /** An object. */
-  object(key: string): Row {
+  object(key: string): DataRow {
     const value = own(this.values, key);
     if (!isJsonObject(value)) return this.#refuse(key, value, "an object");
-    return new Row(value, this.where, `${this.path}${key}.`);
+    return new DataRow(value, this.where, `${this.path}${key}.`);
   }
 
   /** Throws, naming file and line. */
@@ -84,9 +85,4 @@ export class Row {
     const got = value === undefined ? "missing" : show(value);
     return this.fail("format", `${this.path}${key} is ${got}: expected ${accepted}`);
   }
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -5,7 +5,7 @@ import { TaskError } from "./error.ts";
 import type { LikelihoodScorer } from "./likelihood.ts";
 import { encodePair, rollingWindows, type TokenPair, tokenRequest } from "./requests.ts";
 import type { ChoiceRecord, GenerationRecord, RollingRecord } from "./result.ts";
-import type { Row } from "./row.ts";
+import type { DataRow } from "./row.ts";
 import type {
   ChoiceExample,
   ChoiceMetric,
@@ -16,7 +16,7 @@ import type {
 import { codePoints } from "./text.ts";
 
 /** What examples are run with. */
-export interface Bench {
+export interface TaskRunner {
   /** The model. */
   readonly model: Model;
   /** Scores its continuations. */
@@ -32,7 +32,7 @@ export interface Placed<E> {
   /** Position in the data. */
   readonly id: number;
   /** The row that it was read from. */
-  readonly row: Row;
+  readonly row: DataRow;
   /** What the task made of the row. */
   readonly example: E;
   /** Prompts with worked examples: one, or one for each choice. */
@@ -41,17 +41,17 @@ export interface Placed<E> {
 
 /** Scores the answers of a question. */
 export async function runChoice(
-  bench: Bench,
+  runner: TaskRunner,
   { id, row, example, prompts }: Placed<ChoiceExample>,
   metrics: readonly ChoiceMetric[],
 ): Promise<ChoiceRecord> {
-  const { model: { tokenizer }, scorer, maxLength } = bench;
+  const { model: { tokenizer }, scorer, maxLength } = runner;
   const texts = example.continuations.map((one) => ` ${one}`);
   const contexts = texts.map((_, i) => prompts[prompts.length === 1 ? 0 : i]);
   const pairs = texts.map((text, i) => encodePair(tokenizer, contexts[i], text));
   const requests = pairs.map((pair) => atRow(row, () => tokenRequest(pair, maxLength)));
   const truncated = pairs.map((pair, i) => lengthOf(pair) - 1 - requests[i].fed.length);
-  refuseTruncation(bench, row, Math.max(...truncated) + maxLength);
+  refuseTruncation(runner, row, Math.max(...truncated) + maxLength);
   const likelihoods = await scorer.score(requests);
   const choices = pairs.map((pair, i) => ({
     context: contexts[i],
@@ -96,12 +96,12 @@ export function choiceMetrics(
 
 /** Lets the model answer. */
 export async function runGeneration(
-  bench: Bench,
+  runner: TaskRunner,
   task: GenerationTask,
   { id, row, example, prompts: [context] }: Placed<GenerationExample>,
   maxNewTokens: number,
 ): Promise<GenerationRecord> {
-  const { model, maxLength } = bench;
+  const { model, maxLength } = runner;
   const { tokenizer } = model;
   const contextIds = tokenizer.encode(context, { addSpecialTokens: false });
   const room = maxLength - maxNewTokens;
@@ -112,7 +112,7 @@ export async function runGeneration(
     );
   }
   const truncated = Math.max(0, contextIds.length - room);
-  refuseTruncation(bench, row, contextIds.length + maxNewTokens);
+  refuseTruncation(runner, row, contextIds.length + maxNewTokens);
   const end = tokenizer.eos === undefined ? [] : [tokenizer.decode([tokenizer.eos])];
   const stop = [...new Set([...task.stop, ...end])];
   const { ids, text } = await generateUntil(model, contextIds.slice(truncated), { stop, maxNewTokens });
@@ -132,7 +132,7 @@ export async function runGeneration(
 
 /** Predicts every token of a page. */
 export async function runRolling(
-  { model: { tokenizer }, scorer, maxLength }: Bench,
+  { model: { tokenizer }, scorer, maxLength }: TaskRunner,
   { id, row, example: { text, words, bytes } }: Placed<RollingExample>,
 ): Promise<RollingRecord> {
   const ids = tokenizer.encode(text, { addSpecialTokens: false });
@@ -164,7 +164,7 @@ function lengthOf({ context, continuation }: TokenPair): number {
   return context.length + continuation.length;
 }
 
-function refuseTruncation({ truncate, maxLength }: Bench, row: Row, needed: number): void {
+function refuseTruncation({ truncate, maxLength }: TaskRunner, row: DataRow, needed: number): void {
   if (truncate || needed <= maxLength) return;
   row.fail(
     "length",
@@ -173,7 +173,7 @@ function refuseTruncation({ truncate, maxLength }: Bench, row: Row, needed: numb
 }
 
 /** Errors of the tokens get the place of the row. */
-function atRow<T>(row: Row, make: () => T): T {
+function atRow<T>(row: DataRow, make: () => T): T {
   try {
     return make();
   } catch (error) {

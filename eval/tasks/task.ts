@@ -1,5 +1,5 @@
 /** What a task is: how a row of data becomes a prompt, and which numbers come out of an answer. */
-import type { Row } from "./row.ts";
+import type { DataRow } from "./row.ts";
 
 /** How a task shows worked examples before the question. */
 export interface Shots {
@@ -60,7 +60,7 @@ export interface ChoiceTask extends Common {
   /** What is reported. */
   readonly metrics: readonly ChoiceMetric[];
   /** Reads a row. */
-  example(row: Row): ChoiceExample;
+  example(row: DataRow): ChoiceExample;
 }
 
 /** A question that the model answers in its own words. */
@@ -86,7 +86,7 @@ export interface GenerationTask extends Common {
   /** The worked examples of a text file of the data, in place of rows. */
   readonly prefix?: (text: string) => string;
   /** Reads a row. */
-  example(row: Row): GenerationExample;
+  example(row: DataRow): GenerationExample;
 }
 
 /** A page of text whose every token is predicted. */
@@ -104,7 +104,7 @@ export interface RollingTask extends Common {
   /** The tag of the union. */
   readonly kind: "rolling";
   /** Reads a row. */
-  example(row: Row): RollingExample;
+  example(row: DataRow): RollingExample;
 }
 
 /** Any task. */

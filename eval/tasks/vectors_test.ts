@@ -11,7 +11,7 @@ import { drawShots } from "./prompts.ts";
 import { rollingWindows } from "./requests.ts";
 import type { RollingRecord } from "./result.ts";
 import { rouge } from "./rouge.ts";
-import { Row } from "./row.ts";
+import { DataRow } from "./row.ts";
 import { choiceMetrics } from "./run.ts";
 import { truthfulqaGen } from "./sets/truthfulqa.ts";
 import { detokenize, wikitext } from "./sets/wikitext.ts";
@@ -20,7 +20,7 @@ import { winogrande } from "./sets/winogrande.ts";
 const vectors = JSON.parse(
   await Deno.readTextFile(new URL("../../fixtures/expected/tasks/metrics.json", import.meta.url)),
 );
-const row = (values: Record<string, unknown>) => new Row(values, "vectors:1");
+const row = (values: Record<string, unknown>) => new DataRow(values, "vectors:1");
 
 Deno.test("BLEU: tokens and scores of sacrebleu", () => {
   for (const { hyp, ref, hyp_tok_intl, ref_tok_intl, score } of vectors.bleu.pairs) {

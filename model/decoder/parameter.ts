@@ -15,6 +15,18 @@ export interface Linear extends Disposable {
   run(x: DeviceBuffer, y: DeviceBuffer, rows: number): void | Promise<void>;
 }
 
+/** A weight `[out, in]` as it is stored quantized. Effective bits are measured from `byteLength`, never computed from a slogan. */
+export interface StoredWeight {
+  /** Output and input features. */
+  readonly shape: readonly [out: number, inputs: number];
+  /** Bytes of codes, scales, zero points and all else that dequantization needs. */
+  readonly byteLength: number;
+  /** The float32 values, row-major. */
+  dequantize(): Float32Array;
+  /** What a device multiplies with in packed execution; absent where there is no kernel for the format. */
+  pack?(): PackedCodes;
+}
+
 /** A tensor that several models may own. */
 export class Parameter<T extends Disposable> {
   #owners = 1;
@@ -28,6 +40,8 @@ export class Parameter<T extends Disposable> {
     /** Reads the float32 values, row-major. */
     readonly values: () => Promise<Float32Array>,
     private readonly build: () => Promise<T>,
+    /** What the values are stored as, where that is not float32. */
+    readonly stored?: StoredWeight,
   ) {}
 
   /** The copy on the device, made at the first call. */
@@ -64,29 +78,30 @@ export function vectorParameter(
   return new Parameter(name, shape, values, async () => device.upload(await values()));
 }
 
-/** A dense linear layer; `bias` may be absent. */
+/** A dense linear layer; `bias` may be absent. `stored` is what the values are stored as, where they are quantized. */
 export function denseLinear(
   device: Device,
   name: string,
   shape: readonly [out: number, inputs: number],
   values: () => Promise<Float32Array>,
   bias: (() => Promise<Float32Array>) | null,
+  stored?: StoredWeight,
 ): Parameter<Linear> {
   const weight = async () => device.weight(await values(), shape[0], shape[1]);
-  return new Parameter(name, shape, values, () => linearOf(device, weight, bias));
+  return new Parameter(name, shape, values, () => linearOf(device, weight, bias), stored);
 }
 
-/** A linear layer whose weight stays packed on the device; `values` are what it stands for. */
+/** A linear layer whose weight stays packed on the device. */
 export function packedLinear(
   device: Device,
   name: string,
-  shape: readonly [out: number, inputs: number],
-  values: () => Promise<Float32Array>,
+  stored: StoredWeight,
   pack: () => PackedCodes,
   bias: (() => Promise<Float32Array>) | null,
 ): Parameter<Linear> {
   const weight = () => Promise.resolve(device.packedWeight(pack()));
-  return new Parameter(name, shape, values, () => linearOf(device, weight, bias));
+  const values = () => Promise.resolve(stored.dequantize());
+  return new Parameter(name, stored.shape, values, () => linearOf(device, weight, bias), stored);
 }
 
 async function linearOf(

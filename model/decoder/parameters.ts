@@ -35,9 +35,9 @@ export interface ModelParameters {
   /** Tables of positions by name. */
   readonly tables: ReadonlyMap<string, Parameter<DeviceBuffer>>;
   /** Token embeddings on the host, `[vocabulary, width]`. */
-  readonly embedding: Reader;
+  readonly embedding: () => Promise<Float32Array>;
   /** Learned position embeddings on the host, for models that have them. */
-  readonly positions?: Reader;
+  readonly positions?: () => Promise<Float32Array>;
 }
 
 /** Names of {@linkcode ModelParameters.fixed} and {@linkcode ModelParameters.tables}. */

@@ -87,7 +87,7 @@ export async function openGguf(path: string): Promise<GgufFile> {
  *
  * @example
  * ```ts
- * import { readGguf } from "quantbook";
+ * import { readGguf } from "quantbook/model";
  * import { assertEquals } from "@std/assert";
  * const tensors = await readGguf("fixtures/gguf/types.gguf");
  * assertEquals(tensors.get("Q6_K")?.shape, [2, 512]);

@@ -1,6 +1,6 @@
 /** The tokenizer inside a GGUF file, as the `tokenizer.json` that it was made from. */
+import { show } from "../../base/show.ts";
 import type { GgufFile } from "./file.ts";
-import type { GgufValue } from "./header.ts";
 import { sentencePieceModel } from "./sentencepiece.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { type Tokenizer, tokenizerOf } from "../tokenizer/tokenizer.ts";
@@ -148,9 +148,4 @@ function startWith(token: string, id: number | undefined): JsonObject {
     pair: [one, { Sequence: { id: "A", type_id: 0 } }, one, { Sequence: { id: "B", type_id: 1 } }],
     special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
   };
-}
-
-function show(value: GgufValue | undefined): string {
-  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }

@@ -1,4 +1,5 @@
 /** Parses and checks the header of a safetensors file; nothing is allocated from a number that was not checked. */
+import { show } from "../../base/show.ts";
 import { CheckpointError } from "../files/error.ts";
 import { bytesPerElement, type Dtype, dtypes, isDtype } from "../files/dtype.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
@@ -202,9 +203,4 @@ function checkCoverage(tensors: Map<string, TensorInfo>, base: number, dataSize:
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }

@@ -34,7 +34,8 @@ const limitSeconds = 1.5;
  *
  * @example
  * ```ts
- * import { loadTokenizer, renderChat } from "quantbook";
+ * import { renderChat } from "quantbook";
+ * import { loadTokenizer } from "quantbook/model";
  * import { assertEquals } from "@std/assert";
  *
  * const plain = await loadTokenizer("fixtures/models/llama");

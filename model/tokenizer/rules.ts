@@ -1,4 +1,5 @@
 /** What a `tokenizer.json` must satisfy before it is used: the library that runs it checks little. */
+import { show } from "../../base/show.ts";
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import { TokenizerError } from "./error.ts";
 
@@ -235,9 +236,4 @@ function checkUnigram(model: JsonObject, file: string): void {
 
 function isId(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= maxId;
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }

@@ -4,6 +4,7 @@ import type { AttentionCall, KeyValueCache } from "../../model/decoder/cache.ts"
 import type { Operand } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
 import type { Codebook } from "../grids/codebook.ts";
+import type { Precision } from "../grids/precision.ts";
 import { DeviceRows } from "./kvquant/device_rows.ts";
 import {
   type ExemptRow,
@@ -13,7 +14,6 @@ import {
   RowQuantizer,
   type RowScale,
   scaleOf,
-  type Storage,
   type Thresholds,
 } from "./kvquant/rows.ts";
 
@@ -38,7 +38,7 @@ export interface KvQuantCacheSettings {
   /** Where keys are quantized; after rotation is the ablation of section 3.2. */
   readonly keys: "beforeRotary" | "afterRotary";
   /** Precision of outliers, first tokens and ranges. */
-  readonly storage: Storage;
+  readonly storage: Precision;
   /** Attention over keys and values decoded at each step, or over a copy that is decoded once. */
   readonly execution: "packed" | "simulated";
 }

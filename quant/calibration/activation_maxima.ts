@@ -3,13 +3,12 @@ import type { DeviceBuffer } from "../../kernels/device.ts";
 import type { InputSite } from "../../model/architecture.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
-import { smoothedSites } from "../methods/smoothquant.ts";
 
 /** Largest magnitude of each input channel, `[layer][site]` -> `[channels]`, over all tokens of the windows. */
 export async function activationMaxima(
   model: Model,
   windows: readonly Int32Array[],
-  sites: readonly InputSite[] = smoothedSites,
+  sites: readonly InputSite[],
 ): Promise<Map<string, Float32Array>> {
   const { device } = model;
   const running = new Map<string, DeviceBuffer>();
@@ -31,19 +30,4 @@ export async function activationMaxima(
     result.set(key, await device.read(maxima));
   }
   return result;
-}
-
-/** Calibration scans by model and windows: a sweep over `alpha` needs one. */
-const scans = new Map<string, Promise<Map<string, Float32Array>>>();
-
-/** The scan of a model; `model.hash()` covers the calibration windows too. */
-export async function scanOnce(
-  model: Model,
-  windows: readonly Int32Array[],
-): Promise<Map<string, Float32Array>> {
-  const key = await model.hash();
-  const scan = scans.get(key) ?? activationMaxima(model, windows);
-  scans.set(key, scan);
-  scan.catch(() => scans.delete(key));
-  return await scan;
 }

@@ -46,7 +46,8 @@ export interface OutlierShare {
  *
  * @example
  * ```ts
- * import { corpus, loadModel, outlierShares } from "quantbook";
+ * import { corpus, loadModel } from "quantbook";
+ * import { outlierShares } from "quantbook/quant";
  * import { assert } from "@std/assert";
  *
  * using model = await loadModel("fixture:llama-outlier");

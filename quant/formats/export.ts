@@ -9,7 +9,7 @@ import { gptqTensors } from "./gptq.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { splitTensors } from "./tensors.ts";
 import { weightStorage } from "../weights/linear.ts";
-import { requireKnown, requireOneOf } from "../error.ts";
+import { oneOf, requireKnown } from "../options.ts";
 
 /** What {@linkcode exportModel} can write. */
 export const exportFormats = ["gptq", "compressed-tensors", "gguf", "onnx"] as const;
@@ -60,7 +60,7 @@ const companions = [
 export async function exportModel(model: Model, directory: string, options: ExportOptions): Promise<string> {
   requireKnown("exportModel", options, ["format", "metrics"]);
   const { format, metrics = {} } = options;
-  requireOneOf("format", format, exportFormats);
+  oneOf(exportFormats).read("format", format);
   const source = model.checkpoint.directory;
   const { file, pieces, config } = await encode(model, format, source);
   await Deno.mkdir(file.includes("/") ? `${directory}/onnx` : directory, { recursive: true });

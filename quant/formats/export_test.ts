@@ -9,10 +9,10 @@ import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
 import { type ExportFormat, exportModel } from "./export.ts";
 import { gptq } from "../methods/gptq.ts";
 import { kivi } from "../methods/kivi.ts";
-import { onnxLogits } from "./onnx/session_testing.ts";
+import { openOnnx } from "./onnx/session_testing.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { quantize } from "../quantize.ts";
-import { packedWeight } from "../weights/linear.ts";
+import { storedWeight } from "../weights/linear.ts";
 import { rtn } from "../methods/rtn.ts";
 import type { Scheme } from "../scheme.ts";
 import { SchemeError } from "../error.ts";
@@ -62,7 +62,7 @@ function halved(weight: UniformWeight): Float32Array {
 }
 
 function uniform(model: Model, layer: number, role: "q" | "up"): UniformWeight {
-  const packed = packedWeight(model, layer, role);
+  const packed = storedWeight(model, layer, role);
   assert(packed instanceof UniformWeight);
   return packed;
 }
@@ -193,7 +193,7 @@ Deno.test("ONNX Runtime computes our logits and continues with our tokens", asyn
   using eight = await quantize(opt, schemes.eight);
   for (const model of [await quantizedBy("asymmetric"), await quantizedBy("ordered"), eight]) {
     await exported(model, "onnx", async (file) => {
-      using session = await onnxLogits(await Deno.readFile(file), model.architecture);
+      using session = await openOnnx(await Deno.readFile(file), model.architecture);
       const found = await session.logits(ids), expected = await model.logits(ids);
       const { intermediateSize, layers } = model.architecture;
       const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -233,7 +233,7 @@ Deno.test("ONNX graphs of the families compute what the decoder computes", async
   for (const dir of exportable) {
     using model = await loadModel(folder + dir);
     await exported(model, "onnx", async (file) => {
-      using session = await onnxLogits(await Deno.readFile(file), model.architecture);
+      using session = await openOnnx(await Deno.readFile(file), model.architecture);
       const found = await session.logits(tokens), expected = await model.logits(tokens);
       const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
       // The checkpoints' own tolerance; logits have a deviation of 2.

@@ -16,7 +16,7 @@ import { rotaryTable } from "../../model/decoder/rotary.ts";
 import { OnnxGraph } from "./onnx/graph.ts";
 import { nBitsOf } from "./onnx/weight.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { packedWeight } from "../weights/linear.ts";
+import { storedWeight } from "../weights/linear.ts";
 import { SchemeError } from "../error.ts";
 
 /**
@@ -198,7 +198,7 @@ class Decoder {
   async #linear(x: string, layer: number, role: LinearRole): Promise<string> {
     const graph = this.#graph, { model } = this;
     const { name, shape: [out, inputs], values } = model.linear(layer, role);
-    const key = `${layer}.${role}`, packed = packedWeight(model, layer, role);
+    const key = `${layer}.${role}`, packed = storedWeight(model, layer, role);
     const blocks = packed instanceof UniformWeight ? nBitsOf(packed) : null;
     let y: string;
     if (packed instanceof UniformWeight && blocks !== null) {
@@ -299,7 +299,7 @@ class Decoder {
 /** Linear roles whose weights stay packed in the graph, for the model card. */
 export function packedRoles(model: Model): LinearRole[] {
   return linearRoles(model.architecture).filter((role) => {
-    const packed = packedWeight(model, 0, role);
+    const packed = storedWeight(model, 0, role);
     return packed instanceof UniformWeight && nBitsOf(packed) !== null;
   });
 }

@@ -8,7 +8,7 @@ import {
 } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { packedWeight } from "../weights/linear.ts";
+import { storedWeight } from "../weights/linear.ts";
 import { SchemeError } from "../error.ts";
 
 /** A quantized linear layer under its name in the checkpoint, without `.weight`. */
@@ -48,7 +48,7 @@ export async function splitTensors(
       const names = architecture.linears[role];
       if (names === undefined) continue;
       const name = tensorName(names.weight, layer), parameter = model.linear(layer, role);
-      const packed = packedWeight(model, layer, role);
+      const packed = storedWeight(model, layer, role);
       taken.add(name);
       if (packed === undefined) plain.set(name, { shape: parameter.shape, values: await parameter.values() });
       else if (packed instanceof UniformWeight) {

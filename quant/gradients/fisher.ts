@@ -11,7 +11,7 @@ import type { Model } from "../../model/model.ts";
 import { product } from "./attention.ts";
 import { DifferentiableBlock, readBlock } from "./block.ts";
 import { type HostNorm, normBackward, normForward } from "./derivatives.ts";
-import { packedWeight } from "../weights/linear.ts";
+import { storedWeight } from "../weights/linear.ts";
 import { SchemeError } from "../error.ts";
 
 /** Gradients of one layer for each window: `[tokens, kvHeads * headDim]`. */
@@ -118,7 +118,7 @@ export async function requireKnownLayer(
  */
 function checkForward(model: Model, layer: number, ours: Float32Array, decoder: Float32Array): void {
   const roles = linearRoles(model.architecture);
-  const quantized = roles.some((role) => packedWeight(model, layer, role) !== undefined);
+  const quantized = roles.some((role) => storedWeight(model, layer, role) !== undefined);
   if (quantized || model.interventions.length > 0 || model.cacheFactory !== null) return;
   let error = 0, size = 0;
   for (let i = 0; i < ours.length; i++) {

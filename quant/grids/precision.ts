@@ -1,6 +1,4 @@
 /** Precisions in which scales, minima and outliers are stored. */
-import type { Storage } from "../caches/kvquant/rows.ts";
-
 /** What scales, minima and everything else that is not a code is computed and stored in. */
 export type Precision = "float16" | "float32";
 
@@ -13,16 +11,13 @@ export function valuesOf(precision: Precision, length: number): Values {
 }
 
 /** Rounds to a storage precision. */
-export function stored(x: number, storage: Storage): number {
+export function stored(x: number, storage: Precision): number {
   return storage === "float16" ? Math.f16round(x) : Math.fround(x);
 }
 
 const single = new Float32Array(1);
-
 const bits = new Uint32Array(single.buffer);
-
 const smallestNormal = 2 ** -14;
-
 const shift = 1.5 * 2 ** 28;
 
 /**

@@ -6,12 +6,12 @@ import { roundHalfEven } from "../../kernels/round.ts";
 /** A uniform rule of weights. */
 export interface WeightRule extends UniformRule {
   /** Symmetric codes without the lowest one: `[-top, top]`. It only matters when the range is shrunk. */
-  readonly restricted?: boolean;
+  readonly narrow?: boolean;
 }
 
 function quantizerOf(least: number, most: number, rule: WeightRule): UniformQuantizer {
   const quantizer = uniformQuantizer(least, most, rule);
-  return rule.restricted ? { ...quantizer, lowest: -quantizer.highest } : quantizer;
+  return rule.narrow ? { ...quantizer, lowest: -quantizer.highest } : quantizer;
 }
 
 /** Smallest and largest of `count` values from `start`, `stride` apart; 0 counts when the rule says so. */
@@ -54,10 +54,7 @@ export function fitRange(
   return quantizerOf(least, most, rule);
 }
 
-/**
- * The quantizer among 80 shrunken ranges, from the whole one down to a fifth, with the least error
- * `sum |x^ - x|^2.4`; the first of equals (the reference's `mse` search, SPEC section 2.1).
- */
+/** The quantizer with the least error `sum |x^ - x|^2.4` that {@linkcode shrinkRange} finds. */
 export function fitLeastError(
   data: Float32Array,
   start: number,
@@ -65,16 +62,31 @@ export function fitLeastError(
   rule: WeightRule,
   stride = 1,
 ): UniformQuantizer {
-  const [least, most] = range(data, start, count, rule, stride);
-  let best = quantizerOf(least, most, rule);
-  let bestError = Infinity;
-  for (let i = 0; i < 80; i++) {
-    const share = Math.fround(1 - i / 100);
-    const candidate = quantizerOf(Math.fround(share * least), Math.fround(share * most), rule);
+  const errorOf = (candidate: UniformQuantizer) => {
     let error = 0;
     for (let j = start; j < start + count * stride; j += stride) {
       error += Math.abs(decode(encode(data[j], candidate), candidate) - data[j]) ** 2.4;
     }
+    return error;
+  };
+  const extremes = range(data, start, count, rule, stride);
+  return shrinkRange(extremes, (least, most) => quantizerOf(least, most, rule), errorOf);
+}
+
+/**
+ * The quantizer among those of 80 shrunken ranges, from the whole one down to a fifth, with the least error; the first of
+ * equals (the reference's `mse` search, SPEC section 2.1). `errorOf` may give up beyond the limit, the least error so far.
+ */
+export function shrinkRange(
+  [least, most]: readonly [least: number, most: number],
+  quantizerOf: (least: number, most: number) => UniformQuantizer,
+  errorOf: (candidate: UniformQuantizer, limit: number) => number,
+): UniformQuantizer {
+  let best = quantizerOf(least, most), bestError = Infinity;
+  for (let i = 0; i < 80; i++) {
+    const share = Math.fround(1 - i / 100);
+    const candidate = quantizerOf(Math.fround(share * least), Math.fround(share * most));
+    const error = errorOf(candidate, bestError);
     if (error < bestError) [best, bestError] = [candidate, error];
   }
   return best;

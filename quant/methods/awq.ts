@@ -12,7 +12,7 @@ import { clipGroups, quantizeGroups, roundGroups } from "./awq/grid.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import type { Matrix, Method, WeightMethod } from "../method.ts";
 import { runPlain, type SearchedStop, searchScales } from "../transforms/scale_search.ts";
-import { requireInteger, requireKnown, requireOneOf } from "../error.ts";
+import { flag, groupSizeOption, integer, type OptionTable, readOptions } from "../options.ts";
 import { walkSites } from "../calibration/sites.ts";
 
 /** AWQ as data. */
@@ -36,6 +36,16 @@ export interface Awq {
 /** Options of {@linkcode awq}; absent ones take the values of the original code. */
 export type AwqOptions = Partial<Omit<Awq, "method">> & { readonly bits: number };
 
+/** What {@linkcode awq} accepts. */
+export const awqOptions: OptionTable<Awq> = {
+  bits: integer(2, 8),
+  groupSize: groupSizeOption(128),
+  scaling: flag(true),
+  clipping: flag(true),
+  ratios: integer(1, 1000, 20),
+  searchWindows: integer(1, 1 << 20, 128),
+};
+
 /**
  * AWQ with asymmetric groups of 128.
  *
@@ -48,22 +58,7 @@ export type AwqOptions = Partial<Omit<Awq, "method">> & { readonly bits: number 
  * ```
  */
 export function awq(options: AwqOptions): Awq {
-  const defaults: Omit<Awq, "method" | "bits"> = {
-    groupSize: 128,
-    scaling: true,
-    clipping: true,
-    ratios: 20,
-    searchWindows: 128,
-  };
-  requireKnown("awq", options, ["method", "bits", ...Object.keys(defaults)]);
-  const scheme: Awq = { ...defaults, ...options, method: "awq" };
-  requireInteger("bits", scheme.bits, 2, 8);
-  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
-  requireOneOf("scaling", scheme.scaling, [true, false]);
-  requireOneOf("clipping", scheme.clipping, [true, false]);
-  requireInteger("ratios", scheme.ratios, 1, 1000);
-  requireInteger("searchWindows", scheme.searchWindows, 1, 1 << 20);
-  return scheme;
+  return readOptions("awq", awqOptions, options);
 }
 
 /** The factors of eq. 5 for each ratio of the grid. The first, of ratio 0, are all 1. */
@@ -137,6 +132,8 @@ const weights: WeightMethod<Awq> = {
 /** AWQ, for the registry. */
 export const awqMethod = {
   name: "awq",
+  options: awqOptions,
+  cost: { calibrates: true },
   parse: (options) => awq(options as unknown as AwqOptions),
   weights,
 } satisfies Method;

@@ -12,7 +12,17 @@ import type { LinearRole } from "../../model/architecture.ts";
 import { BcqWeight } from "../weights/binary.ts";
 import type { Matrix, Method, WeightMethod } from "../method.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
-import { requireInteger, requireKnown, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import {
+  groupSizeOf,
+  groupSizeOption,
+  integer,
+  listOf,
+  oneOf,
+  type OptionTable,
+  readOptions,
+  refused,
+} from "../options.ts";
 
 const allRoles: readonly LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
 
@@ -22,8 +32,8 @@ export interface Bcq {
   readonly method: "bcq";
   /** Planes of signs: 1 to 8. */
   readonly bits: number;
-  /** Input features of a row that share their scales; -1 means the whole row. */
-  readonly groupSize: number;
+  /** Input features of a row that share their scales; the whole row when absent. */
+  readonly groupSize?: number;
   /** Rounds of alternating fitting; 0 is greedy. The published tables take 30. */
   readonly rounds: number;
   /** `"alternating"`, or `"nearest"`: round to nearest written as planes with an offset, which loses nothing to it. */
@@ -34,6 +44,15 @@ export interface Bcq {
 
 /** Options of {@linkcode bcq}. */
 export type BcqOptions = Partial<Omit<Bcq, "method">> & { readonly bits: number };
+
+/** What {@linkcode bcq} accepts. */
+export const bcqOptions: OptionTable<Bcq> = {
+  bits: integer(1, 8),
+  groupSize: groupSizeOption(),
+  rounds: integer(0, 1000, 30),
+  fit: oneOf(["alternating", "nearest"], "alternating"),
+  roles: listOf(oneOf(allRoles), allRoles),
+};
 
 /**
  * Binary-coded weights.
@@ -47,23 +66,10 @@ export type BcqOptions = Partial<Omit<Bcq, "method">> & { readonly bits: number 
  * ```
  */
 export function bcq(options: BcqOptions): Bcq {
-  const defaults = { groupSize: -1, rounds: 30, fit: "alternating", roles: allRoles } as const;
-  requireKnown("bcq", options, ["method", "bits", ...Object.keys(defaults)]);
-  const scheme: Bcq = { ...defaults, ...options, method: "bcq" };
-  requireInteger("bits", scheme.bits, 1, 8);
-  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
-  requireInteger("rounds", scheme.rounds, 0, 1000);
-  requireOneOf("fit", scheme.fit, ["alternating", "nearest"]);
+  const scheme = readOptions("bcq", bcqOptions, options);
   if (scheme.fit === "nearest" && scheme.bits < 2) {
-    throw new SchemeError(
-      "option",
-      `bits is ${scheme.bits}: expected an integer from 2 to 8 with fit "nearest"`,
-    );
+    throw refused("bits", scheme.bits, 'an integer from 2 to 8 with fit "nearest"');
   }
-  if (!Array.isArray(scheme.roles)) {
-    throw new SchemeError("option", `roles is ${Deno.inspect(scheme.roles)}: expected a list`);
-  }
-  for (const role of scheme.roles) requireOneOf("roles", role, allRoles);
   return scheme;
 }
 
@@ -75,7 +81,7 @@ export function binaryCode(weight: Matrix, scheme: Bcq): BcqWeight {
 }
 
 function ruleOf({ columns }: Matrix, scheme: Bcq): BinaryRule {
-  const { bits, rounds } = scheme, groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  const { bits, rounds } = scheme, groupSize = groupSizeOf(scheme, columns);
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
@@ -103,6 +109,8 @@ const weights: WeightMethod<Bcq> = {
 /** Binary-coded quantization, for the registry. */
 export const bcqMethod = {
   name: "bcq",
+  options: bcqOptions,
+  cost: { passes: ({ bits }: Bcq) => bits },
   parse: (options) => bcq(options as unknown as BcqOptions),
   weights,
 } satisfies Method;

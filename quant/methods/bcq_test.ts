@@ -7,10 +7,9 @@ import { loadModel } from "../../model/load.ts";
 import { bcq, type BcqOptions, binaryCode } from "./bcq.ts";
 import { BcqWeight } from "../weights/binary.ts";
 import type { Matrix } from "../method.ts";
-import { bitsPerWeight } from "../weights/weight.ts";
+import { bitsPerWeight, storedWeight, weightStorage } from "../weights/linear.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { quantize } from "../quantize.ts";
-import { packedWeight, weightStorage } from "../weights/linear.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
 
@@ -190,9 +189,9 @@ Deno.test("packed planes hold the patterns, at one bit per weight and plane", ()
 Deno.test("a model keeps the layers of other roles as they are", async () => {
   using model = await loadModel("fixture:llama");
   using quantized = await quantize(model, { weights: bcq({ bits: 2, rounds: 1, roles: ["q", "down"] }) });
-  assertEquals(packedWeight(quantized, 0, "up"), undefined);
+  assertEquals(storedWeight(quantized, 0, "up"), undefined);
   assert(quantized.linear(0, "up") === model.linear(0, "up"));
-  assertEquals(packedWeight(quantized, 3, "down")?.dequantize(), await quantized.linear(3, "down").values());
+  assertEquals(storedWeight(quantized, 3, "down")?.dequantize(), await quantized.linear(3, "down").values());
   assert(weightStorage(quantized).bitsPerWeight > 8);
 });
 
@@ -203,7 +202,7 @@ Deno.test("options are checked", () => {
   assertThrows(
     () => bcq({ bits: 3, roles: ["fc1"] } as unknown as BcqOptions),
     SchemeError,
-    'roles is "fc1"',
+    'roles[0] is "fc1"',
   );
   assertThrows(() => bcq({ bits: 1, fit: "nearest" }), SchemeError, 'with fit "nearest"');
   assertThrows(

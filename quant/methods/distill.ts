@@ -18,8 +18,19 @@ import { distillLayer, type Training } from "./distill/layer.ts";
 import { requireKnownLayer } from "../gradients/fisher.ts";
 import { layerInputs } from "../calibration/layer_inputs.ts";
 import type { Method, ModelMethod } from "../method.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
-import { type TokenwiseZeroQuant, type ZeroQuant, zeroQuant, type ZeroQuantOptions } from "./zeroquant.ts";
+import { SchemeError } from "../error.ts";
+import {
+  integer,
+  listOf,
+  number,
+  oneOf,
+  type Option,
+  type OptionTable,
+  or,
+  readOptions,
+  refused,
+} from "../options.ts";
+import { type TokenwiseZeroQuant, type ZeroQuant, zeroQuant } from "./zeroquant.ts";
 
 /** Distillation as data. */
 export interface Distill extends Training {
@@ -31,6 +42,28 @@ export interface Distill extends Training {
 
 /** Options of {@linkcode distill}. */
 export type DistillOptions = Partial<Omit<Distill, "method" | "weights">> & { readonly weights: ZeroQuant };
+
+const expected = "zeroQuant({...})";
+const zeroQuantized: Option<ZeroQuant> = {
+  expected,
+  read(name, value) {
+    const { method, ...options } = Object(value) as ZeroQuant;
+    if (method !== "zeroQuant") throw refused(name, value, expected);
+    return zeroQuant(options);
+  },
+};
+
+/** What {@linkcode distill} accepts. */
+export const distillOptions: OptionTable<Distill> = {
+  layers: or("last", or("all", listOf(integer(0, 1 << 16))), "last"),
+  steps: integer(0, 1 << 24, 100),
+  learningRate: number(0, 1, 5e-6),
+  weightDecay: number(0, 1, 1e-5),
+  batch: integer(1, 1 << 16, 4),
+  attention: oneOf(["causal", "all"], "causal"),
+  weights: zeroQuantized,
+  activations: or(null, zeroQuantized as Option<TokenwiseZeroQuant>, null),
+};
 
 /**
  * Trains layers for their quantized form.
@@ -46,38 +79,7 @@ export type DistillOptions = Partial<Omit<Distill, "method" | "weights">> & { re
  * ```
  */
 export function distill(options: DistillOptions): Distill {
-  const defaults: Omit<Distill, "method" | "weights"> = {
-    layers: "last",
-    steps: 100,
-    learningRate: 5e-6,
-    weightDecay: 1e-5,
-    batch: 4,
-    attention: "causal",
-    activations: null,
-  };
-  requireKnown("distill", options, ["method", "weights", ...Object.keys(defaults)]);
-  const merged = { ...defaults, ...options };
-  const { layers, activations } = merged;
-  if (Array.isArray(layers)) { for (const layer of layers) requireInteger("layers", layer, 0, 1 << 16); }
-  else requireOneOf("layers", layers as string, ["last", "all"]);
-  requireInteger("steps", merged.steps, 0, 1 << 24);
-  requireNumber("learningRate", merged.learningRate, 0, 1);
-  requireNumber("weightDecay", merged.weightDecay, 0, 1);
-  requireInteger("batch", merged.batch, 1, 1 << 16);
-  requireOneOf("attention", merged.attention, ["causal", "all"]);
-  return {
-    ...merged,
-    method: "distill",
-    weights: quantizerOf("weights", merged.weights),
-    activations: activations === null ? null : quantizerOf("activations", activations) as TokenwiseZeroQuant,
-  };
-}
-
-function quantizerOf(name: string, value: ZeroQuant | undefined): ZeroQuant {
-  if (value?.method !== "zeroQuant") {
-    throw new SchemeError("option", `${name} is ${Deno.inspect(value)}: expected zeroQuant({...})`);
-  }
-  return zeroQuant(value as ZeroQuantOptions);
+  return readOptions("distill", distillOptions, options);
 }
 
 /** Trains layers of a model; returns the new float model and the loss curve of each layer. */
@@ -161,6 +163,7 @@ const transform: ModelMethod<Distill> = {
 /** Distillation, for the registry. */
 export const distillMethod = {
   name: "distill",
+  options: distillOptions,
   parse: (options) => distill(options as unknown as DistillOptions),
   transform,
 } satisfies Method;

@@ -7,7 +7,17 @@ import { blockSize, compensationSteps, onDevice, onHost, type Steps } from "../c
 import { hessianOf, type Problem, problemOf } from "../compensation/hessian.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import {
+  flag,
+  groupSizeOf,
+  groupSizeOption,
+  integer,
+  number,
+  oneOf,
+  type OptionTable,
+  readOptions,
+} from "../options.ts";
 import { decode, encode, fitLeastError, fitRange } from "../grids/uniform.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import type { UniformQuantizer } from "../../kernels/quantizer.ts";
@@ -18,8 +28,8 @@ export interface Gptq {
   readonly method: "gptq";
   /** Bits per code, 2 to 8. */
   readonly bits: number;
-  /** Input features of a row that share a scale; -1 means the whole row. */
-  readonly groupSize: number;
+  /** Input features of a row that share a scale; the whole row when absent. */
+  readonly groupSize?: number;
   /** Whether the range is symmetric about 0. */
   readonly symmetric: boolean;
   /**
@@ -47,6 +57,20 @@ export interface Gptq {
 /** Options of {@linkcode gptq}; absent ones take the defaults of the reference code. */
 export type GptqOptions = Partial<Omit<Gptq, "method">> & { readonly bits: number };
 
+/** What {@linkcode gptq} accepts. */
+export const gptqOptions: OptionTable<Gptq> = {
+  bits: integer(2, 8),
+  groupSize: groupSizeOption(),
+  symmetric: flag(false),
+  codes: oneOf(["signed", "narrow", "offsetBinary"], "signed"),
+  actOrder: flag(false),
+  staticGroups: flag(false),
+  trueSequential: flag(false),
+  percdamp: number(0, 10, 0.01),
+  groupStatistics: oneOf(["current", "block-start"], "current"),
+  search: oneOf(["none", "mse"], "none"),
+};
+
 /**
  * GPTQ with 2 to 8 bits.
  *
@@ -59,29 +83,7 @@ export type GptqOptions = Partial<Omit<Gptq, "method">> & { readonly bits: numbe
  * ```
  */
 export function gptq(options: GptqOptions): Gptq {
-  const defaults: Omit<Gptq, "method" | "bits"> = {
-    groupSize: -1,
-    symmetric: false,
-    codes: "signed",
-    actOrder: false,
-    staticGroups: false,
-    trueSequential: false,
-    percdamp: 0.01,
-    groupStatistics: "current",
-    search: "none",
-  };
-  requireKnown("gptq", options, ["method", "bits", ...Object.keys(defaults)]);
-  const scheme: Gptq = { ...defaults, ...options, method: "gptq" };
-  requireInteger("bits", scheme.bits, 2, 8);
-  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
-  for (const name of ["symmetric", "actOrder", "staticGroups", "trueSequential"] as const) {
-    requireOneOf(name, scheme[name], [true, false]);
-  }
-  requireOneOf("codes", scheme.codes, ["signed", "narrow", "offsetBinary"]);
-  requireNumber("percdamp", scheme.percdamp, 0, 10);
-  requireOneOf("groupStatistics", scheme.groupStatistics, ["current", "block-start"]);
-  requireOneOf("search", scheme.search, ["none", "mse"]);
-  return scheme;
+  return readOptions("gptq", gptqOptions, options);
 }
 
 /** Result of quantizing one weight. */
@@ -100,7 +102,7 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
 /** The same, to be taken on a device. */
 export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq): Steps<GptqResult> {
   const { rows, columns } = weight;
-  const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  const groupSize = groupSizeOf(scheme, columns);
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
@@ -195,6 +197,7 @@ const weights: WeightMethod<Gptq> = {
 /** GPTQ, for the registry. */
 export const gptqMethod = {
   name: "gptq",
+  options: gptqOptions,
   parse: (options) => gptq(options as unknown as GptqOptions),
   weights,
 } satisfies Method;

@@ -19,7 +19,7 @@ import { gptq, type GptqOptions, gptqSteps, quantizeWithHessian } from "./gptq.t
 import type { Matrix } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { quantize } from "../quantize.ts";
-import { packedWeight } from "../weights/linear.ts";
+import { storedWeight } from "../weights/linear.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
 
@@ -281,7 +281,7 @@ Deno.test("quantizing calibrates each layer on its quantized predecessors", asyn
   const codesOf = async (trueSequential: boolean) => {
     using quantized = await quantize(model, { weights: gptq({ bits: 2, trueSequential }) }, { calibration });
     return [0, 1].map((layer) => {
-      const packed = packedWeight(quantized, layer, "q");
+      const packed = storedWeight(quantized, layer, "q");
       assert(packed instanceof UniformWeight);
       return packed.codes();
     });

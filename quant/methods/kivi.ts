@@ -6,7 +6,8 @@
 import { ModelError } from "../../model/error.ts";
 import type { Method, ModelMethod } from "../method.ts";
 import { KiviCache, type KiviSettings } from "../caches/kivi.ts";
-import { requireInteger, requireKnown, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import { integer, oneOf, type OptionTable, readOptions, refused } from "../options.ts";
 
 /** KIVI as data. */
 export interface Kivi extends KiviSettings {
@@ -18,6 +19,18 @@ export interface Kivi extends KiviSettings {
 export type KiviOptions = Partial<Omit<Kivi, "method">> & {
   /** Bits of keys and values; `keyBits` and `valueBits` override it. */
   readonly bits?: number;
+};
+
+/** What {@linkcode kivi} accepts; `bits` gives both `keyBits` and `valueBits`. */
+export const kiviOptions: OptionTable<Kivi> = {
+  keyBits: integer(1, 8, 2),
+  valueBits: integer(1, 8, 2),
+  groupSize: integer(1, 1 << 16, 32),
+  residualLength: integer(1, 1 << 20, 128),
+  prefill: oneOf(["quantized", "full"], "quantized"),
+  keyAxis: oneOf(["channel", "token"], "channel"),
+  precision: oneOf(["float16", "float32"], "float16"),
+  execution: oneOf(["packed", "simulated"], "packed"),
 };
 
 /**
@@ -32,34 +45,11 @@ export type KiviOptions = Partial<Omit<Kivi, "method">> & {
  * assertEquals([keyBits, groupSize, residualLength], [2, 32, 128]);
  * ```
  */
-export function kivi(options: KiviOptions = {}): Kivi {
-  const { bits = 2, ...rest } = options;
-  const defaults: Kivi = {
-    method: "kivi",
-    keyBits: bits,
-    valueBits: bits,
-    groupSize: 32,
-    residualLength: 128,
-    prefill: "quantized",
-    keyAxis: "channel",
-    precision: "float16",
-    execution: "packed",
-  };
-  requireKnown("kivi", options, [...Object.keys(defaults), "bits"]);
-  const scheme: Kivi = { ...defaults, ...rest, method: "kivi" };
-  requireInteger("keyBits", scheme.keyBits, 1, 8);
-  requireInteger("valueBits", scheme.valueBits, 1, 8);
-  requireInteger("groupSize", scheme.groupSize, 1, 1 << 16);
-  requireInteger("residualLength", scheme.residualLength, 1, 1 << 20);
-  requireOneOf("prefill", scheme.prefill, ["quantized", "full"]);
-  requireOneOf("keyAxis", scheme.keyAxis, ["channel", "token"]);
-  requireOneOf("precision", scheme.precision, ["float16", "float32"]);
-  requireOneOf("execution", scheme.execution, ["packed", "simulated"]);
+export function kivi({ bits, ...options }: KiviOptions = {}): Kivi {
+  const both = bits === undefined ? {} : { keyBits: bits, valueBits: bits };
+  const scheme = readOptions("kivi", kiviOptions, { ...both, ...options });
   if (scheme.residualLength % scheme.groupSize !== 0) {
-    throw new SchemeError(
-      "option",
-      `residualLength is ${scheme.residualLength}: expected a multiple of groupSize (${scheme.groupSize})`,
-    );
+    throw refused("residualLength", scheme.residualLength, `a multiple of groupSize (${scheme.groupSize})`);
   }
   return scheme;
 }
@@ -92,6 +82,7 @@ const kv: ModelMethod<Kivi> = {
 /** KIVI, for the registry. */
 export const kiviMethod = {
   name: "kivi",
+  options: kiviOptions,
   parse: (options) => kivi(options),
   kv,
 } satisfies Method;

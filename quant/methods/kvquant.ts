@@ -10,7 +10,8 @@ import { KvQuantCache, type KvQuantCacheSettings, type LayerQuantizers } from ".
 import { fitLayer } from "./kvquant/calibration.ts";
 import { type KvQuantCalibrationSettings, layerSamples } from "./kvquant/samples.ts";
 import type { Method, ModelMethod } from "../method.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import { flag, integer, number, oneOf, type OptionTable, readOptions } from "../options.ts";
 
 /** KVQuant as data. */
 export interface KvQuant extends KvQuantCacheSettings, KvQuantCalibrationSettings {
@@ -20,6 +21,23 @@ export interface KvQuant extends KvQuantCacheSettings, KvQuantCalibrationSetting
 
 /** Options of {@linkcode kvquant}. */
 export type KvQuantOptions = Partial<Omit<KvQuant, "method">>;
+
+/** What {@linkcode kvquant} accepts. */
+export const kvquantOptions: OptionTable<KvQuant> = {
+  bits: integer(1, 8, 4),
+  nonUniform: flag(true),
+  weighting: oneOf(["fisher", "none"], "fisher"),
+  sparsity: number(0, 0.5, 0.01),
+  firstTokens: integer(0, 1 << 20, 1),
+  firstTokensOf: oneOf(["sequence", "pass"], "sequence"),
+  prefill: oneOf(["quantized", "full"], "quantized"),
+  keys: oneOf(["beforeRotary", "afterRotary"], "beforeRotary"),
+  qNorm: flag(false),
+  samples: integer(1, 1 << 16, 16),
+  calibrationTokens: oneOf(["quantized", "all"], "quantized"),
+  storage: oneOf(["float16", "float32"], "float16"),
+  execution: oneOf(["packed", "simulated"], "packed"),
+};
 
 /**
  * A key-value cache with non-uniform codebooks and sparse outliers.
@@ -34,37 +52,7 @@ export type KvQuantOptions = Partial<Omit<KvQuant, "method">>;
  * ```
  */
 export function kvquant(options: KvQuantOptions = {}): KvQuant {
-  const defaults: Omit<KvQuant, "method"> = {
-    bits: 4,
-    nonUniform: true,
-    weighting: "fisher",
-    sparsity: 0.01,
-    firstTokens: 1,
-    firstTokensOf: "sequence",
-    prefill: "quantized",
-    keys: "beforeRotary",
-    qNorm: false,
-    samples: 16,
-    calibrationTokens: "quantized",
-    storage: "float16",
-    execution: "packed",
-  };
-  requireKnown("kvquant", options, ["method", ...Object.keys(defaults)]);
-  const scheme: KvQuant = { ...defaults, ...options, method: "kvquant" };
-  requireInteger("bits", scheme.bits, 1, 8);
-  requireNumber("sparsity", scheme.sparsity, 0, 0.5);
-  requireInteger("firstTokens", scheme.firstTokens, 0, 1 << 20);
-  requireInteger("samples", scheme.samples, 1, 1 << 16);
-  requireOneOf("nonUniform", scheme.nonUniform, [true, false]);
-  requireOneOf("qNorm", scheme.qNorm, [true, false]);
-  requireOneOf("weighting", scheme.weighting, ["fisher", "none"]);
-  requireOneOf("firstTokensOf", scheme.firstTokensOf, ["sequence", "pass"]);
-  requireOneOf("prefill", scheme.prefill, ["quantized", "full"]);
-  requireOneOf("keys", scheme.keys, ["beforeRotary", "afterRotary"]);
-  requireOneOf("calibrationTokens", scheme.calibrationTokens, ["quantized", "all"]);
-  requireOneOf("storage", scheme.storage, ["float16", "float32"]);
-  requireOneOf("execution", scheme.execution, ["packed", "simulated"]);
-  return scheme;
+  return readOptions("kvquant", kvquantOptions, options);
 }
 
 /** A model whose cache uses the given codebooks and thresholds, one entry per layer. */
@@ -90,7 +78,7 @@ const kv: ModelMethod<KvQuant> = {
   async apply(model, scheme, context) {
     const windows = context.calibration("kvquant").slice(0, scheme.samples);
     const quantizers: LayerQuantizers[] = [];
-    for await (const samples of layerSamples(model, scheme, windows)) {
+    for await (const samples of layerSamples(model, scheme, windows, context.memory)) {
       quantizers[samples.layer] = fitLayer(samples, scheme);
       context.progress(`kvquant layer ${samples.layer}`);
     }
@@ -101,6 +89,8 @@ const kv: ModelMethod<KvQuant> = {
 /** KVQuant, for the registry. */
 export const kvquantMethod = {
   name: "kvquant",
+  options: kvquantOptions,
   parse: (options) => kvquant(options),
+  cost: { calibrates: true },
   kv,
 } satisfies Method;

@@ -17,8 +17,8 @@ import { type Linear, Parameter } from "../../model/decoder/parameter.ts";
 import { dequantizeSums, halfPrecision, int8Vectors, Int8Weight } from "../weights/int8.ts";
 import type { Method, ModelMethod } from "../method.ts";
 import { outlierColumns, selectColumns } from "../calibration/outlier_columns.ts";
-import { recordPacked } from "../weights/linear.ts";
-import { requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import { number, oneOf, type OptionTable, readOptions } from "../options.ts";
 
 /** LLM.int8() as data. */
 export interface LlmInt8 {
@@ -32,6 +32,12 @@ export interface LlmInt8 {
 
 /** Options of {@linkcode llmInt8}: `threshold` 6 by default, `outliers` `"dequantized"`. */
 export type LlmInt8Options = Partial<Omit<LlmInt8, "method">>;
+
+/** What {@linkcode llmInt8} accepts. */
+export const llmInt8Options: OptionTable<LlmInt8> = {
+  threshold: number(0, Infinity, 6),
+  outliers: oneOf(["dequantized", "original"], "dequantized"),
+};
 
 /**
  * Int8 products with outlier columns apart. An infinite threshold is stored as 0, which JSON can hold and bitsandbytes
@@ -48,11 +54,8 @@ export type LlmInt8Options = Partial<Omit<LlmInt8, "method">>;
  * ```
  */
 export function llmInt8(options: LlmInt8Options = {}): LlmInt8 {
-  requireKnown("llmInt8", options, ["method", "threshold", "outliers"]);
-  const { threshold = 6, outliers = "dequantized" } = options;
-  requireNumber("threshold", threshold, 0, Infinity);
-  requireOneOf("outliers", outliers, ["dequantized", "original"]);
-  return { method: "llmInt8", threshold: Number.isFinite(threshold) ? threshold : 0, outliers };
+  const scheme = readOptions("llmInt8", llmInt8Options, options);
+  return Number.isFinite(scheme.threshold) ? scheme : { ...scheme, threshold: 0 };
 }
 
 /** A linear layer that multiplies in int8, outlier columns apart. */
@@ -132,9 +135,10 @@ const linears: ModelMethod<LlmInt8> = {
           return new Int8Linear(device, weight, scheme, original, await bias?.() ?? null);
         };
         const dequantized = () => Promise.resolve(weight.dequantize());
-        const parameter = new Parameter<Linear>(name, weight.shape, dequantized, build);
-        recordPacked(parameter, weight);
-        replaced.set(linearKey(layer, role), parameter);
+        replaced.set(
+          linearKey(layer, role),
+          new Parameter<Linear>(name, weight.shape, dequantized, build, weight),
+        );
         context.progress(`llmInt8 ${name}`);
       }
     }
@@ -145,6 +149,7 @@ const linears: ModelMethod<LlmInt8> = {
 /** LLM.int8(), for the registry. */
 export const llmInt8Method = {
   name: "llmInt8",
+  options: llmInt8Options,
   parse: (options) => llmInt8(options),
   linears,
 } satisfies Method;

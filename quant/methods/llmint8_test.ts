@@ -9,7 +9,7 @@ import { Int8Linear, llmInt8, type LlmInt8Options } from "./llmint8.ts";
 import { dequantizeSums, halfPrecision, int8Vectors, Int8Weight } from "../weights/int8.ts";
 import { outlierColumns, outlierCounter } from "../calibration/outlier_columns.ts";
 import { quantize } from "../quantize.ts";
-import { packedWeight, weightStorage } from "../weights/linear.ts";
+import { storedWeight, weightStorage } from "../weights/linear.ts";
 import { rtn } from "./rtn.ts";
 import { parseScheme } from "../scheme.ts";
 import { SchemeError } from "../error.ts";
@@ -113,7 +113,7 @@ Deno.test("weights of the fixture models have bitsandbytes' codes and maxima", a
     using model = await loadModel(`fixture:${name}`);
     using quantized = await quantize(model, { linears: llmInt8() });
     for (const [role, key] of [["q", "q_proj"], ["down", "down_proj"]] as const) {
-      const weight = packedWeight(quantized, 0, role);
+      const weight = storedWeight(quantized, 0, role);
       assert(weight instanceof Int8Weight);
       assertEquals(weight.maxima, tensors.get(`int8.layers.0.${key}.SCB`)?.data as Float32Array);
       const expected = tensors.get(`int8.layers.0.${key}.CB`)?.data as Int8Array;
@@ -246,7 +246,7 @@ Deno.test("storage is 8 bits and the maxima; 16 bits more where original weights
   assert(bitsPerWeight > 8 && bitsPerWeight <= 8 + 32 / hiddenSize);
   using kept = await quantize(model, { linears: llmInt8({ outliers: "original" }) });
   assertEquals(weightStorage(kept).bitsPerWeight, bitsPerWeight + 16);
-  const weight = packedWeight(quantized, 1, "up");
+  const weight = storedWeight(quantized, 1, "up");
   assertEquals(await quantized.linear(1, "up").values(), weight?.dequantize());
 });
 

@@ -15,7 +15,7 @@ import { hessianOf } from "../compensation/hessian.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import { gptq, gptqSteps } from "./gptq.ts";
 import type { InputStatistics, Matrix, Method, QuantizeContext, WeightMethod } from "../method.ts";
-import type { PackedWeight } from "../weights/weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { QqqWeight } from "../weights/qqq.ts";
 import {
   runPlain,
@@ -24,7 +24,18 @@ import {
   searchScales,
   type TrialQuantizers,
 } from "../transforms/scale_search.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import {
+  flag,
+  groupSizeOf,
+  groupSizeOption,
+  integer,
+  number,
+  oneOf,
+  type OptionTable,
+  or,
+  readOptions,
+} from "../options.ts";
 import { walkSites } from "../calibration/sites.ts";
 
 /** QQQ as data. */
@@ -33,8 +44,8 @@ export interface Qqq {
   readonly method: "qqq";
   /** Always 4: the product is one of int8, made of nibbles. */
   readonly bits: 4;
-  /** Input features of a row that share a scale; -1 means the whole row. */
-  readonly groupSize: number;
+  /** Input features of a row that share a scale; the whole row when absent. */
+  readonly groupSize?: number;
   /** Whether inputs are smoothed. */
   readonly smoothing: boolean;
   /** Columns by decreasing diagonal of the Hessian. */
@@ -60,6 +71,19 @@ export interface Qqq {
 /** Options of {@linkcode qqq}; absent ones take the values of the paper's runs. */
 export type QqqOptions = Partial<Omit<Qqq, "method">>;
 
+/** What {@linkcode qqq} accepts. */
+export const qqqOptions: OptionTable<Qqq> = {
+  bits: oneOf([4], 4),
+  groupSize: groupSizeOption(),
+  smoothing: flag(true),
+  actOrder: flag(true),
+  percdamp: number(0, 10, 0.01),
+  search: oneOf(["none", "mse"], "none"),
+  thresholds: or(null, integer(1, 10000), null),
+  searchWindows: integer(1, 1 << 20, 8),
+  groupWeights: oneOf(["int8", "asRounded"], "int8"),
+};
+
 /**
  * QQQ's weights, per row or in groups.
  *
@@ -74,29 +98,7 @@ export type QqqOptions = Partial<Omit<Qqq, "method">>;
  * ```
  */
 export function qqq(options: QqqOptions = {}): Qqq {
-  const defaults: Omit<Qqq, "method"> = {
-    bits: 4,
-    groupSize: -1,
-    smoothing: true,
-    actOrder: true,
-    percdamp: 0.01,
-    search: "none",
-    thresholds: null,
-    searchWindows: 8,
-    groupWeights: "int8",
-  };
-  requireKnown("qqq", options, ["method", ...Object.keys(defaults)]);
-  const scheme: Qqq = { ...defaults, ...options, method: "qqq" };
-  requireInteger("bits", scheme.bits, 4, 4);
-  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
-  requireOneOf("smoothing", scheme.smoothing, [true, false]);
-  requireOneOf("actOrder", scheme.actOrder, [true, false]);
-  requireNumber("percdamp", scheme.percdamp, 0, 10);
-  requireOneOf("search", scheme.search, ["none", "mse"]);
-  if (scheme.thresholds !== null) requireInteger("thresholds", scheme.thresholds, 1, 10000);
-  requireInteger("searchWindows", scheme.searchWindows, 1, 1 << 20);
-  requireOneOf("groupWeights", scheme.groupWeights, ["int8", "asRounded"]);
-  return scheme;
+  return readOptions("qqq", qqqOptions, options);
 }
 
 /** Extremes of each input channel over all tokens. */
@@ -134,21 +136,24 @@ export function* thresholdCandidates(
 }
 
 /** What the search quantizes: weights to -7 to 7 per row or group, inputs to int8 per token. */
-export function trialQuantizers({ device }: SearchedStop, groupSize: number): TrialQuantizers {
-  const quantize = (bits: number, x: DeviceBuffer, rows: number, columns: number, groupSize: number) =>
+export function trialQuantizers(
+  { device }: SearchedStop,
+  scheme: Pick<Qqq, "groupSize">,
+): TrialQuantizers {
+  const quantize = (bits: number, x: DeviceBuffer, rows: number, columns: number, groupSize = columns) =>
     device.fakeQuantize(x, x, { bits, mode: "symmetric", zeroInRange: true }, {
       rows,
       columns,
       axis: "row",
-      groupSize: groupSize === -1 ? columns : groupSize,
+      groupSize,
     });
   return {
     async weight({ rows, columns, data }) {
       using values = device.upload(data);
-      quantize(4, values, rows, columns, groupSize);
+      quantize(4, values, rows, columns, groupSizeOf(scheme, columns));
       return await device.read(values);
     },
-    input: (x, rows, columns) => quantize(8, x, rows, columns, -1),
+    input: (x, rows, columns) => quantize(8, x, rows, columns),
   };
 }
 
@@ -158,7 +163,7 @@ export async function smoothInputs(model: Model, scheme: Qqq, context: QuantizeC
   const windows = context.calibration("qqq").slice(0, scheme.searchWindows);
   const folding = new Folding(model);
   await walkSites(model, windows, async (stop) => {
-    const quantizers = trialQuantizers(stop, scheme.groupSize);
+    const quantizers = trialQuantizers(stop, scheme);
     // What cannot be folded is not smoothed. (The original code smooths it while searching, but not in the result.)
     if (!isFoldable(model.architecture, stop.site)) {
       return await runScaled(stop, new Float32Array(stop.columns).fill(1), quantizers);
@@ -177,14 +182,14 @@ export async function smoothInputs(model: Model, scheme: Qqq, context: QuantizeC
 }
 
 /** Quantizes one weight `[out, in]` given `H` `[in, in]`, on the host: GPTQ on a symmetric grid. */
-export function qqqWithHessian(weight: Matrix, hessian: Float64Array, scheme: Qqq): PackedWeight {
+export function qqqWithHessian(weight: Matrix, hessian: Float64Array, scheme: Qqq): StoredWeight {
   return onHost(qqqSteps(weight, hessian, scheme));
 }
 
-function* qqqSteps(weight: Matrix, hessian: Float64Array, scheme: Qqq): Steps<PackedWeight> {
+function* qqqSteps(weight: Matrix, hessian: Float64Array, scheme: Qqq): Steps<StoredWeight> {
   const { groupSize, actOrder, percdamp, search } = scheme;
   const common = { bits: 4, symmetric: true, actOrder, percdamp, search };
-  if (groupSize === -1) {
+  if (groupSize === undefined) {
     return (yield* gptqSteps(weight, hessian, gptq({ ...common, codes: "narrow" }))).weight;
   }
   // 15 steps between the extremes, the zero at the eighth: not the -7 to 7 that the search assumed.
@@ -205,6 +210,8 @@ const weights: WeightMethod<Qqq> = {
 /** QQQ, for the registry. */
 export const qqqMethod = {
   name: "qqq",
+  options: qqqOptions,
+  cost: { copies: 2 },
   parse: (options) => qqq(options as unknown as QqqOptions),
   weights,
 } satisfies Method;

@@ -1,8 +1,9 @@
+import { BoundedMemory } from "../calibration/memory.ts";
 import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { corpus } from "../../eval/corpus.ts";
 import { loadModel } from "../../model/load.ts";
-import { bitsPerWeight } from "../weights/weight.ts";
+import { bitsPerWeight } from "../weights/linear.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { qqq, type QqqOptions, qqqWithHessian, smoothInputs } from "./qqq.ts";
 import { QqqWeight } from "../weights/qqq.ts";
@@ -118,7 +119,11 @@ Deno.test("smoothing preserves the model's function, biases and ReLU included", 
   using model = await loadModel("fixture:opt-outlier");
   const windows = await corpus("calibration", { windows: 1, length: 48, seed: 0 });
   const lines: string[] = [];
-  const context = { calibration: () => windows, progress: (line: string) => void lines.push(line) };
+  const context = {
+    calibration: () => windows,
+    progress: (line: string) => void lines.push(line),
+    memory: new BoundedMemory(),
+  };
   using smoothed = await smoothInputs(model, qqq({ thresholds: 2 }), context);
   assertEquals(lines.length, 4 * model.architecture.layers);
   const ids = Int32Array.from({ length: 24 }, (_, i) => 11 * i + 1);

@@ -11,7 +11,17 @@ import { encodeBase, fitBase, razor, type RazorVariant } from "../grids/razor.ts
 import { razorOperand } from "./qrazor/operand.ts";
 import { razorLeastError } from "./qrazor/search.ts";
 import { RazoredWeight } from "../weights/razored.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import {
+  flag,
+  integer,
+  number,
+  oneOf,
+  optional,
+  type OptionTable,
+  readOptions,
+  section,
+} from "../options.ts";
 
 /** QRazor as data. */
 export interface QRazor {
@@ -54,6 +64,22 @@ export type QRazorOptions = Partial<Omit<QRazor, "method" | "compensation">> & {
   readonly compensation?: Partial<Compensation>;
 };
 
+/** What {@linkcode qrazor} accepts. */
+export const qrazorOptions: OptionTable<QRazor> = {
+  bits: integer(2, 16),
+  baseBits: integer(4, 16, 8),
+  groupSize: integer(1, 1 << 20, 16),
+  variant: oneOf(["june", "head"], "june"),
+  symmetric: flag(true),
+  search: oneOf(["none", "mse"], "none"),
+  granularity: optional(oneOf(["row", "tensor"])),
+  compensation: optional(section<Compensation>({
+    actOrder: flag(false),
+    trueSequential: flag(false),
+    percdamp: number(0, 10, 0.01),
+  })),
+};
+
 /**
  * Significant data razoring to `bits` bits.
  *
@@ -68,36 +94,10 @@ export type QRazorOptions = Partial<Omit<QRazor, "method" | "compensation">> & {
  * ```
  */
 export function qrazor(options: QRazorOptions): QRazor {
-  const defaults = { baseBits: 8, groupSize: 16, variant: "june", symmetric: true, search: "none" } as const;
-  requireKnown("qrazor", options, [
-    ...["method", "bits", ...Object.keys(defaults), "granularity", "compensation"],
-  ]);
-  const { compensation, granularity, ...rest } = { ...defaults, ...options };
-  const scheme: QRazor = {
-    ...rest,
-    method: "qrazor",
-    ...granularity !== undefined && { granularity },
-    ...compensation !== undefined && {
-      compensation: { actOrder: false, trueSequential: false, percdamp: 0.01, ...compensation },
-    },
-  };
-  requireOneOf("variant", scheme.variant, ["june", "head"]);
-  requireInteger("baseBits", scheme.baseBits, 4, 16);
+  const scheme = readOptions("qrazor", qrazorOptions, options);
   // Below 4 bits the June code can round up to a code that does not fit in its bits.
-  requireInteger("bits", scheme.bits, scheme.variant === "june" ? 4 : 2, scheme.baseBits);
-  requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
-  requireOneOf("symmetric", scheme.symmetric, [true, false]);
-  if (granularity !== undefined) requireOneOf("granularity", granularity, ["row", "tensor"]);
-  requireOneOf("search", scheme.search, ["none", "mse"]);
-  if (scheme.compensation !== undefined) checkCompensation(scheme.compensation);
+  integer(scheme.variant === "june" ? 4 : 2, scheme.baseBits).read("bits", scheme.bits);
   return scheme;
-}
-
-function checkCompensation(compensation: Compensation): void {
-  requireKnown("compensation", compensation, ["actOrder", "trueSequential", "percdamp"]);
-  requireOneOf("compensation.actOrder", compensation.actOrder, [true, false]);
-  requireOneOf("compensation.trueSequential", compensation.trueSequential, [true, false]);
-  requireNumber("compensation.percdamp", compensation.percdamp, 0, 10);
 }
 
 /** The base quantizers of a weight: one, or one per row. */
@@ -175,6 +175,7 @@ const operand: OperandMethod<QRazor> = {
 /** QRazor, for the registry. */
 export const qrazorMethod = {
   name: "qrazor",
+  options: qrazorOptions,
   parse: (options) => qrazor(options as unknown as QRazorOptions),
   shortGroups: true,
   weights,

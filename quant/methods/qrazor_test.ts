@@ -11,7 +11,7 @@ import { flagBits, razor, type RazorRule } from "../grids/razor.ts";
 import { RazoredWeight } from "../weights/razored.ts";
 import { razorOperand } from "./qrazor/operand.ts";
 import { quantize } from "../quantize.ts";
-import { packedWeight } from "../weights/linear.ts";
+import { storedWeight } from "../weights/linear.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
 
@@ -280,7 +280,7 @@ Deno.test("a model is quantized at all sites, and keeps its packed weights", asy
     value: kv,
   };
   using quantized = await quantize(model, scheme);
-  const packed = packedWeight(quantized, 0, "down");
+  const packed = storedWeight(quantized, 0, "down");
   const values = await quantized.linear(0, "down").values();
   assertEquals(packed?.dequantize(), values);
   const logits = await quantized.logits(Int32Array.of(1, 2, 3, 4, 5));

@@ -8,7 +8,18 @@
 import type { QuantizeLayout } from "../../kernels/codes.ts";
 import type { Matrix, Method, OperandMethod, OperandView, WeightMethod } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { requireInteger, requireKnown, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import {
+  flag,
+  groupSizeOption,
+  integer,
+  oneOf,
+  type Option,
+  optional,
+  type OptionTable,
+  readOptions,
+  refused,
+} from "../options.ts";
 import { encode, fitLeastError, fitRange, type WeightRule } from "../grids/uniform.ts";
 
 /**
@@ -31,10 +42,10 @@ export interface Rtn<G extends Granularity = Granularity> {
   /** Whether the range is symmetric about 0. */
   readonly symmetric: boolean;
   /**
-   * Codes of symmetric quantizers: signed; `"restricted"` without the lowest one (the JUNE reference code); or
+   * Codes of symmetric quantizers: signed; `"narrow"` without the lowest one (the JUNE reference code); or
    * offset-binary (the LEGACY one).
    */
-  readonly codes: "signed" | "restricted" | "offsetBinary";
+  readonly codes: "signed" | "narrow" | "offsetBinary";
   /** Whether 0 is always representable (the reference code). */
   readonly zeroInRange: boolean;
   /** `"mse"` shrinks each weight range to the least error. */
@@ -52,12 +63,30 @@ export interface RtnOptions<G extends Granularity> {
   /** Default false: codes from the smallest to the largest value. */
   readonly symmetric?: boolean;
   /** Codes of symmetric quantizers (default `"signed"`). */
-  readonly codes?: "signed" | "restricted" | "offsetBinary";
+  readonly codes?: "signed" | "narrow" | "offsetBinary";
   /** Whether 0 is always representable (default true). */
   readonly zeroInRange?: boolean;
   /** Whether weight ranges shrink to the least error (default `"none"`). */
   readonly search?: "none" | "mse";
 }
+
+const anyCodes = oneOf(["signed", "narrow", "offsetBinary"], "signed");
+/** Schemes that were stored before call narrow codes restricted. */
+const codes: Option<Rtn["codes"]> = {
+  ...anyCodes,
+  read: (name, value) => value === "restricted" ? "narrow" : anyCodes.read(name, value),
+};
+
+/** What {@linkcode rtn} accepts. */
+export const rtnOptions: OptionTable<Rtn> = {
+  bits: integer(2, 8),
+  granularity: optional(oneOf(["tensor", "channel", "token", "group", "dimension"])),
+  symmetric: flag(false),
+  codes,
+  zeroInRange: flag(true),
+  search: oneOf(["none", "mse"], "none"),
+  groupSize: groupSizeOption(),
+};
 
 /**
  * Round to nearest with one scale per `granularity`.
@@ -72,42 +101,19 @@ export interface RtnOptions<G extends Granularity> {
  * ```
  */
 export function rtn<const G extends Granularity = "group">(options: RtnOptions<G>): Rtn<G> {
-  requireKnown("rtn", options, [
-    "method",
-    "bits",
-    "granularity",
-    "groupSize",
-    "symmetric",
-    "codes",
-    "zeroInRange",
-    "search",
-  ]);
-  const { bits, symmetric = false, codes = "signed", zeroInRange = true, search = "none" } = options;
-  if (!(Number.isInteger(bits) && bits >= 2 && bits <= 8)) {
-    throw new SchemeError("option", `Cannot quantize to ${bits} bits: expected an integer from 2 to 8`);
+  const { method, bits, granularity: given, ...rest } = readOptions<Rtn>("rtn", rtnOptions, options);
+  const granularity = given ?? (rest.groupSize === undefined ? "channel" : "group");
+  if ((granularity === "group") !== (rest.groupSize !== undefined)) {
+    const expected = granularity === "group" ? groupSizeOption().expected : "none";
+    throw refused("groupSize", rest.groupSize, `${expected} with granularity "${granularity}"`);
   }
-  const groupSize = options.groupSize === -1 ? undefined : options.groupSize;
-  const granularity: Granularity = options.granularity ?? (groupSize === undefined ? "channel" : "group");
-  requireOneOf("granularity", granularity, ["tensor", "channel", "token", "group", "dimension"]);
-  requireOneOf("symmetric", symmetric, [true, false]);
-  requireOneOf("codes", codes, ["signed", "restricted", "offsetBinary"]);
-  requireOneOf("zeroInRange", zeroInRange, [true, false]);
-  requireOneOf("search", search, ["none", "mse"]);
-  if (granularity === "group") requireInteger("groupSize", groupSize, 1, 1 << 20);
-  else if (groupSize !== undefined) {
-    throw new SchemeError(
-      "option",
-      `groupSize is ${groupSize}: expected none with granularity "${granularity}"`,
-    );
-  }
-  const scheme = { method: "rtn", bits, granularity, symmetric, codes, zeroInRange, search } as const;
-  return (groupSize === undefined ? scheme : { ...scheme, groupSize }) as Rtn<G>;
+  return { method, bits, granularity: granularity as G, ...rest };
 }
 
 /** The uniform quantizer that a scheme asks for. */
 export function ruleOf({ bits, symmetric, codes, zeroInRange }: Rtn): WeightRule {
   const mode = !symmetric ? "asymmetric" : codes === "offsetBinary" ? "offsetBinary" : "symmetric";
-  return { bits, mode, zeroInRange, restricted: codes === "restricted" };
+  return { bits, mode, zeroInRange, narrow: codes === "narrow" };
 }
 
 /** Codes, scales and zero points of a weight `[out, in]`. */
@@ -175,6 +181,7 @@ const operand: OperandMethod<Rtn> = {
 /** Round to nearest, for the registry. */
 export const rtnMethod = {
   name: "rtn",
+  options: rtnOptions,
   parse: (options) => rtn(options as unknown as RtnOptions<Granularity>),
   weights,
   operand,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import vectors from "../../fixtures/vectors.json" with { type: "json" };
 import { oracleTensors } from "../../eval/oracle.ts";
 import { loadModel } from "../../model/load.ts";
-import { bitsPerWeight } from "../weights/weight.ts";
+import { bitsPerWeight } from "../weights/linear.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
 import { quantizeRows, rtn, type RtnOptions } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
@@ -39,8 +39,8 @@ Deno.test("symmetric codes agree with the original code's weights", async () => 
   const cases: [tag: string, options: WeightOptions][] = [
     ["head.rtn4pcsym", { bits: 4, symmetric: true }],
     ["head.rtn4g32sym", { bits: 4, symmetric: true, groupSize: 32 }],
-    ["june.rtn4pcsym", { bits: 4, symmetric: true, codes: "restricted", search: "mse" }],
-    ["june.rtn4g32sym", { bits: 4, symmetric: true, codes: "restricted", groupSize: 32, search: "mse" }],
+    ["june.rtn4pcsym", { bits: 4, symmetric: true, codes: "narrow", search: "mse" }],
+    ["june.rtn4g32sym", { bits: 4, symmetric: true, codes: "narrow", groupSize: 32, search: "mse" }],
   ];
   for (const [tag, options] of cases) {
     const { shape, values } = model.linear(0, "q");
@@ -123,7 +123,7 @@ Deno.test("options are checked", () => {
   assertThrows(
     () => rtn({ bits: 9 }),
     SchemeError,
-    "Cannot quantize to 9 bits: expected an integer from 2 to 8",
+    "bits is 9: expected an integer from 2 to 8",
   );
   assertThrows(
     () => rtn({ bits: 4, granularity: "row" as "token" }),

@@ -7,14 +7,13 @@
  * The norm's output is divided by s and the weights' columns are multiplied by it, so the model's function stays the
  * same. `alpha` is the migration strength: 0 leaves activations alone, 1 flattens them completely.
  */
-import type { DeviceBuffer } from "../../kernels/device.ts";
-import { type InputSite, type LinearRole, normReaders, tensorName } from "../../model/architecture.ts";
-import { linearKey } from "../../model/decoder/parameters.ts";
+import { type InputSite, type LinearRole, normReaders } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
-import { denseLinear, type Linear, type Parameter, vectorParameter } from "../../model/decoder/parameter.ts";
-import type { Method, ModelMethod } from "../method.ts";
-import { requireKnown, requireNumber, SchemeError } from "../error.ts";
-import { scanOnce } from "../calibration/activation_maxima.ts";
+import type { Method, ModelMethod, QuantizeContext } from "../method.ts";
+import { Folding } from "../transforms/fold.ts";
+import { SchemeError } from "../error.ts";
+import { number, type OptionTable, readOptions } from "../options.ts";
+import { activationMaxima } from "../calibration/activation_maxima.ts";
 
 /** SmoothQuant as data. */
 export interface SmoothQuant {
@@ -23,6 +22,9 @@ export interface SmoothQuant {
   /** Migration strength, 0 to 1. */
   readonly alpha: number;
 }
+
+/** What {@linkcode smoothQuant} accepts. */
+export const smoothQuantOptions: OptionTable<SmoothQuant> = { alpha: number(0, 1, 0.5) };
 
 /**
  * Smoothing with a migration strength (default 0.5).
@@ -37,10 +39,7 @@ export interface SmoothQuant {
  * ```
  */
 export function smoothQuant(options: { readonly alpha?: number } = {}): SmoothQuant {
-  requireKnown("smoothQuant", options, ["method", "alpha"]);
-  const { alpha = 0.5 } = options;
-  requireNumber("alpha", alpha, 0, 1);
-  return { method: "smoothQuant", alpha };
+  return readOptions("smoothQuant", smoothQuantOptions, options);
 }
 
 /** Norms and the linear layers that read them: the pairs that can be smoothed. */
@@ -69,35 +68,6 @@ export function columnMaxima(weights: readonly Float32Array[], columns: number):
   return maxima;
 }
 
-/** Divides a norm's output by `scales` and multiplies the columns of its readers by them. */
-export async function rescale(
-  model: Model,
-  layer: number,
-  site: "attention" | "mlp",
-  scales: Float32Array,
-  linears: Map<string, Parameter<Linear>>,
-  vectors: Map<string, Parameter<DeviceBuffer>>,
-): Promise<void> {
-  const { architecture, device } = model;
-  const norm = site === "attention" ? architecture.attentionNorm : architecture.mlpNorm;
-  for (const template of [norm.weight, norm.bias]) {
-    if (template === undefined) continue;
-    const name = tensorName(template, layer);
-    const scaled = (await model.vector(name).values()).map((value, j) => value / scales[j]);
-    vectors.set(name, vectorParameter(device, name, () => Promise.resolve(scaled), [scaled.length]));
-  }
-  for (const role of readers(model, site)) {
-    const old = model.linear(layer, role);
-    const [out, columns] = old.shape;
-    const scaled = (await old.values()).map((value, i) => value * scales[i % columns]);
-    const values = () => Promise.resolve(scaled);
-    linears.set(
-      linearKey(layer, role),
-      denseLinear(device, old.name, [out, columns], values, model.bias(layer, role)),
-    );
-  }
-}
-
 /** The linear layers behind the norm of a site; none where the norm feeds other things too, or was smoothed already. */
 function readers({ architecture }: Model, site: "attention" | "mlp"): LinearRole[] {
   const shared = architecture.attentionNorm.weight === architecture.mlpNorm.weight;
@@ -106,33 +76,44 @@ function readers({ architecture }: Model, site: "attention" | "mlp"): LinearRole
 
 const transform: ModelMethod<SmoothQuant> = {
   async apply(model, scheme, context) {
-    const maxima = await scanOnce(model, context.calibration("smoothQuant"));
-    const linears = new Map<string, Parameter<Linear>>();
-    const vectors = new Map<string, Parameter<DeviceBuffer>>();
+    const maxima = await maximaOf(model, context);
+    const folding = new Folding(model);
     const sites = smoothedSites.filter((site) => readers(model, site).length > 0);
     if (sites.length === 0) {
       throw new SchemeError("pair", `smoothQuant: no norm of ${model.name} feeds linear layers alone`);
     }
     for (let layer = 0; layer < model.architecture.layers; layer++) {
       for (const site of sites) {
-        const weights = await Promise.all(
-          readers(model, site).map((role) => model.linear(layer, role).values()),
-        );
+        const weights = await Promise.all(readers(model, site).map((role) => folding.weight(layer, role)));
         const activation = maxima.get(`${layer}.${site}`);
         if (activation === undefined) {
           throw new SchemeError("pair", `smoothQuant: no inputs seen at ${layer}.${site}`);
         }
         const scales = smoothingScales(activation, columnMaxima(weights, activation.length), scheme.alpha);
-        await rescale(model, layer, site, scales, linears, vectors);
+        await folding.scale(layer, site, scales);
       }
     }
-    return model.with({ linears, vectors, change: scheme });
+    return folding.apply(scheme);
   },
 };
+
+/** A sweep over `alpha` needs one scan; the model's hash covers the calibration windows. */
+async function maximaOf(
+  model: Model,
+  { calibration, memory }: QuantizeContext,
+): Promise<Map<string, Float32Array>> {
+  const windows = calibration("smoothQuant"), key = `activation maxima ${await model.hash()}`;
+  const known = memory.get(key) as Map<string, Float32Array> | undefined;
+  const maxima = known ?? await activationMaxima(model, windows, smoothedSites);
+  memory.set(key, maxima, 4 * maxima.values().reduce((sum, { length }) => sum + length, 0));
+  return maxima;
+}
 
 /** SmoothQuant, for the registry. */
 export const smoothQuantMethod = {
   name: "smoothQuant",
+  options: smoothQuantOptions,
   parse: (options) => smoothQuant(options),
+  cost: { calibrates: true },
   transform,
 } satisfies Method;

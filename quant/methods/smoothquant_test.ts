@@ -98,8 +98,8 @@ Deno.test("smoothing flattens outliers", async () => {
     calibration: part,
   });
   const spread = (values: Float32Array) => Math.max(...values) / values.toSorted()[values.length >> 1];
-  const before = (await activationMaxima(model, part)).get("2.attention");
-  const after = (await activationMaxima(smoothed, part)).get("2.attention");
+  const before = (await activationMaxima(model, part, ["attention"])).get("2.attention");
+  const after = (await activationMaxima(smoothed, part, ["attention"])).get("2.attention");
   assert(before !== undefined && after !== undefined);
   assertLess(spread(after), spread(before) / 3);
 });

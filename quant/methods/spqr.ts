@@ -12,7 +12,19 @@ import { compensationSteps, onDevice, onHost, type Steps } from "../compensation
 import { hessianOf, type Problem, problemOf } from "../compensation/hessian.ts";
 import type { InputStatistics, Matrix, Method, WeightMethod } from "../method.ts";
 import type { Precision } from "../grids/precision.ts";
-import { requireInteger, requireKnown, requireNumber, requireOneOf, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import {
+  flag,
+  groupSizeOf,
+  groupSizeOption,
+  integer,
+  number,
+  oneOf,
+  type OptionTable,
+  or,
+  readOptions,
+  refused,
+} from "../options.ts";
 import { SparseMatrix } from "../weights/sparse.ts";
 import { rangeWithoutOutliers } from "./spqr/outliers.ts";
 import { SpqrWeight } from "../weights/spqr.ts";
@@ -46,6 +58,20 @@ export interface Spqr {
 /** Options of {@linkcode spqr}; an infinite `outlierThreshold` counts as null. */
 export type SpqrOptions = Partial<Omit<Spqr, "method">> & { readonly bits: number };
 
+/** What {@linkcode spqr} accepts. */
+export const spqrOptions: OptionTable<Spqr> = {
+  bits: integer(2, 8),
+  groupSize: groupSizeOption(16),
+  scaleBits: or(16, integer(2, 8), 3),
+  zeroBits: or(16, integer(2, 8), 3),
+  statisticsGroupSize: integer(1, 1 << 20, 16),
+  outlierThreshold: or(null, number(0, Infinity), 0.25),
+  leaveOneOut: flag(true),
+  actOrder: flag(true),
+  percdamp: number(0, 10, 0.01),
+  precision: oneOf(["float16", "float32"], "float16"),
+};
+
 /**
  * SpQR; the defaults with 3 bits are the published configuration of 3.99 bits.
  *
@@ -59,38 +85,16 @@ export type SpqrOptions = Partial<Omit<Spqr, "method">> & { readonly bits: numbe
  * ```
  */
 export function spqr(options: SpqrOptions): Spqr {
-  const defaults: Omit<Spqr, "method" | "bits"> = {
-    groupSize: 16,
-    scaleBits: 3,
-    zeroBits: 3,
-    statisticsGroupSize: 16,
-    outlierThreshold: 0.25,
-    leaveOneOut: true,
-    actOrder: true,
-    percdamp: 0.01,
-    precision: "float16",
-  };
-  requireKnown("spqr", options, ["method", "bits", ...Object.keys(defaults)]);
-  const scheme: Spqr = { ...defaults, ...options, method: "spqr" };
-  requireInteger("bits", scheme.bits, 2, 8);
-  if (scheme.groupSize !== -1) requireInteger("groupSize", scheme.groupSize, 1, 1 << 20);
-  for (const name of ["scaleBits", "zeroBits"] as const) {
-    if (scheme[name] !== 16) requireInteger(name, scheme[name], 2, 8);
-  }
-  requireInteger("statisticsGroupSize", scheme.statisticsGroupSize, 1, 1 << 20);
-  if (scheme.outlierThreshold !== null) {
-    requireNumber("outlierThreshold", scheme.outlierThreshold, 0, Infinity);
-  }
-  requireOneOf("leaveOneOut", scheme.leaveOneOut, [true, false]);
-  requireOneOf("actOrder", scheme.actOrder, [true, false]);
-  requireNumber("percdamp", scheme.percdamp, 0, 10);
-  requireOneOf("precision", scheme.precision, ["float16", "float32"]);
+  const scheme = readOptions("spqr", spqrOptions, options);
   return scheme.outlierThreshold === Infinity ? { ...scheme, outlierThreshold: null } : scheme;
 }
 
 /** The paper's bits per weight (section 4.3) for a share of outliers; what is stored beside is `byteLength`'s to say. */
 export function spqrBits(scheme: Spqr, outlierShare: number): number {
   const { bits, groupSize, scaleBits, zeroBits, statisticsGroupSize } = scheme;
+  if (groupSize === -1) {
+    throw refused("groupSize", groupSize, "a number of columns: whole rows differ between layers");
+  }
   const secondLevel = 64 / (groupSize * statisticsGroupSize);
   return bits + (scaleBits + zeroBits) / groupSize + secondLevel + 32 * outlierShare;
 }
@@ -112,7 +116,7 @@ export function spqrWithHessian(weight: Matrix, hessian: Float64Array, scheme: S
 function* spqrSteps(weight: Matrix, hessian: Float64Array, scheme: Spqr): Steps<SpqrResult> {
   const { rows, columns } = weight;
   const { bits, precision, statisticsGroupSize } = scheme;
-  const groupSize = scheme.groupSize === -1 ? columns : scheme.groupSize;
+  const groupSize = groupSizeOf(scheme, columns);
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
@@ -199,6 +203,7 @@ const weights: WeightMethod<Spqr> = {
 /** SpQR, for the registry. */
 export const spqrMethod = {
   name: "spqr",
+  options: spqrOptions,
   parse: (options) => spqr(options as unknown as SpqrOptions),
   weights,
 } satisfies Method;

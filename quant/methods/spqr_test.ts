@@ -3,7 +3,7 @@ import fc from "fast-check";
 import vectors from "../../fixtures/vectors.json" with { type: "json" };
 import { packedValues } from "../../kernels/host/packed.ts";
 import type { Matrix } from "../method.ts";
-import { bitsPerWeight } from "../weights/weight.ts";
+import { bitsPerWeight } from "../weights/linear.ts";
 import { SchemeError } from "../error.ts";
 import { type Spqr, spqr, spqrBits, type SpqrOptions, spqrWithHessian } from "./spqr.ts";
 import type { SpqrWeight } from "../weights/spqr.ts";

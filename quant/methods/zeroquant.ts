@@ -11,9 +11,10 @@
 import { roundHalfEven } from "../../kernels/round.ts";
 import { type LinearRole, siteOfRole } from "../../model/architecture.ts";
 import type { Matrix, Method, OperandMethod, WeightMethod } from "../method.ts";
-import type { PackedWeight } from "../weights/weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { requireInteger, requireKnown, SchemeError } from "../error.ts";
+import { SchemeError } from "../error.ts";
+import { integer, optional, type OptionTable, readOptions, requireKnown } from "../options.ts";
 
 /** ZeroQuant as data. */
 export interface ZeroQuant {
@@ -36,6 +37,13 @@ export type TokenwiseZeroQuant = ZeroQuant & { readonly mlpBits?: undefined; rea
 /** Options of {@linkcode zeroQuant}: `bits` and `mlpBits` from 2 to 8; `mlpBits` and `groups` only for weights. */
 export type ZeroQuantOptions = Omit<ZeroQuant, "method">;
 
+/** What {@linkcode zeroQuant} accepts. */
+export const zeroQuantOptions: OptionTable<ZeroQuant> = {
+  bits: integer(2, 8),
+  mlpBits: optional(integer(2, 8)),
+  groups: optional(integer(1, 2 ** 32)),
+};
+
 /**
  * Symmetric group-wise weights, or symmetric token-wise activations.
  *
@@ -52,17 +60,7 @@ export function zeroQuant(options: { readonly bits: number }): TokenwiseZeroQuan
 /** ZeroQuant of weights. */
 export function zeroQuant(options: ZeroQuantOptions): ZeroQuant;
 export function zeroQuant(options: ZeroQuantOptions): ZeroQuant {
-  requireKnown("zeroQuant", options, ["method", "bits", "mlpBits", "groups"]);
-  const { bits, mlpBits, groups } = options;
-  requireInteger("bits", bits, 2, 8);
-  if (mlpBits !== undefined) requireInteger("mlpBits", mlpBits, 2, 8);
-  if (groups !== undefined) requireInteger("groups", groups, 1, 2 ** 32);
-  return {
-    method: "zeroQuant",
-    bits,
-    ...mlpBits !== undefined && { mlpBits },
-    ...groups !== undefined && { groups },
-  };
+  return readOptions("zeroQuant", zeroQuantOptions, options);
 }
 
 /** Codes and scales of symmetric groups. */
@@ -123,7 +121,7 @@ export function fakeQuantizeWeight(weight: Matrix, scheme: ZeroQuant, role: Line
 
 const weights: WeightMethod<ZeroQuant> = {
   needs: "nothing",
-  quantize(weight, scheme, { role }): PackedWeight {
+  quantize(weight, scheme, { role }): StoredWeight {
     const { codes, scales, groupSize } = quantizeZeroQuant(weight, scheme, role);
     const bits = bitsOfRole(scheme, role);
     const zeros = 2 ** (bits - 1);
@@ -149,6 +147,7 @@ const operand: OperandMethod<TokenwiseZeroQuant> = {
 /** ZeroQuant, for the registry. */
 export const zeroQuantMethod = {
   name: "zeroQuant",
+  options: zeroQuantOptions,
   parse: (options, part) => {
     if (part === "operand") requireKnown("zeroQuant of activations", options, ["method", "bits"]);
     return zeroQuant(options as unknown as ZeroQuantOptions);

@@ -4,7 +4,7 @@ import vectors from "../../fixtures/vectors.json" with { type: "json" };
 import { referenceDevice } from "../../kernels/reference.ts";
 import { type LinearRole, siteOfRole } from "../../model/architecture.ts";
 import { loadModel } from "../../model/load.ts";
-import { bitsPerWeight } from "../weights/weight.ts";
+import { bitsPerWeight } from "../weights/linear.ts";
 import { quantize } from "../quantize.ts";
 import { SchemeError } from "../error.ts";
 import {

@@ -49,7 +49,7 @@ Deno.test("adaptive smoothing finds the threshold of the worked example", async 
   const candidates = [...thresholdCandidates(await inputExtremes(stop), null)];
   assertEquals(candidates.length, 101);
   // The first row has a tie, 0.5 / (1/7) = 3.5, that float32 decides the other way: weights are rounded in float64 here.
-  const quantizers = { ...trialQuantizers(stop, -1), weight: roundRows };
+  const quantizers = { ...trialQuantizers(stop, {}), weight: roundRows };
   const plain = await searchScales(stop, candidates.slice(0, 1), quantizers, expected);
   assertEquals([...plain.candidate.scales], [1, 1, 1, 1]);
   // Outputs of size 4 carry float32 errors of about 4 * 2^-23, so squared differences of size 0.05 carry 1e-7 of that.
@@ -64,7 +64,7 @@ Deno.test("adaptive smoothing finds the threshold of the worked example", async 
 Deno.test("AWQ's candidates find the ratio of the worked example", async () => {
   const stop = await linearStop(X, W), expected = await runPlain(stop);
   const candidates = scaleCandidates(await meanMagnitudes(stop), 20);
-  const best = await searchScales(stop, candidates, trialQuantizers(stop, -1), expected);
+  const best = await searchScales(stop, candidates, trialQuantizers(stop, {}), expected);
   assertEquals(best.candidate.ratio, 0.3);
   assertAlmostEquals(best.error, 0.0012768015, 1e-7);
 });
@@ -107,8 +107,8 @@ Deno.test("a loud channel is scaled down alone, and the error falls", async () =
   const w = Array.from({ length: 6 }, (_, r) => Array.from({ length: 8 }, (_, j) => Math.cos(2 * r + 7 * j)));
   const stop = await linearStop(x, w), expected = await runPlain(stop);
   const candidates = [...thresholdCandidates(await inputExtremes(stop), null)];
-  const best = await searchScales(stop, candidates, trialQuantizers(stop, -1), expected);
-  const plain = await searchScales(stop, candidates.slice(0, 1), trialQuantizers(stop, -1), expected);
+  const best = await searchScales(stop, candidates, trialQuantizers(stop, {}), expected);
+  const plain = await searchScales(stop, candidates.slice(0, 1), trialQuantizers(stop, {}), expected);
   assert(best.candidate.scales[3] > 1);
   for (const [j, s] of best.candidate.scales.entries()) if (j !== 3) assertEquals(s, 1);
   assert(best.error < plain.error, `${best.error} ${plain.error}`);

@@ -5,7 +5,7 @@
  */
 import { levelOf } from "../../kernels/host/binary_fit.ts";
 import type { BinaryCodes } from "../../kernels/codes.ts";
-import type { PackedWeight } from "./weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import type { UniformWeight } from "./uniform.ts";
 import { SchemeError } from "../error.ts";
 
@@ -29,7 +29,7 @@ export interface BcqParts {
 }
 
 /** `w = sum_i alpha_i B_i + offset` with `B_i` +1 or -1. */
-export class BcqWeight implements PackedWeight {
+export class BcqWeight implements StoredWeight {
   readonly shape: readonly [number, number];
   /** Planes. */
   readonly bits: number;

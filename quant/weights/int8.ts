@@ -4,7 +4,7 @@
  * integer sum.
  */
 import { roundHalfEven } from "../../kernels/round.ts";
-import type { PackedWeight } from "./weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 
 const f32 = Math.fround;
 
@@ -61,7 +61,7 @@ export function halfPrecision(values: Float32Array): Float32Array {
 }
 
 /** A weight `[out, in]` in int8 with one maximum per output feature. */
-export class Int8Weight implements PackedWeight {
+export class Int8Weight implements StoredWeight {
   readonly codes: Int8Array;
   readonly maxima: Float32Array;
 

@@ -2,8 +2,13 @@
 import type { Device } from "../../kernels/device.ts";
 import { layerLinears, type LinearRole } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
-import { denseLinear, type Linear, packedLinear, type Parameter } from "../../model/decoder/parameter.ts";
-import type { PackedWeight } from "./weight.ts";
+import {
+  denseLinear,
+  type Linear,
+  packedLinear,
+  type Parameter,
+  type StoredWeight,
+} from "../../model/decoder/parameter.ts";
 import { SchemeError } from "../error.ts";
 
 /**
@@ -11,8 +16,6 @@ import { SchemeError } from "../error.ts";
  * bits, but where a device multiplies the codes of few rows, or adds outliers at the end (`Device.packedWeight`).
  */
 export type Execution = "simulated" | "packed";
-
-const packedWeights = new WeakMap<Parameter<Linear>, PackedWeight>();
 
 /**
  * A linear layer whose weight is quantized by `method`.
@@ -22,39 +25,38 @@ const packedWeights = new WeakMap<Parameter<Linear>, PackedWeight>();
 export function quantizedLinear(
   device: Device,
   name: string,
-  packed: PackedWeight,
+  stored: StoredWeight,
   bias: (() => Promise<Float32Array>) | null,
   method: string,
   execution: Execution,
 ): Parameter<Linear> {
-  const values = () => Promise.resolve(packed.dequantize());
-  const pack = packed.pack?.bind(packed);
-  if (execution === "packed" && pack === undefined) {
+  if (execution === "simulated") {
+    const values = () => Promise.resolve(stored.dequantize());
+    return denseLinear(device, name, stored.shape, values, bias, stored);
+  }
+  const pack = stored.pack?.bind(stored);
+  if (pack === undefined) {
     throw new SchemeError(
       "combination",
       `${method} has no packed kernel for ${name}: use execution "simulated"`,
     );
   }
-  const parameter = execution === "packed" && pack !== undefined
-    ? packedLinear(device, name, packed.shape, values, pack, bias)
-    : denseLinear(device, name, packed.shape, values, bias);
-  recordPacked(parameter, packed);
-  return parameter;
-}
-
-/** Notes what a linear layer's weight is stored as, for methods that make their own layers. */
-export function recordPacked(parameter: Parameter<Linear>, packed: PackedWeight): void {
-  packedWeights.set(parameter, packed);
+  return packedLinear(device, name, stored, pack, bias);
 }
 
 /** The quantized weight of a linear layer, or undefined where it is dense. */
-export function packedWeight(
+export function storedWeight(
   model: Model,
   layer: number,
   role: LinearRole,
   expert?: number,
-): PackedWeight | undefined {
-  return packedWeights.get(model.linear(layer, role, expert));
+): StoredWeight | undefined {
+  return model.linear(layer, role, expert).stored;
+}
+
+/** Bits per weight, all overhead included. */
+export function bitsPerWeight({ byteLength, shape: [out, inputs] }: StoredWeight): number {
+  return 8 * byteLength / (out * inputs);
 }
 
 /** Measured storage of the linear layers' weights; dense ones count as float16, as checkpoints store them. */
@@ -64,7 +66,7 @@ export function weightStorage(model: Model): { bytes: number; weights: number; b
     for (const { role, expert } of layerLinears(model.architecture, layer)) {
       const [out, inputs] = model.linear(layer, role, expert).shape;
       weights += out * inputs;
-      bytes += packedWeight(model, layer, role, expert)?.byteLength ?? 2 * out * inputs;
+      bytes += storedWeight(model, layer, role, expert)?.byteLength ?? 2 * out * inputs;
     }
   }
   return { bytes, weights, bitsPerWeight: 8 * bytes / weights };

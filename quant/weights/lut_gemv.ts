@@ -31,7 +31,8 @@ export function signedSums(x: Float32Array, first: number, tables: Float32Array)
  *
  * @example
  * ```ts
- * import { bcq, binaryCode, lutGemv } from "quantbook";
+ * import { bcq } from "quantbook";
+ * import { binaryCode, lutGemv } from "quantbook/quant";
  * import { assertEquals } from "@std/assert";
  *
  * const data = Float32Array.of(1, 1, -1, -1, 1, 1, -1, -1);

@@ -4,12 +4,12 @@
  * product is scaled once. The price is a second rounding, of at most half a 127th of the row's largest weight.
  */
 import { roundHalfEven } from "../../kernels/round.ts";
-import type { PackedWeight } from "./weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import type { UniformWeight } from "./uniform.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
 
 /** A weight of 4-bit groups, stored for the integer kernel. */
-export class QqqWeight implements PackedWeight {
+export class QqqWeight implements StoredWeight {
   readonly shape: readonly [number, number];
   readonly groupSize: number;
   /** `[out]` */

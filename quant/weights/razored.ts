@@ -3,7 +3,7 @@
  * shifted, and one base scale per output row. The bytes are the codes, flags and scales really kept.
  */
 import type { PackedIntegers } from "../../kernels/codes.ts";
-import type { PackedWeight } from "./weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
 import { flagBits, type RazorRule } from "../grids/razor.ts";
 
@@ -26,7 +26,7 @@ export interface RazoredParts {
 }
 
 /** `w = scale * (code << shift)`. The last group of a row or column may be shorter than the others. */
-export class RazoredWeight implements PackedWeight {
+export class RazoredWeight implements StoredWeight {
   readonly shape: readonly [number, number];
   /** How the codes were razored. */
   readonly rule: RazorRule;

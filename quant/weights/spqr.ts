@@ -4,7 +4,7 @@
  */
 import type { PackedIntegers } from "../../kernels/codes.ts";
 import type { BilevelVector } from "./bilevel.ts";
-import type { PackedWeight } from "./weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
 import type { SparseMatrix } from "./sparse.ts";
 
@@ -29,7 +29,7 @@ export interface SpqrParts {
 }
 
 /** `w = scale * (code - zero)` with one scale and zero point per group of a row, except where an outlier stands. */
-export class SpqrWeight implements PackedWeight {
+export class SpqrWeight implements StoredWeight {
   readonly shape: readonly [number, number];
   /** Bits per code. */
   readonly bits: number;

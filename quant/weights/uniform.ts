@@ -2,7 +2,7 @@
 import type { PackedIntegers } from "../../kernels/codes.ts";
 import { SchemeError } from "../error.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
-import type { PackedWeight } from "./weight.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 
 /** Parts of a {@linkcode UniformWeight}. */
 export interface UniformParts {
@@ -23,7 +23,7 @@ export interface UniformParts {
 }
 
 /** `w = scale * (code - zero)` with one scale and zero point per group of a row. */
-export class UniformWeight implements PackedWeight {
+export class UniformWeight implements StoredWeight {
   /** Rows and columns of the weight. */
   readonly shape: readonly [number, number];
   /** Bits of a code. */

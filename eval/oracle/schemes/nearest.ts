@@ -38,7 +38,7 @@ export function nearestSchemes(): Map<string, Scheme> {
   const legacy = { bits: 4, symmetric: true, codes: "offsetBinary" } as const;
   weights("rtn-w4-pc-symLegacy", { ...legacy, granularity: "channel" });
   weights("rtn-w4-g32-symLegacy", { ...legacy, groupSize: 32 });
-  for (const [era, search, codes] of [["head", "none", "signed"], ["june", "mse", "restricted"]] as const) {
+  for (const [era, search, codes] of [["head", "none", "signed"], ["june", "mse", "narrow"]] as const) {
     for (const bits of [8, 4, 3]) weights(`${era}-rtn-w${bits}-pc`, { bits, granularity: "channel", search });
     for (const bits of [8, 4]) {
       weights(`${era}-rtn-w${bits}-pc-sym`, { bits, granularity: "channel", symmetric: true, codes, search });

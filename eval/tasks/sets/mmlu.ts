@@ -1,5 +1,5 @@
 /** MMLU: exam questions of 57 subjects, four answers each (Hendrycks et al. 2021). */
-import type { Row } from "../row.ts";
+import type { DataRow } from "../row.ts";
 import type { ChoiceTask } from "../task.ts";
 import { strip } from "../text.ts";
 
@@ -28,7 +28,7 @@ export function mmlu(subject: string): ChoiceTask {
   };
 }
 
-function choicesOf(row: Row): readonly string[] {
+function choicesOf(row: DataRow): readonly string[] {
   if (!row.has("choices")) return letters.map((_, i) => row.text(`choice${i}`));
   const choices = row.texts("choices", letters.length);
   if (choices.length > letters.length) row.fail("format", `choices has ${choices.length} texts: expected 4`);

@@ -1,6 +1,6 @@
 /** TruthfulQA: questions that people answer with popular falsehoods (Lin et al. 2022): two choices of tasks and a free one. */
 import { bleu } from "../bleu.ts";
-import type { Row } from "../row.ts";
+import type { DataRow } from "../row.ts";
 import { rouge } from "../rouge.ts";
 import type { ChoiceTask, GenerationTask, Shots } from "../task.ts";
 import { strip } from "../text.ts";
@@ -49,7 +49,7 @@ function choiceTask(set: "mc1" | "mc2"): ChoiceTask {
   };
 }
 
-function listed(row: Row, set: "mc1" | "mc2"): { choices: readonly string[]; truths: number } {
+function listed(row: DataRow, set: "mc1" | "mc2"): { choices: readonly string[]; truths: number } {
   const targets = row.object(`${set}_targets`);
   const choices = targets.texts("choices", 2);
   const labels = targets.numbers("labels");
@@ -64,7 +64,7 @@ function listed(row: Row, set: "mc1" | "mc2"): { choices: readonly string[]; tru
   return { choices, truths };
 }
 
-function derived(row: Row, set: "mc1" | "mc2"): { choices: readonly string[]; truths: number } {
+function derived(row: DataRow, set: "mc1" | "mc2"): { choices: readonly string[]; truths: number } {
   const correct = set === "mc1" ? [row.text("best_answer")] : row.texts("correct_answers");
   return { choices: [...correct, ...row.texts("incorrect_answers")], truths: correct.length };
 }

@@ -1,5 +1,6 @@
 /** A published task table with the same schemes on the project's own task sets, one under the other. */
-import type { PublishedRow, TaskRow } from "../../../mod.ts";
+import type { TaskRow } from "../../../mod.ts";
+import type { PublishedRow } from "../../../eval/claims.ts";
 import type { Display } from "./emit.ts";
 import { type CellValue, type Column, table } from "./table.ts";
 

@@ -44,11 +44,11 @@ export interface TextCell {
 }
 
 /** A cell of a notebook. */
-export type Cell = CodeCell | TextCell;
+export type NotebookCell = CodeCell | TextCell;
 
 /** A notebook of nbformat 4. */
 export interface Notebook {
-  readonly cells: Cell[];
+  readonly cells: NotebookCell[];
   metadata: JsonObject;
   readonly nbformat: 4;
   readonly nbformat_minor: number;
@@ -99,7 +99,7 @@ export function parseNotebook(content: Uint8Array | string, name = "notebook"): 
 
 type Refuse = (code: string, message: string) => never;
 
-function readCell(cell: unknown, at: string, refuse: Refuse): Cell {
+function readCell(cell: unknown, at: string, refuse: Refuse): NotebookCell {
   if (!isObject(cell)) return refuse("cells", `${at} must be an object`);
   const source = joinText(own(cell, "source"));
   if (source === undefined) {

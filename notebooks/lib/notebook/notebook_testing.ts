@@ -1,5 +1,5 @@
 /** Small notebooks for tests. */
-import type { Cell, Notebook } from "./notebook.ts";
+import type { Notebook, NotebookCell } from "./notebook.ts";
 
 /** A notebook of code cells. */
 export function notebookOf(...sources: readonly string[]): Notebook {
@@ -13,6 +13,6 @@ export function notebookOf(...sources: readonly string[]): Notebook {
 }
 
 /** A notebook of any cells. */
-export function notebookWith(cells: Cell[]): Notebook {
+export function notebookWith(cells: NotebookCell[]): Notebook {
   return { cells, metadata: { kernelspec: { name: "deno" } }, nbformat: 4, nbformat_minor: 5 };
 }

@@ -2,23 +2,23 @@
 import {
   type Claim,
   errata as findErrata,
-  type Erratum as Contradiction,
+  type Erratum,
   loadClaims,
   publishedTables,
   recomputedClaims,
 } from "../../../eval/claims.ts";
 import { commandOfClaim } from "../../../eval/claims/scheme.ts";
-import { type Method, methods } from "../../methods.ts";
+import { type MethodEntry, methods } from "../../methods.ts";
 import type { ClaimRow } from "./claims_page.ts";
-import type { Erratum } from "./errata_page.ts";
+import type { ErratumRow } from "./errata_page.ts";
 import { collectEvidence } from "./evidence.ts";
 import type { Executed } from "./notebook_page.ts";
 
 /** What the data pages show. */
 export interface ReportData {
   readonly claims: readonly ClaimRow[];
-  readonly errata: readonly Erratum[];
-  readonly methods: readonly Method[];
+  readonly errata: readonly ErratumRow[];
+  readonly methods: readonly MethodEntry[];
 }
 
 /** The files of claims by the names that readers know. */
@@ -106,11 +106,11 @@ function settingsText(settings: Claim["settings"]): string {
 }
 
 function describe(
-  one: Contradiction,
+  one: Erratum,
   id: string,
   table: readonly Claim[],
   titles: ReadonlyMap<string, string>,
-): Erratum {
+): ErratumRow {
   const paper = PAPERS[table[0]?.paper] ?? "";
   const settings = settingsText(one.settings);
   const conclusion = `= ${Number(one.recomputed.toFixed(4))} \\neq ${one.printed}`;

@@ -4,7 +4,7 @@ import type { Page } from "./page.ts";
 import { renderMath } from "./math.ts";
 
 /** A contradiction in a published table. */
-export interface Erratum {
+export interface ErratumRow {
   readonly id: string;
   readonly paper: string;
   /** The table and row, in words. */
@@ -18,7 +18,7 @@ export interface Erratum {
 }
 
 /** Renders the page of contradictions. */
-export function errataPage(errata: readonly Erratum[]): Page {
+export function errataPage(errata: readonly ErratumRow[]): Page {
   const items = errata.map((erratum) =>
     `<article class="erratum" id="${escapeHtml(erratum.id)}"><h2>${escapeHtml(erratum.where)}</h2>
 <p class="kicker">${escapeHtml(erratum.paper)}</p><p>${escapeHtml(erratum.finding)}</p>

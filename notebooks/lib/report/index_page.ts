@@ -1,9 +1,9 @@
 /** The index: what this is, its figures, a card for each notebook, the methods at a glance. */
 import { escapeHtml } from "../html.ts";
 import type { ClaimRow } from "./claims_page.ts";
-import type { Erratum } from "./errata_page.ts";
+import type { ErratumRow } from "./errata_page.ts";
 import { methodsTable } from "./methods_page.ts";
-import type { Method } from "../../methods.ts";
+import type { MethodEntry } from "../../methods.ts";
 import { type Executed, mainPlot, verdictsOf } from "./notebook_page.ts";
 import { statusChip } from "./outputs.ts";
 import type { Page } from "./page.ts";
@@ -22,8 +22,8 @@ export interface Run {
 export async function indexPage(
   notebooks: readonly Executed[],
   claims: readonly ClaimRow[],
-  errata: readonly Erratum[],
-  methods: readonly Method[],
+  errata: readonly ErratumRow[],
+  methods: readonly MethodEntry[],
   run: Run,
   sourceUrl: (path: string) => string | null,
 ): Promise<Page> {

@@ -5,7 +5,7 @@ import { attributes, escapeHtml } from "../html.ts";
 import { highlight } from "./markdown.ts";
 import { renderMath } from "./math.ts";
 import type { Page } from "./page.ts";
-import type { Method } from "../../methods.ts";
+import type { MethodEntry } from "../../methods.ts";
 
 /** A method's page entry names something that its source does not contain. */
 export class MethodError extends QuantbookError {}
@@ -18,7 +18,7 @@ export interface Excerpt {
 }
 
 /** The lines of a method's source that implement its equation; the report fails when they have moved away. */
-export async function readExcerpt(method: Method, root: string): Promise<Excerpt | null> {
+export async function readExcerpt(method: MethodEntry, root: string): Promise<Excerpt | null> {
   if (!method.equation) return null;
   const { anchor, lines: count, source: file = method.source } = method.equation;
   const lines = (await Deno.readTextFile(join(root, file))).split("\n");
@@ -33,7 +33,7 @@ export async function readExcerpt(method: Method, root: string): Promise<Excerpt
 
 /** The methods at a glance, a table for the index and the methods page. */
 export function methodsTable(
-  methods: readonly Method[],
+  methods: readonly MethodEntry[],
   notebooks: ReadonlySet<string>,
   sourceUrl: (path: string) => string | null,
 ): string {
@@ -76,7 +76,7 @@ export function methodsTable(
 
 /** Renders the methods page. */
 export async function methodsPage(
-  methods: readonly Method[],
+  methods: readonly MethodEntry[],
   notebooks: ReadonlySet<string>,
   root: string,
   sourceUrl: (path: string, line?: number) => string | null,

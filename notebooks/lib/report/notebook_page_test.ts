@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readAbout } from "../notebook/about.ts";
 import { ROOT } from "../notebook/files.ts";
 import { notebookWith } from "../notebook/notebook_testing.ts";
-import { type Cell, type Notebook, type Output, parseNotebook } from "../notebook/notebook.ts";
+import { type Notebook, type NotebookCell, type Output, parseNotebook } from "../notebook/notebook.ts";
 import { plot, table, verdict } from "../display.ts";
 import type { Display } from "../display/emit.ts";
 import { indexPage } from "./index_page.ts";
@@ -57,7 +57,7 @@ async function sample(): Promise<Executed> {
     y: { field: "y", type: "quantitative", title: "perplexity" },
     color: { field: "series", type: "nominal" },
   };
-  const cells: Cell[] = [
+  const cells: NotebookCell[] = [
     {
       cell_type: "markdown",
       metadata: {},

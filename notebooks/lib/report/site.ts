@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { escapeHtml } from "../html.ts";
 import { objectAt } from "../json.ts";
 import { type ClaimRow, claimsPage } from "./claims_page.ts";
-import { errataPage, type Erratum } from "./errata_page.ts";
+import { errataPage, type ErratumRow } from "./errata_page.ts";
 import { indexPage } from "./index_page.ts";
 import { methodsPage } from "./methods_page.ts";
-import type { Method } from "../../methods.ts";
+import type { MethodEntry } from "../../methods.ts";
 import { type Executed, notebookPage } from "./notebook_page.ts";
 import { type Page, renderPage } from "./page.ts";
 
@@ -14,8 +14,8 @@ import { type Page, renderPage } from "./page.ts";
 export interface Site {
   readonly notebooks: readonly Executed[];
   readonly claims: readonly ClaimRow[];
-  readonly errata: readonly Erratum[];
-  readonly methods: readonly Method[];
+  readonly errata: readonly ErratumRow[];
+  readonly methods: readonly MethodEntry[];
   readonly build: Build;
 }
 

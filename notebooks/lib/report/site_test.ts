@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
-import { type Method, methods } from "../../methods.ts";
+import { type MethodEntry, methods } from "../../methods.ts";
 import { ROOT } from "../notebook/files.ts";
 import { notebookOf } from "../notebook/notebook_testing.ts";
 import { formatNotebook, type Notebook, NotebookError } from "../notebook/notebook.ts";
@@ -95,7 +95,7 @@ Deno.test("excerpts are cut from the source with their line, and an anchor that 
       join(folder, "m.ts"),
       "// one\nfunction f() {\n    const a = 1;\n    return a;\n}\n",
     );
-    const method = (anchor: string): Method => ({
+    const method = (anchor: string): MethodEntry => ({
       id: "m",
       name: "M",
       bits: "4",

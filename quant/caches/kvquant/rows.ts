@@ -3,10 +3,8 @@
  * precision ("dense and sparse"), and whole rows that are exempt.
  */
 import { type Codebook, nearest } from "../../grids/codebook.ts";
+import type { Precision } from "../../grids/precision.ts";
 import { packBits, unpackBits } from "../../grids/bits.ts";
-
-/** Precision of what is not a code: outliers, exempt rows, ranges. */
-export type Storage = "float16" | "float32";
 
 /** Linear interpolation between the sorted values around the given share of them: `percentile` and `quantile` of NumPy and PyTorch. */
 export function quantile(sorted: Float32Array, share: number): number {
@@ -47,12 +45,12 @@ export interface Thresholds {
   readonly upper: Float32Array;
 }
 
-function array(values: ArrayLike<number>, storage: Storage): Float16Array | Float32Array {
+function array(values: ArrayLike<number>, storage: Precision): Float16Array | Float32Array {
   return storage === "float16" ? Float16Array.from(values) : Float32Array.from(values);
 }
 
 /** A row that is kept as it is. */
-export function exemptRow(row: Float32Array, storage: Storage): ExemptRow {
+export function exemptRow(row: Float32Array, storage: Precision): ExemptRow {
   return { exempt: array(row, storage) };
 }
 
@@ -71,7 +69,7 @@ export class RowQuantizer {
   constructor(
     readonly bits: number,
     readonly codebook: Codebook,
-    readonly storage: Storage,
+    readonly storage: Precision,
   ) {}
 
   /**

@@ -26,7 +26,7 @@ async function load(): Promise<typeof Ort> {
  * @param bytes the ONNX file
  * @param architecture the model's, for the shape of the cache
  */
-export async function onnxLogits(bytes: Uint8Array, architecture: Architecture): Promise<OnnxSession> {
+export async function openOnnx(bytes: Uint8Array, architecture: Architecture): Promise<OnnxSession> {
   const { layers, kvHeads, headDim, vocabularySize } = architecture;
   const ort = await (runtime ??= load());
   const { Worker } = globalThis;

@@ -7,6 +7,7 @@ import { roundHalfEven } from "../../../kernels/round.ts";
 import type { Matrix } from "../../method.ts";
 import { UniformWeight } from "../../weights/uniform.ts";
 import { SchemeError } from "../../error.ts";
+import { groupSizeOf } from "../../options.ts";
 import { decode, encode, range } from "../../grids/uniform.ts";
 
 /** Which weights share a scale and zero point; a `groupSize` of -1 means the whole row. */
@@ -28,7 +29,7 @@ export function quantizeGroups(
   { rows, columns, data }: Matrix,
   { bits, groupSize: size }: Groups,
 ): UniformWeight {
-  const groupSize = size === -1 ? columns : size;
+  const groupSize = groupSizeOf({ groupSize: size }, columns);
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
@@ -47,7 +48,7 @@ export function quantizeGroups(
 
 /** The values of {@linkcode quantizeGroups} without storing them. */
 export function roundGroups({ columns, data }: Matrix, { bits, groupSize: size }: Groups): Float32Array {
-  const groupSize = size === -1 ? columns : size, values = new Float32Array(data.length);
+  const groupSize = groupSizeOf({ groupSize: size }, columns), values = new Float32Array(data.length);
   for (let start = 0; start < data.length; start += groupSize) {
     const quantizer = awqQuantizer(...range(data, start, groupSize, plain(bits)), bits);
     for (let i = start; i < start + groupSize; i++) values[i] = decode(encode(data[i], quantizer), quantizer);
@@ -66,7 +67,7 @@ export function clipGroups(
   gram: Float64Array,
   { bits, groupSize: size }: Groups,
 ): Float32Array {
-  const { columns, data } = weight, groupSize = size === -1 ? columns : size;
+  const { columns, data } = weight, groupSize = groupSizeOf({ groupSize: size }, columns);
   const clipped = data.slice(), d = new Float64Array(groupSize);
   for (let start = 0; start < data.length; start += groupSize) {
     const own = data.subarray(start, start + groupSize), first = start % columns;

@@ -1,15 +1,13 @@
 /** Thresholds and codebooks of KVQuant from samples of keys and values. */
 import { type Codebook, kMeans, nearest, SortedSamples, uniformCodebook } from "../../grids/codebook.ts";
 import type { KvQuantCacheSettings, LayerQuantizers } from "../../caches/kvquant.ts";
-import type { KvQuantCalibrationSettings, LayerSamples, Samples } from "./samples.ts";
+import type { KvQuantSettings, LayerSamples, Samples } from "./samples.ts";
 import { quantile, type Thresholds } from "../../caches/kvquant/rows.ts";
 import { stored } from "../../grids/precision.ts";
 import { SchemeError } from "../../error.ts";
 
-type Settings = KvQuantCacheSettings & KvQuantCalibrationSettings;
-
 /** Thresholds of keys, and a codebook each for keys and values. */
-export function fitLayer({ layer, keys, values }: LayerSamples, scheme: Settings): LayerQuantizers {
+export function fitLayer({ layer, keys, values }: LayerSamples, scheme: KvQuantSettings): LayerQuantizers {
   if (keys.rows.length === 0) {
     throw new SchemeError(
       "calibration",
@@ -93,7 +91,7 @@ export class Inliers {
   }
 }
 
-function fitCodebook(inliers: Inliers, { bits, nonUniform, qNorm }: Settings): Codebook {
+function fitCodebook(inliers: Inliers, { bits, nonUniform, qNorm }: KvQuantSettings): Codebook {
   const uniform = uniformCodebook(2 ** bits);
   if (inliers.values.length === 0 || (!nonUniform && !qNorm)) return uniform;
   const centroids = nonUniform ? kMeans(inliers.sorted(), 2 ** bits) : uniform.centroids;

@@ -5,6 +5,7 @@ import type { DeviceBuffer } from "../../../kernels/device.ts";
 import { runLayer } from "../../../model/decoder.ts";
 import type { Operand } from "../../../model/decoder/intervention.ts";
 import type { Model } from "../../../model/model.ts";
+import type { CalibrationMemory } from "../../method.ts";
 import { type KeyValueGradients, keyValueGradients } from "../../gradients/fisher.ts";
 import { layerInputs } from "../../calibration/layer_inputs.ts";
 import type { KvQuantCacheSettings } from "../../caches/kvquant.ts";
@@ -22,6 +23,9 @@ export interface KvQuantCalibrationSettings {
   /** Tokens of each window that calibration looks at: those that will be quantized, or all (the reference code). */
   readonly calibrationTokens: "quantized" | "all";
 }
+
+/** All that calibration depends on. */
+export type KvQuantSettings = KvQuantCacheSettings & KvQuantCalibrationSettings;
 
 /** Rows `[tokens, width]` and, where they are known, the importance of each entry. */
 export interface Samples {
@@ -46,12 +50,13 @@ export interface LayerSamples {
 /** Samples of all layers, from the last to the first, as gradients come. */
 export async function* layerSamples(
   model: Model,
-  scheme: KvQuantCacheSettings & KvQuantCalibrationSettings,
+  scheme: KvQuantSettings,
   windows: readonly Int32Array[],
+  memory: CalibrationMemory | null = null,
 ): AsyncGenerator<LayerSamples> {
   const weighted = scheme.nonUniform && scheme.weighting === "fisher";
   const keysOf = (one: KeyValues | null) => scheme.keys === "beforeRotary" ? one?.keys : one?.rotatedKeys;
-  for await (const { layer, seen, gradients } of observations(model, windows, weighted)) {
+  for await (const { layer, seen, gradients } of observations(model, windows, weighted, memory)) {
     const weights = weighted ? gradients : null;
     yield {
       layer,
@@ -70,29 +75,29 @@ interface Observation {
   readonly gradients: KeyValues | null;
 }
 
-let remembered: { key: string; weighted: boolean; layers: readonly Observation[] } | null = null;
-const rememberedBytes = 2 ** 28;
-
-/** Keys, values and their gradients, remembered for the next scheme on the same model and windows where they are small. */
+/** Keys, values and their gradients, remembered for the next scheme on the same model and windows. */
 async function* observations(
   model: Model,
   windows: readonly Int32Array[],
   weighted: boolean,
+  memory: CalibrationMemory | null,
 ): AsyncGenerator<Observation> {
   const { layers, kvHeads, headDim } = model.architecture;
-  const key = JSON.stringify([await model.hash(), windows.map((ids) => Array.from(ids))]);
-  if (remembered?.key === key && (remembered.weighted || !weighted)) return yield* remembered.layers;
-  const tokens = windows.reduce((sum, ids) => sum + ids.length, 0);
-  const keep = 4 * 6 * layers * tokens * kvHeads * headDim <= rememberedBytes;
+  const about = JSON.stringify([await model.hash(), windows.map((ids) => Array.from(ids))]);
+  const keys = ["gradients", "values"].map((what) => `kvquant ${what} ${about}`);
+  const known = memory?.get(keys[0]) ?? (weighted ? undefined : memory?.get(keys[1]));
+  if (known !== undefined) return yield* known as readonly Observation[];
   const kept: Observation[] = [];
   const inputs = await layerInputs(model, windows);
   const gradients = weighted ? keyValueGradients(model, windows, inputs) : null;
   for (let layer = layers - 1; layer >= 0; layer--) {
     const gradient = (await gradients?.next())?.value as KeyValueGradients | undefined;
     const one = { layer, seen: await observe(model, layer, inputs[layer]), gradients: gradient ?? null };
-    if (keep && kept.push(one) === layers) remembered = { key, weighted, layers: kept };
+    if (memory !== null) kept.push(one);
     yield one;
   }
+  const tokens = windows.reduce((sum, ids) => sum + ids.length, 0);
+  memory?.set(keys[weighted ? 0 : 1], kept, 4 * (weighted ? 6 : 3) * layers * tokens * kvHeads * headDim);
 }
 
 /** Keys and values of one layer. */
@@ -118,7 +123,7 @@ function join(
   model: Model,
   windows: readonly Float32Array[],
   gradients: readonly Float32Array[] | undefined,
-  { firstTokens, calibrationTokens }: KvQuantCacheSettings & KvQuantCalibrationSettings,
+  { firstTokens, calibrationTokens }: KvQuantSettings,
 ): Samples {
   const { kvHeads, headDim } = model.architecture;
   const width = kvHeads * headDim, skip = calibrationTokens === "all" ? 0 : firstTokens * width;

@@ -1,0 +1,60 @@
+/**
+ * `quantbook/eval`, for those who measure more: analysis, statistics, retrieval, costs, sweeps on many machines.
+ *
+ * @module
+ */
+export { type Cost, CostError, type DeviceProfile, loadProfile, predictCost } from "./cost.ts";
+export type { WindowLengths } from "./cost/work.ts";
+export { ChatError, chatPrompt, questionTemplate } from "./generation/chat.ts";
+export {
+  needle,
+  type NeedleCell,
+  NeedleError,
+  type NeedleOptions,
+  type NeedlePrompt,
+  needlePrompt,
+  type NeedleResult,
+  type NeedleTrial,
+  publishedKeys,
+} from "./generation/needle.ts";
+export {
+  analyzeLayers,
+  channelProfiles,
+  type Distortion,
+  distortionOf,
+  type Distribution,
+  distributionOf,
+  type InputDistance,
+  inputDistances,
+  type LayerAnalysis,
+} from "./metrics/analysis.ts";
+export { FloatPredictions, type WindowDivergence } from "./metrics/divergence.ts";
+export {
+  adjustPValues,
+  type BootstrapDifference,
+  pairedBootstrap,
+  pairedTest,
+  pooledStandardError,
+  StatisticsError,
+} from "./statistics.ts";
+export {
+  formatManifest,
+  type Manifest,
+  parseManifest,
+  type PlannedCell,
+  SweepError,
+} from "./sweep/manifest.ts";
+export { type Merged, mergeResults, type SweepStatus, sweepStatus } from "./sweep/merge.ts";
+export { planSweeps, type SweepPlan } from "./sweep/plan.ts";
+export { type Failure, type RunOptions, runShard } from "./sweep/run.ts";
+export type { Shard } from "./sweep/shard.ts";
+export type { Accuracy } from "./sweep/tasks.ts";
+export type { TaskData } from "./tasks/evaluate.ts";
+export type {
+  ChoiceRecord,
+  CommonExample,
+  GenerationRecord,
+  RollingRecord,
+  ScoredChoice,
+  TaskExample,
+} from "./tasks/result.ts";

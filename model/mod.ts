@@ -1,0 +1,38 @@
+/**
+ * `quantbook/model`, for those who read or change models: readers of files, parts of an architecture, what acts inside a pass.
+ *
+ * @module
+ */
+export type { JsonObject } from "../base/json.ts";
+export type {
+  Experts,
+  FusedRows,
+  HeadNorms,
+  LinearNames,
+  NormNames,
+  Positions,
+  RotaryScaling,
+} from "./architecture.ts";
+export type { Checkpoint } from "./checkpoint/checkpoint.ts";
+export { ModelConfig, type NumberOptions } from "./checkpoint/config.ts";
+export { readConfig } from "./checkpoint/read_config.ts";
+export type { Weights } from "./checkpoint/weights.ts";
+export type { AttentionCall, KeyValueCache } from "./decoder/cache.ts";
+export type {
+  LoadedExpert,
+  LoadedExperts,
+  LoadedHeadNorms,
+  LoadedLayer,
+  LoadedNorm,
+  PassContext,
+} from "./decoder/context.ts";
+export type { Intervention, LinearInput, Operand, ScoreOperand } from "./decoder/intervention.ts";
+export type { Linear, Parameter, StoredWeight } from "./decoder/parameter.ts";
+export type { ModelParameters } from "./decoder/parameters.ts";
+export type { Dtype, TensorData } from "./files/dtype.ts";
+export type { CheckpointErrorCode } from "./files/error.ts";
+export type { Generator } from "./generate.ts";
+export { type GgufArray, readGguf } from "./gguf/file.ts";
+export type { CacheFactory, Changes } from "./model.ts";
+export { type RawTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
+export { loadTokenizer } from "./tokenizer/tokenizer.ts";

@@ -1,0 +1,96 @@
+/**
+ * `quantbook/quant`, for those who write a method: what a method is, tables of options, stored weights, what calibration finds.
+ *
+ * @module
+ */
+export type { KiviSettings } from "./caches/kivi.ts";
+export type { KvQuantCacheSettings, LayerQuantizers } from "./caches/kvquant.ts";
+export type { Thresholds } from "./caches/kvquant/rows.ts";
+export { activationMaxima } from "./calibration/activation_maxima.ts";
+export { BoundedMemory } from "./calibration/memory.ts";
+export { type OutlierShare, outlierShares } from "./calibration/outlier_columns.ts";
+export {
+  type Codebook,
+  kMeans,
+  type KMeansOptions,
+  SortedSamples,
+  uniformCodebook,
+} from "./grids/codebook.ts";
+export type { Precision } from "./grids/precision.ts";
+export type { RazorRule, RazorVariant } from "./grids/razor.ts";
+export type { RealZeroQuantizer } from "./grids/real_zero.ts";
+export type {
+  CalibrationMemory,
+  InputStatistics,
+  Matrix,
+  Method,
+  MethodCost,
+  ModelMethod,
+  OperandMethod,
+  OperandView,
+  QuantizeContext,
+  SchemePart,
+  WeightMethod,
+  WeightPlace,
+} from "./method.ts";
+export type { Awq, AwqOptions } from "./methods/awq.ts";
+export { type Bcq, type BcqOptions, binaryCode } from "./methods/bcq.ts";
+export { type Distill, distillModel, type DistillOptions } from "./methods/distill.ts";
+export type { Training } from "./methods/distill/layer.ts";
+export { type Gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./methods/gptq.ts";
+export type { Kivi, KiviOptions } from "./methods/kivi.ts";
+export type { KvQuant, KvQuantOptions } from "./methods/kvquant.ts";
+export { fitLayer, type Inliers, keyInliers } from "./methods/kvquant/calibration.ts";
+export {
+  type KvQuantCalibrationSettings,
+  type KvQuantSettings,
+  type LayerSamples,
+  layerSamples,
+  type Samples,
+} from "./methods/kvquant/samples.ts";
+export type { LlmInt8, LlmInt8Options } from "./methods/llmint8.ts";
+export type { Qqq, QqqOptions } from "./methods/qqq.ts";
+export type { Compensation, QRazor, QRazorOptions } from "./methods/qrazor.ts";
+export { type Granularity, quantizeRows, type Rtn, type RtnOptions } from "./methods/rtn.ts";
+export type { SmoothQuant } from "./methods/smoothquant.ts";
+export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
+export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
+export {
+  flag,
+  groupSizeOf,
+  groupSizeOption,
+  integer,
+  listOf,
+  number,
+  oneOf,
+  type Option,
+  optional,
+  type OptionTable,
+  or,
+  readOptions,
+  section,
+  type Tagged,
+} from "./options.ts";
+export {
+  type BuiltIn,
+  builtIn,
+  type KvScheme,
+  type KvSchemeOf,
+  type LinearsScheme,
+  type LinearsSchemeOf,
+  type OperandScheme,
+  type OperandSchemeOf,
+  registerMethod,
+  type TransformScheme,
+  type TransformSchemeOf,
+  type WeightScheme,
+  type WeightSchemeOf,
+} from "./registry.ts";
+export type { BilevelRule, BilevelVector } from "./weights/bilevel.ts";
+export { type BcqParts, BcqWeight } from "./weights/binary.ts";
+export { bitsPerWeight, storedWeight } from "./weights/linear.ts";
+export { lutGemv } from "./weights/lut_gemv.ts";
+export { type RazoredParts, RazoredWeight } from "./weights/razored.ts";
+export type { SparseMatrix } from "./weights/sparse.ts";
+export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
+export { type UniformParts, UniformWeight } from "./weights/uniform.ts";
