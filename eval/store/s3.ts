@@ -11,7 +11,7 @@ import {
   type PutObjectCommandInput,
   S3Client,
   S3ServiceException,
-} from "@aws-sdk/client-s3";
+} from "npm:@aws-sdk/client-s3@3.1169.0";
 import { parseStored, ResultsError, type ResultsStore } from "./contract.ts";
 
 /** Lives as long as its process; see {@linkcode openStore}. */

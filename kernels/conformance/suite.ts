@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { environmentVariable } from "../../base/environment.ts";
 import { cpuDevice } from "../cpu/device.ts";
 import type { Device } from "../device.ts";
 import type { PackedCodes } from "../codes.ts";
@@ -106,7 +107,9 @@ function threadedDevices(
   });
 }
 
+/** The native device where it is asked for (`deno task test:runtimes`): its package has 288 MB. */
 async function nativeDevices(): Promise<TestedDevice[]> {
+  if (environmentVariable("QUANTBOOK_RUNTIMES") === undefined) return [];
   try {
     await loadRuntime();
   } catch (error) {

@@ -20,7 +20,7 @@ import { type Floats, loadRuntime, type Product, type Runtime } from "./runtime.
  * this machine
  *
  * @example
- * ```ts
+ * ```ts ignore
  * import { assertEquals } from "@std/assert";
  * import { DeviceError } from "../error.ts";
  * import { nativeDevice } from "./device.ts";

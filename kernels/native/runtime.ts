@@ -1,7 +1,5 @@
 /** Dense products in ONNX Runtime: the native code of its Node binding. */
 
-import type { Tensor as OrtTensor } from "onnxruntime-node";
-import type { Binding } from "onnxruntime-node/dist/binding.js";
 import { DeviceError } from "../error.ts";
 import { type Bytes, concat, integer, message, text } from "../../base/protobuf.ts";
 
@@ -32,6 +30,34 @@ export interface Runtime {
 /** The runtime cuts a product for no more threads than this, and each product has threads of its own. */
 const mostThreads = 16;
 
+/** What is used of the package: written down here, as types of it would fetch its 288 MB wherever types are checked. */
+interface Package {
+  readonly Tensor: new (type: "float32", data: Floats, shape: readonly number[]) => unknown;
+  readonly env: { readonly versions: { readonly node?: string } };
+}
+
+/** What that is built on, which is not part of its interface: the version is pinned. */
+interface Binding {
+  initOrt(): void;
+  readonly binding: { readonly InferenceSession: new () => Session };
+}
+
+interface Session {
+  loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
+  run(feeds: object, fetches: object, options: object): void;
+  dispose(): void;
+}
+
+const version = "1.30.0";
+
+/** A specifier that is made as it is needed, so that nobody fetches the package before. Node has no `npm:`. */
+async function load<Module>(path: string): Promise<Module> {
+  const name = navigator.userAgent.startsWith("Deno")
+    ? `npm:onnxruntime-node@${version}`
+    : "onnxruntime-node";
+  return await import(name + path);
+}
+
 /** Loads the package. Throws a {@linkcode DeviceError} where native code is not permitted or not made for this machine. */
 export async function loadRuntime(): Promise<Runtime> {
   const unavailable = (why: unknown, options?: ErrorOptions) =>
@@ -46,8 +72,8 @@ export async function loadRuntime(): Promise<Runtime> {
   try {
     // The package's own interface makes each run wait for the event loop; what it calls then returns when it is done.
     const [{ binding, initOrt }, { Tensor, env }] = await Promise.all([
-      import("onnxruntime-node/dist/binding.js"),
-      import("onnxruntime-node"),
+      load<Binding>("/dist/binding.js"),
+      load<Package>(""),
     ]);
     initOrt();
     return {
@@ -60,8 +86,8 @@ export async function loadRuntime(): Promise<Runtime> {
 }
 
 function openProduct(
-  session: Binding.InferenceSession,
-  Tensor: typeof OrtTensor,
+  session: Session,
+  Tensor: Package["Tensor"],
   weight: Floats,
   shape: ProductShape,
 ): Product {

@@ -6,7 +6,7 @@
  */
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import axe from "axe-core/axe.min.js" with { type: "text" };
+import axe from "npm:axe-core@4.14.1/axe.min.js" with { type: "text" };
 import { Browser, type PageEvent, type Screen } from "./browser.ts";
 import { ROOT } from "./notebook/files.ts";
 import { objectAt, own, stringAt } from "./json.ts";

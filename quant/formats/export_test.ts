@@ -1,57 +1,19 @@
 /** Exported files hold the quantized weights: read back by the formats' own formulas, and run by ONNX Runtime. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
-import { oracleWindows } from "../../eval/oracle.ts";
 import { readGguf } from "../../model/gguf/file.ts";
 import { splitRow } from "../../model/gguf/checkpoint.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
 import { type ExportFormat, exportModel } from "./export.ts";
-import { gptq } from "../methods/gptq.ts";
 import { kivi } from "../methods/kivi.ts";
-import { openOnnx } from "./onnx/session_testing.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { quantize } from "../quantize.ts";
 import { storedWeight } from "../weights/linear.ts";
 import { rtn } from "../methods/rtn.ts";
 import type { Scheme } from "../scheme.ts";
 import { SchemeError } from "../error.ts";
-import { smoothQuant } from "../methods/smoothquant.ts";
-
-const calibration = (await oracleWindows("calib")).slice(0, 2).map((ids) => ids.slice(0, 128));
-const ids = (await oracleWindows("test"))[0].slice(0, 48);
-
-const schemes: Record<string, Scheme> = {
-  symmetric: { weights: rtn({ bits: 4, groupSize: 32, symmetric: true }) },
-  asymmetric: { weights: rtn({ bits: 4, groupSize: 64, symmetric: false }) },
-  eight: { weights: rtn({ bits: 8, groupSize: -1, symmetric: true }) },
-  ordered: { weights: gptq({ bits: 4, groupSize: 32, actOrder: true }) },
-  smoothed: { transforms: [smoothQuant()], weights: rtn({ bits: 8, groupSize: 32, symmetric: false }) },
-};
-
-const base = await loadModel("fixture:llama");
-const made = new Map<string, Promise<Model>>();
-
-/** The fixture quantized by a scheme, once for all tests. */
-function quantizedBy(label: string): Promise<Model> {
-  const found = made.get(label) ?? quantize(base, schemes[label], { calibration });
-  made.set(label, found);
-  return found;
-}
-
-async function exported(
-  model: Model,
-  format: ExportFormat,
-  check: (file: string, directory: string) => Promise<void>,
-): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await check(await exportModel(model, directory, { format, metrics: { perplexity: 12.5 } }), directory);
-    assert((await Deno.readTextFile(`${directory}/README.md`)).includes("| perplexity | 12.5 |"));
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
+import { base, calibration, exported, ids, quantizedBy, schemes } from "./export_testing.ts";
 
 /** The values of a weight whose scales are rounded to float16: what the formats can hold of it. */
 function halved(weight: UniformWeight): Float32Array {
@@ -184,65 +146,6 @@ Deno.test("GGUF files hold codes where a block type can, and load as the same mo
       const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i])), 0);
       // Weights and scales are rounded to 11 bits once more, in layers that add up.
       assertLess(error, size * 2 ** -11 * 2 * Math.sqrt(4 * model.architecture.layers + 2), label);
-    });
-  }
-});
-
-Deno.test("ONNX Runtime computes our logits and continues with our tokens", async () => {
-  using opt = await loadModel("fixture:opt");
-  using eight = await quantize(opt, schemes.eight);
-  for (const model of [await quantizedBy("asymmetric"), await quantizedBy("ordered"), eight]) {
-    await exported(model, "onnx", async (file) => {
-      using session = await openOnnx(await Deno.readFile(file), model.architecture);
-      const found = await session.logits(ids), expected = await model.logits(ids);
-      const { intermediateSize, layers } = model.architecture;
-      const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      // The bound of two float32 implementations, as in model_test.ts.
-      const bound = size * 2 ** -24 * 2 * (2 * layers + 1) * Math.sqrt(intermediateSize);
-      const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
-      assertLess(error, bound, model.name);
-      const prompt = ids.slice(0, 16);
-      const continued = await session.generate(prompt, 12);
-      assertEquals(continued, await model.generate(prompt, { maxNewTokens: 12, stop: [] }));
-    });
-  }
-});
-
-Deno.test("ONNX graphs of the families compute what the decoder computes", async () => {
-  const folder = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
-  const exportable = [
-    "falcon_40b_like",
-    "gemma",
-    "gemma2",
-    "gpt2",
-    "gpt_neox",
-    "granite",
-    "mistral_swa",
-    "olmo",
-    "olmo2",
-    "phi",
-    "phi3",
-    "qwen2",
-    "qwen3",
-    "smollm3",
-    "stablelm",
-    "stablelm_12b_like",
-    "starcoder2",
-  ];
-  const tokens = Int32Array.from({ length: 24 }, (_, i) => (i * 37 + 5) % 160);
-  for (const dir of exportable) {
-    using model = await loadModel(folder + dir);
-    await exported(model, "onnx", async (file) => {
-      using session = await openOnnx(await Deno.readFile(file), model.architecture);
-      const found = await session.logits(tokens), expected = await model.logits(tokens);
-      const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
-      // The checkpoints' own tolerance; logits have a deviation of 2.
-      assertLess(error, 1e-4, dir);
-      assertEquals(
-        await session.generate(tokens, 8),
-        await model.generate(tokens, { maxNewTokens: 8, stop: [] }),
-        dir,
-      );
     });
   }
 });

@@ -1,5 +1,5 @@
 /** Runs exported ONNX models in ONNX Runtime (`onnxruntime-web`, WebAssembly): the check that they compute what we compute. */
-import type * as Ort from "onnxruntime-web";
+import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import type { Architecture } from "../../../model/architecture.ts";
 import { argmax } from "../../../model/generate.ts";
 
@@ -15,7 +15,7 @@ let runtime: Promise<typeof Ort> | undefined;
 
 /** Loads the runtime once; it replaces the global `Worker` with its own, which is put back. */
 async function load(): Promise<typeof Ort> {
-  const ort = await import("onnxruntime-web");
+  const ort = await import("npm:onnxruntime-web@1.30.0");
   ort.env.wasm.numThreads = 1;
   return ort;
 }

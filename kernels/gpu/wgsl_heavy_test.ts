@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { create } from "webgpu";
+import { create } from "npm:webgpu@0.6.2";
 import { kernels } from "./kernels.ts";
 
 const gpu: GPU = create(["backend=null"]);

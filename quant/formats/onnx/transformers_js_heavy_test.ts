@@ -1,6 +1,6 @@
 /** transformers.js continues a text with our quantized model as our own decoder does. */
 import { assertEquals } from "@std/assert";
-import { AutoModelForCausalLM, AutoTokenizer, env } from "@huggingface/transformers";
+import { AutoModelForCausalLM, AutoTokenizer, env } from "npm:@huggingface/transformers@4.3.1";
 import { loadModel } from "../../../model/load.ts";
 import { exportModel } from "../export.ts";
 import { quantize } from "../../quantize.ts";

