@@ -4,7 +4,6 @@
  * the same work.
  */
 import type { ResultsStore } from "./store/contract.ts";
-import type * as S3 from "./store/s3.ts";
 import { DirectoryStore } from "./store/directory.ts";
 
 /**
@@ -15,7 +14,8 @@ import { DirectoryStore } from "./store/directory.ts";
  */
 export async function openStore(location: string): Promise<ResultsStore> {
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(location)) return new DirectoryStore(location);
-  // A large package that only this store needs: nobody else shall fetch it, and so the path is no literal.
-  const { S3Store }: typeof S3 = await import(import.meta.url.replace(/\/store(\.\w+)$/, "/store/s3$1"));
+  // Its package is large, and nobody else shall fetch it: neither the path nor the type is one that a loader follows.
+  const path = import.meta.url.replace(/\/store(\.\w+)$/, "/store/s3$1");
+  const { S3Store }: { S3Store: new (location: string) => ResultsStore } = await import(path);
   return new S3Store(location);
 }

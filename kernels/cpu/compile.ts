@@ -1,12 +1,21 @@
 /** The AssemblyScript compiler, for the WebAssembly kernels. The same source gives the same bytes. */
 
+/** Of the packages that are too large for every checkout. */
+const lock = decodeURIComponent(new URL("../../heavy.lock", import.meta.url).pathname);
+
 /** Compiles a module to SIMD WebAssembly; `options` are more arguments of `asc`. */
 export async function compileAssembly(source: URL, ...options: string[]): Promise<Uint8Array<ArrayBuffer>> {
   const output = await Deno.makeTempFile({ suffix: ".wasm" });
   // A child process, as the compiler's own optimizer leaves timers behind.
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "-A", "npm:assemblyscript@0.28.20/asc", decodeURIComponent(source.pathname)],
+      ...[
+        "run",
+        "-A",
+        `--lock=${lock}`,
+        "npm:assemblyscript@0.28.20/asc",
+        decodeURIComponent(source.pathname),
+      ],
       ...["--outFile", output, "-O3", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
       ...["--enable", "simd", ...options],
     ],
