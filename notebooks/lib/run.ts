@@ -7,6 +7,7 @@
 import { basename, dirname } from "node:path";
 import { executeNotebook } from "./jupyter/execute.ts";
 import { listNotebooks, notebookPath, readNotebook } from "./notebook/files.ts";
+import { keepLock } from "./notebook/lock.ts";
 import { formatNotebook, type Notebook } from "./notebook/notebook.ts";
 
 /** Runs a notebook beside its file, reporting cells and progress on standard error; true when all cells succeeded. */
@@ -41,10 +42,11 @@ export async function runNotebook(notebook: Notebook, path: string, timeoutSecon
 if (import.meta.main) {
   const paths = Deno.args.length > 0 ? Deno.args.map(notebookPath) : await listNotebooks();
   let ok = true;
+  await using _lock = await keepLock();
   for (const path of paths) {
     const notebook = await readNotebook(path);
     ok = await runNotebook(notebook, path) && ok;
     await Deno.writeTextFile(path, formatNotebook(notebook));
   }
-  if (!ok) Deno.exit(1);
+  if (!ok) Deno.exitCode = 1;
 }

@@ -1,10 +1,16 @@
 /** A line that tells how far a long cell is. It is never stored: it means nothing once the run has ended. */
 import { emit, kernel } from "./emit.ts";
 
+/** A row of a sweep, as far as a progress line tells of it. */
+export interface MeasuredRow {
+  readonly label: string;
+  readonly perplexity: { readonly value: number; readonly standardError: number };
+}
+
 /** A progress line. */
 export interface Progress {
-  /** One more of the total is done; `note` says what. */
-  step(note?: string): void;
+  /** One more of the total is done: a note says what, a measured row also what came out. */
+  step(done?: string | MeasuredRow): void;
   /** Ends the line; resolves when the last update is out. */
   done(): Promise<void>;
 }
@@ -32,7 +38,8 @@ export function progress(label: string, total: number): Progress {
     sending = sending.then(() => write(id, "update_display_data", text));
   };
   return {
-    step(note) {
+    step(one) {
+      const note = typeof one === "object" ? noteOf(one) : one;
       count++;
       const now = performance.now();
       if (now - last < INTERVAL_MS && count < total) return;
@@ -47,6 +54,10 @@ export function progress(label: string, total: number): Progress {
       if (!kernel() && Deno.stderr.isTerminal()) await Deno.stderr.write(new TextEncoder().encode("\n"));
     },
   };
+}
+
+function noteOf({ label, perplexity: { value, standardError } }: MeasuredRow): string {
+  return `${label}: perplexity ${value.toFixed(2)} ± ${standardError.toFixed(2)}`;
 }
 
 async function write(id: string, type: "display_data" | "update_display_data", text: string): Promise<void> {

@@ -60,13 +60,15 @@ export interface ExecutedOptions {
   readonly fresh?: boolean;
   /** Added to the environment of the kernel. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Called with the text of progress lines. */
+  readonly onProgress?: (text: string) => void;
 }
 
 /** Executes the notebook at `path` beside its file, unless `folder` holds a successful run of the same sources. */
 export async function executed(
   path: string,
   sources: string,
-  { folder = EXECUTED, fresh = false, env }: ExecutedOptions = {},
+  { folder = EXECUTED, fresh = false, env, onProgress }: ExecutedOptions = {},
 ): Promise<Run> {
   const name = basename(path, ".ipynb");
   const notebook = await readNotebook(path);
@@ -84,6 +86,7 @@ export async function executed(
   await executeNotebook(notebook, {
     cwd: dirname(path),
     env,
+    onProgress,
     onCell: (result) => {
       if (result.error !== null) error = `${name}.ipynb cell [${result.cell}]: ${result.error}`;
     },
