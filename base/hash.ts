@@ -6,8 +6,12 @@ export function sha256Text(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+/** SHA-256 of bytes in hexadecimal. */
+export function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
 /** SHA-256 of a JSON value. */
-export async function hashOf(value: unknown): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
-  return new Uint8Array(digest).toHex();
+export function hashOf(value: unknown): string {
+  return sha256Text(JSON.stringify(value));
 }

@@ -94,7 +94,7 @@ async function main(): Promise<number> {
     console.error(planText(manifest.cells));
     return 0;
   }
-  const manifest = await parseManifest(await Deno.readTextFile(first));
+  const manifest = parseManifest(await Deno.readTextFile(first));
   switch (command) {
     case "run": {
       const shard = parseShard(values.shard);

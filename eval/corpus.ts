@@ -1,4 +1,6 @@
 /** Text as token windows: what models are calibrated on and measured with. */
+import { fixture } from "../base/fixture.ts";
+import { isMissing, readBytes } from "../base/file.ts";
 import { sha256Text } from "../base/hash.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { CorpusError, type TokenWindows } from "./windows.ts";
@@ -38,7 +40,6 @@ export interface CorpusWindows extends ReadonlyArray<Int32Array<ArrayBuffer>> {
 
 // The oracle cut each text here (characters), so that windows drawn at random are the same.
 const calibrationCharacters = 600_000;
-const fixtures = new URL("../fixtures/", import.meta.url);
 const streams = new WeakMap<Tokenizer, Map<string, Promise<Int32Array<ArrayBuffer>>>>();
 let fixtureTokenizer: Promise<Tokenizer> | undefined;
 
@@ -68,9 +69,9 @@ export async function corpus(name: string, options: CorpusOptions): Promise<Corp
   if (seed !== undefined && (count === undefined || skip > 0)) {
     throw new CorpusError("option", `seed is ${seed}: random windows need "windows" and take no "skip"`);
   }
-  const { label, files } = sourceOf(name, options.split);
+  const { label, files, own } = await sourceOf(name, options.split);
   const tokenizer = options.tokenizer ?? await defaultTokenizer();
-  const tokens = await tokenStream(name, files, tokenizer);
+  const tokens = own ? await keptStream(files, tokenizer) : await tokenize(files, tokenizer);
   const cut = seed === undefined
     ? consecutive(tokens, label, length, skip, count)
     : drawn(tokens, label, length, seed, count ?? 1);
@@ -129,19 +130,27 @@ function drawn(
   });
 }
 
-/** The files that make up a text, and its name for messages. */
-function sourceOf(name: string, split?: Split): { label: string; files: (string | URL)[] } {
+interface Source {
+  /** Name for messages. */
+  readonly label: string;
+  readonly files: readonly string[];
+  /** Whether it is a text of the suite. */
+  readonly own: boolean;
+}
+
+/** The files that make up a text. */
+async function sourceOf(name: string, split?: Split): Promise<Source> {
   if (split !== undefined && split !== "train" && split !== "test") {
     throw new CorpusError("split", `split is ${JSON.stringify(split)}: expected "train" or "test"`);
   }
-  const file = (text: string, part: Split) => new URL(`corpora/${text}.${part}.txt`, fixtures);
+  const file = (text: string, part: Split) => fixture(`corpora/${text}.${part}.txt`);
   if (name === "calibration") {
     if (split === "test") throw new CorpusError("split", `split is "test": "calibration" has only "train"`);
-    return { label: name, files: [file("sotu", "train"), file("moby", "train")] };
+    return { label: name, files: [await file("sotu", "train"), await file("moby", "train")], own: true };
   }
   if (name === "sotu" || name === "moby") {
     const part = split ?? "test";
-    return { label: `${name} ${part}`, files: [file(name, part)] };
+    return { label: `${name} ${part}`, files: [await file(name, part)], own: true };
   }
   if (!/[/\\]|\.(txt|md)$/.test(name)) {
     throw new CorpusError(
@@ -150,30 +159,25 @@ function sourceOf(name: string, split?: Split): { label: string; files: (string 
         ` or the path of a text file (with a "/" or ending in .txt)`,
     );
   }
-  return { label: name, files: [name] };
+  return { label: name, files: [name], own: false };
 }
 
 function defaultTokenizer(): Promise<Tokenizer> {
-  return fixtureTokenizer ??= loadTokenizer(decodeURIComponent(new URL("models/llama", fixtures).pathname));
+  return fixtureTokenizer ??= fixture("models/llama").then(loadTokenizer);
 }
 
 /** Tokenizing takes about a second per megabyte, so the streams of the suite's own texts are kept. */
-function tokenStream(
-  name: string,
-  files: readonly (string | URL)[],
-  tokenizer: Tokenizer,
-): Promise<Int32Array<ArrayBuffer>> {
-  if (!files.every((file) => file instanceof URL)) return tokenize(files, tokenizer);
+function keptStream(files: readonly string[], tokenizer: Tokenizer): Promise<Int32Array<ArrayBuffer>> {
   const kept = streams.get(tokenizer) ?? new Map<string, Promise<Int32Array<ArrayBuffer>>>();
   streams.set(tokenizer, kept);
-  const key = `${name} ${files.join()}`;
+  const key = files.join();
   const found = kept.get(key) ?? tokenize(files, tokenizer);
   kept.set(key, found);
   return found;
 }
 
 async function tokenize(
-  files: readonly (string | URL)[],
+  files: readonly string[],
   tokenizer: Tokenizer,
 ): Promise<Int32Array<ArrayBuffer>> {
   const texts = await Promise.all(files.map(readText));
@@ -181,12 +185,12 @@ async function tokenize(
   return tokenizer.encode(parts.join("\n\n"));
 }
 
-async function readText(file: string | URL): Promise<string> {
+async function readText(file: string): Promise<string> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await Deno.readFile(file);
+    bytes = await readBytes(file);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound ? "no such file" : String(cause);
+    const reason = isMissing(cause) ? "no such file" : String(cause);
     throw new CorpusError("missing", `${file}: ${reason}`, { cause });
   }
   let text: string;

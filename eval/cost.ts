@@ -1,4 +1,6 @@
 /** What a cell will take on a device: the work of `work.ts` at the rates of the device's profile. */
+import { fixture } from "../base/fixture.ts";
+import { readText } from "../base/file.ts";
 import { QuantbookError } from "../base/error.ts";
 import type { Architecture } from "../model/architecture.ts";
 import { isJsonObject, parseJson } from "../base/json.ts";
@@ -29,20 +31,24 @@ export interface DeviceProfile {
   readonly seconds: Readonly<Record<string, number>>;
 }
 
-const folder = new URL("../fixtures/devices/", import.meta.url);
-
 /**
  * Reads the profile of a device: `cpu`, `gpu`, or the path of a JSON file.
  *
  * @throws {CostError} `profile`, when there is none, or it is not one
  */
 export async function loadProfile(name: string): Promise<DeviceProfile> {
-  const path = name.endsWith(".json") ? name : new URL(`${name}.json`, folder).pathname;
-  let value: unknown;
+  let path = name, value: unknown;
   try {
-    value = parseJson(await Deno.readTextFile(path));
+    if (!name.endsWith(".json")) path = await fixture(`devices/${name}.json`);
+    value = parseJson(await readText(path));
   } catch (cause) {
-    throw new CostError("profile", `no profile of the device ${name} at ${path}`, { cause });
+    throw new CostError(
+      "profile",
+      `no profile of the device ${name}: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        cause,
+      },
+    );
   }
   const { description, seconds } = isJsonObject(value) ? value : {};
   const rates = isJsonObject(seconds) ? Object.entries(seconds) : [];

@@ -1,4 +1,6 @@
 /** Values that the methods' original code gave on the fixture models: the expected values of tests and notebooks. */
+import { fixture } from "../base/fixture.ts";
+import { readText } from "../base/file.ts";
 import { QuantbookError } from "../base/error.ts";
 import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
 import type { Perplexity } from "./metrics/perplexity.ts";
@@ -47,7 +49,7 @@ export function oracleResults(model: string): Promise<Map<string, OracleResult>>
 async function read(name: string): Promise<Map<string, OracleResult>> {
   let text: string;
   try {
-    text = await Deno.readTextFile(new URL(`../fixtures/expected/${name}.json`, import.meta.url));
+    text = await readText(await fixture(`expected/${name}.json`));
   } catch (cause) {
     throw new OracleError(
       "model",
@@ -106,16 +108,14 @@ export function compareWithOracle(
 }
 
 /** Tensors that the original code gave: codes, scales, Hessians. */
-export function oracleTensors(model: string): Promise<Map<string, RawTensor>> {
+export async function oracleTensors(model: string): Promise<Map<string, RawTensor>> {
   const name = model.replace(/^fixture:/, "");
-  return readSafetensors(new URL(`../fixtures/expected/${name}.safetensors`, import.meta.url).pathname);
+  return await readSafetensors(await fixture(`expected/${name}.safetensors`));
 }
 
 /** The token windows that the oracle values belong to. */
 export async function oracleWindows(name: "test" | "calib" | "long" | "prompt"): Promise<Int32Array[]> {
-  const tensors = await readSafetensors(
-    new URL("../fixtures/expected/tokens.safetensors", import.meta.url).pathname,
-  );
+  const tensors = await readSafetensors(await fixture("expected/tokens.safetensors"));
   const tensor = tensors.get(name);
   if (!(tensor?.data instanceof Int32Array)) throw new OracleError("id", `no token windows ${name}`);
   const length = tensor.shape.at(-1) ?? 0;

@@ -1,4 +1,5 @@
 /** A sweep measures a grid of models and schemes, one row per cell; rows that are stored already cost nothing. */
+import { environmentVariable } from "../base/environment.ts";
 import { parseScheme } from "../quant/scheme.ts";
 import { ResultsError } from "./store/contract.ts";
 import type { Cell, Row, SweepOptions } from "./sweep/cell.ts";
@@ -31,7 +32,7 @@ export async function sweep(cells: readonly Cell[], options: SweepOptions): Prom
       options.onRow?.(row, rows.length, cells.length, stored);
     }
   } catch (error) {
-    const file = Deno.env.get("QUANTBOOK_PLAN");
+    const file = environmentVariable("QUANTBOOK_PLAN");
     if (file !== undefined && error instanceof ResultsError && error.code === "missing") {
       await recordSweep(file, checked, options);
     }

@@ -1,9 +1,11 @@
 /** Opens models by specifier: a fixture, a directory or a file. */
+import { exists } from "../base/file.ts";
+import { fixture } from "../base/fixture.ts";
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint/checkpoint.ts";
 import { architectureOf } from "./families.ts";
-import { openGguf } from "./gguf/file.ts";
+import { type GgufFile, openGguf } from "./gguf/file.ts";
 import { ggufCheckpoint } from "./gguf/checkpoint.ts";
 import { ggufTokenizer } from "./gguf/tokenizer.ts";
 import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
@@ -64,6 +66,16 @@ interface Opened {
   readonly tokenizer: Tokenizer | ((vocabularySize: number) => Tokenizer);
 }
 
+/** The tokenizer of a GGUF file; where it is of a kind that cannot be read, one that says so: token ids do without. */
+function tokenizerOf(file: GgufFile): Opened["tokenizer"] {
+  try {
+    return ggufTokenizer(file);
+  } catch (error) {
+    if (!(error instanceof TokenizerError) || error.code === "format") throw error;
+    return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
+  }
+}
+
 /** The tokenizer of a directory; where there is none, one that says so when it is used. */
 async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
   return await loadTokenizer(directory).catch((error) => {
@@ -72,19 +84,10 @@ async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
   });
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
-
 async function openSpecifier(specifier: string, options: HubOptions): Promise<Opened> {
   if (specifier.endsWith(".gguf")) {
     const file = await openGguf(specifier);
-    const tokenizer = await Promise.try(ggufTokenizer, file).catch((error) => {
-      // Token ids do without a tokenizer of another kind.
-      if (!(error instanceof TokenizerError) || error.code === "format") throw error;
-      return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
-    });
-    return { checkpoint: await ggufCheckpoint(file), tokenizer };
+    return { checkpoint: await ggufCheckpoint(file), tokenizer: tokenizerOf(file) };
   }
   if (isHubName(specifier) && !await exists(specifier)) {
     const checkpoint = await openCheckpoint(await hubDirectory(specifier, options));
@@ -101,11 +104,10 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
       `specifier is ${specifier}: expected fixture: and one of ${fixtureModels.join(", ")}`,
     );
   }
-  const root = new URL("../fixtures/models/", import.meta.url).pathname;
-  const directory = root + name.replace("-outlier", "");
+  const directory = await fixture(`models/${name.replace("-outlier", "")}`);
   const checkpoint = await openCheckpoint(directory);
   const tokenizer = await loadTokenizer(directory);
   if (!name.endsWith("-outlier")) return { checkpoint, tokenizer };
-  const moves = await readOutliers(`${root}${name}/outliers.json`);
+  const moves = await readOutliers(`${await fixture(`models/${name}`)}/outliers.json`);
   return { checkpoint: withOutliers(checkpoint, moves), tokenizer };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { FilePath } from "../base/file.ts";
 export type { JsonObject } from "../base/json.ts";
 export type {
   Experts,

@@ -1,4 +1,6 @@
 /** A decoder-only language model: parameters on a device, a tokenizer, and the forward pass. */
+import { sha256Text } from "../base/hash.ts";
+import { show } from "../base/show.ts";
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
 import type { KeyValueCache } from "./decoder/cache.ts";
@@ -123,8 +125,7 @@ export class Model implements Disposable {
   /** SHA-256 of the checkpoint and of what was done to it: equal hashes mean equal models. */
   async hash(): Promise<string> {
     const text = JSON.stringify([await this.checkpoint.sha256(), ...this.changes]);
-    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-    return new Uint8Array(digest).toHex();
+    return sha256Text(text);
   }
 
   /** The parameter of a linear layer, or of an expert's. */
@@ -300,4 +301,22 @@ export class Model implements Disposable {
   generate(ids: Int32Array, options: GenerateOptions = {}): Promise<Int32Array> {
     return generateTokens(this, ids, options);
   }
+}
+
+/**
+ * Refuses what is no model of this copy of the suite: what two copies make looks alike and is not told apart by its types, so that a
+ * quantized weight of one would be a dense weight to the other.
+ *
+ * @throws {ModelError} `copy` or `option`
+ */
+export function requireModel(model: unknown): asserts model is Model {
+  if (model instanceof Model) return;
+  if (typeof model === "object" && model !== null && model.constructor.name === "Model") {
+    const here = import.meta.url.replace(/model\/model\.\w+$/, "");
+    throw new ModelError(
+      "copy",
+      `the model was loaded by another copy of quantbook than the one at ${here}: import one copy only`,
+    );
+  }
+  throw new ModelError("option", `model is ${show(model)}: expected what loadModel or quantize gives`);
 }

@@ -2,7 +2,7 @@
 import { CheckpointError } from "./files/error.ts";
 import { type Dtype, dtypes, fromBytes, type TensorData, toBytes } from "./files/dtype.ts";
 import { fileSize, readRange, readRanges } from "./files/read.ts";
-import { displayPath, writeAtomic } from "../base/file.ts";
+import { pathOf, writeAtomic } from "../base/file.ts";
 import { headerLength, parseHeader, type TensorInfo } from "./safetensors/header.ts";
 
 /** A tensor in memory: row-major `data` of `shape`. */
@@ -49,7 +49,7 @@ export interface SafetensorsFile {
  * ```
  */
 export async function openSafetensors(path: string | URL): Promise<SafetensorsFile> {
-  const name = displayPath(path);
+  const name = pathOf(path);
   const size = await fileSize(path);
   const length = headerLength(await readRange(path, 0, Math.min(size, 64)), size, name);
   const { metadata, tensors } = parseHeader(await readRange(path, 8, length), size - 8 - length, name);

@@ -151,3 +151,6 @@ export interface Method {
   /** The key-value cache. */
   readonly kv?: ModelMethod<never>;
 }
+
+/** A method that fills certain parts: the types of its schemes follow from them. */
+export type MethodWith<Parts extends Partial<Pick<Method, SchemePart>>> = Omit<Method, SchemePart> & Parts;

@@ -1,8 +1,9 @@
 /** Applies a scheme to a model: transforms, then weights, then activations and attention operands, then the cache. */
+import { sha256Hex } from "../base/hash.ts";
 import { layerLinears, type LinearPlace, siteOfRole } from "../model/architecture.ts";
 import type { Linear, Parameter } from "../model/decoder/parameter.ts";
 import { linearKey } from "../model/decoder/parameters.ts";
-import type { Model } from "../model/model.ts";
+import { type Model, requireModel } from "../model/model.ts";
 import { quantizeLayerwise } from "./calibration/layerwise.ts";
 import { BoundedMemory } from "./calibration/memory.ts";
 import { SchemeError } from "./error.ts";
@@ -45,6 +46,7 @@ export interface QuantizeOptions {
  * ```
  */
 export async function quantize(model: Model, scheme: Scheme, options: QuantizeOptions = {}): Promise<Model> {
+  requireModel(model);
   const checked = parseScheme(scheme), resolved = resolveScheme(checked);
   const { execution = "simulated", calibration, memory = new BoundedMemory() } = options;
   oneOf(["simulated", "packed"]).read("execution", execution);
@@ -60,7 +62,7 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     progress: options.onProgress ?? (() => {}),
     memory,
   };
-  let current = model.with({ change: { calibration: await calibrationHash(calibration) } });
+  let current = model.with({ change: { calibration: calibrationHash(calibration) } });
   const replace = (next: Model) => {
     current[Symbol.dispose]();
     current = next;
@@ -130,10 +132,13 @@ function requireFinite(name: string, values: Float32Array): void {
   if (bad >= 0) throw new SchemeError("values", `${name}[${bad}] is ${values[bad]}: expected finite weights`);
 }
 
-async function calibrationHash(windows: readonly Int32Array[] | undefined): Promise<string | null> {
+function calibrationHash(windows: readonly Int32Array[] | undefined): string | null {
   if (windows === undefined) return null;
-  const bytes = new Uint8Array(
-    await new Blob(windows.map((ids) => new Uint8Array(ids.slice().buffer))).arrayBuffer(),
-  );
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  const ids = new Int32Array(windows.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const window of windows) {
+    ids.set(window, at);
+    at += window.length;
+  }
+  return sha256Hex(new Uint8Array(ids.buffer));
 }

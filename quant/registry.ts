@@ -1,41 +1,15 @@
-/** The methods of the suite. A new method adds one line here; its scheme types follow from it. */
+/** The methods by name, and the types of the schemes that they can fill. */
 import { show } from "../base/show.ts";
 import type { Method, ModelMethod, OperandMethod, WeightMethod } from "./method.ts";
 import type { Tagged } from "./options.ts";
-import { awqMethod } from "./methods/awq.ts";
-import { bcqMethod } from "./methods/bcq.ts";
-import { distillMethod } from "./methods/distill.ts";
-import { gptqMethod } from "./methods/gptq.ts";
-import { kiviMethod } from "./methods/kivi.ts";
-import { qqqMethod } from "./methods/qqq.ts";
-import { qrazorMethod } from "./methods/qrazor.ts";
-import { kvquantMethod } from "./methods/kvquant.ts";
-import { llmInt8Method } from "./methods/llmint8.ts";
-import { rtnMethod } from "./methods/rtn.ts";
+import * as suite from "./methods.ts";
 import { SchemeError } from "./error.ts";
-import { smoothQuantMethod } from "./methods/smoothquant.ts";
-import { spqrMethod } from "./methods/spqr.ts";
-import { zeroQuantMethod } from "./methods/zeroquant.ts";
 
 /** The methods that come with the suite, by tag. */
-export const builtIn = {
-  rtn: rtnMethod,
-  gptq: gptqMethod,
-  kivi: kiviMethod,
-  kvquant: kvquantMethod,
-  distill: distillMethod,
-  smoothQuant: smoothQuantMethod,
-  spqr: spqrMethod,
-  awq: awqMethod,
-  qqq: qqqMethod,
-  qrazor: qrazorMethod,
-  bcq: bcqMethod,
-  llmInt8: llmInt8Method,
-  zeroQuant: zeroQuantMethod,
-};
+export const builtIn: typeof suite = suite;
 
-/** The methods that come with the suite. */
-export type BuiltIn = typeof builtIn[keyof typeof builtIn];
+/** One of them. */
+export type BuiltIn = typeof suite[keyof typeof suite];
 /** The scheme with which a method fills the part of weights. */
 export type WeightSchemeOf<M> = M extends { weights: WeightMethod<infer S> } ? S : never;
 /** The scheme with which a method fills the part of activations and attention operands. */

@@ -1,4 +1,6 @@
 /** Published numbers as data: every cell of every table that the notebooks compare with. */
+import { fixture } from "../../base/fixture.ts";
+import { type FilePath, namesIn, pathOf, readBytes } from "../../base/file.ts";
 import { QuantbookError } from "../../base/error.ts";
 import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
 
@@ -88,8 +90,6 @@ export interface Annotation {
   readonly value: number;
 }
 
-const folder = new URL("../../fixtures/claims/", import.meta.url);
-
 /**
  * Reads all published tables, by file name and then in the order of print.
  *
@@ -103,18 +103,14 @@ const folder = new URL("../../fixtures/claims/", import.meta.url);
  * assertEquals(tables.find(({ id }) => id === "kivi_ppl")?.paper, "kivi");
  * ```
  */
-export async function loadClaimTables(from: URL = folder): Promise<ClaimTable[]> {
-  const names: string[] = [];
-  try {
-    for await (const { name } of Deno.readDir(from)) if (name.endsWith(".json")) names.push(name);
-  } catch (cause) {
-    throw new ClaimError("missing", `${from.pathname}: no such directory of claims`, { cause });
-  }
+export async function loadClaimTables(from?: FilePath): Promise<ClaimTable[]> {
+  const folder = from === undefined ? await fixture("claims") : pathOf(from);
+  const names = await namesIn(folder).catch((cause) => {
+    throw new ClaimError("missing", `${folder}: no such directory of claims`, { cause });
+  });
   const files = await Promise.all(
-    names.sort().map(async (name) => {
-      const bytes = await Deno.readFile(new URL(name, from));
-      return parseClaims(name, bytes);
-    }),
+    names.filter((name) => name.endsWith(".json"))
+      .map(async (name) => parseClaims(name, await readBytes(`${folder}/${name}`))),
   );
   const tables = files.flat();
   const seen = new Set<string>();

@@ -1,5 +1,5 @@
 /** Log-probabilities of windows of text: what perplexity and divergence are made of. */
-import type { Model } from "../../model/model.ts";
+import { type Model, requireModel } from "../../model/model.ts";
 import type { TokenWindows } from "../windows.ts";
 
 /**
@@ -11,6 +11,7 @@ export async function forEachLogProbabilities(
   windows: TokenWindows,
   visit: (logProbabilities: Float32Array, index: number) => void | Promise<void>,
 ): Promise<void> {
+  requireModel(model);
   const { device, architecture } = model;
   await model.forEachLogits(windows, async (logits, index) => {
     device.logSoftmax(logits, logits, windows[index].length, architecture.vocabularySize);

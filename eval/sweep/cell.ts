@@ -79,14 +79,14 @@ export interface Determinants {
 }
 
 /** The hash that a cell's row is stored under. */
-export async function cellKey(
+export function cellKey(
   { code, device, execution, windows, calibration, model, scheme }: Determinants,
-): Promise<string> {
+): string {
   const packed = execution === "packed" ? { execution } : {};
-  return await hashOf({ code, device, windows, ...packed, calibration, model, scheme });
+  return hashOf({ code, device, windows, ...packed, calibration, model, scheme });
 }
 
 /** Hash of token windows, as keys contain it. */
-export async function hashTokens(windows: TokenWindows): Promise<string> {
-  return await hashOf(windows.map((ids) => Array.from(ids)));
+export function hashTokens(windows: TokenWindows): string {
+  return hashOf(windows.map((ids) => Array.from(ids)));
 }

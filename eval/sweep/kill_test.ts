@@ -21,7 +21,7 @@ Deno.test("200 cells over 4 processes with SIGKILLs give the rows of a serial ru
       path,
       formatManifest(await planSweeps([plan], (await defaultDevice()).name, tinyProfile)),
     );
-    const manifest = await parseManifest(await Deno.readTextFile(path));
+    const manifest = parseManifest(await Deno.readTextFile(path));
     assertEquals(manifest.cells.length, 200);
     const results = `${directory}/results`;
 

@@ -64,7 +64,7 @@ export function formatManifest({ code, device, tokens, cells }: Manifest): strin
  *
  * @throws {SweepError} `format`, naming the line
  */
-export async function parseManifest(text: string): Promise<Manifest> {
+export function parseManifest(text: string): Manifest {
   const [head, ...rest] = text.split("\n").map((line, index) => ({ line, number: index + 1 }))
     .filter(({ line }) => line.trim() !== "").map(({ line, number }) => ({
       number,
@@ -79,7 +79,7 @@ export async function parseManifest(text: string): Promise<Manifest> {
   for (const { number, value } of rest) {
     if ("tokens" in value) {
       const hash = textOf(value, "tokens", number), windows = parseWindows(value, number);
-      if (await hashTokens(windows) !== hash) {
+      if (hashTokens(windows) !== hash) {
         throw new SweepError("format", `line ${number}: the windows are not those of hash ${hash}`);
       }
       tokens.set(hash, windows);

@@ -56,7 +56,7 @@ export class LastWeights implements Disposable {
     { transforms, weights, linears }: Scheme,
   ): Promise<{ model: Model; seconds: number }> {
     const scheme = { transforms, weights, linears };
-    const key = await hashOf({ model: await float.hash(), scheme });
+    const key = hashOf({ model: await float.hash(), scheme });
     if (this.#last?.key === key) return this.#last;
     this[Symbol.dispose]();
     const start = performance.now();

@@ -47,7 +47,7 @@ export async function planSweeps(
   const models = new Map<string, Model>();
   try {
     for (const { windows, calibration = [], execution = "simulated", cells: wanted } of plans) {
-      const hashes = { windows: await hashTokens(windows), calibration: await hashTokens(calibration) };
+      const hashes = { windows: hashTokens(windows), calibration: hashTokens(calibration) };
       const lengths = (all: TokenWindows) => all.map(({ length }) => length);
       const texts = { windows: lengths(windows), calibration: lengths(calibration) };
       tokens.set(hashes.windows, windows).set(hashes.calibration, calibration);
@@ -58,7 +58,7 @@ export async function planSweeps(
         models.set(specifier, model);
         requireWindows(windows, model);
         const scheme = parseScheme(given);
-        const key = await cellKey({ code, device, execution, ...hashes, model: await model.hash(), scheme });
+        const key = cellKey({ code, device, execution, ...hashes, model: await model.hash(), scheme });
         const predicted = predictCost(model.architecture, scheme, { ...texts, execution }, profile);
         if (!cells.has(key)) {
           cells.set(key, { key, model: specifier, label, scheme, ...hashes, execution, predicted });

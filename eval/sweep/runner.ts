@@ -1,4 +1,5 @@
 /** Runs the cells of a sweep, one by one: from the store where they are in it, else measured and stored. */
+import { environmentVariable } from "../../base/environment.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import type { Device } from "../../kernels/device.ts";
 import { requireWindows } from "../windows.ts";
@@ -42,8 +43,8 @@ export class CellRunner implements Disposable {
       code: await measuringCode(),
       device: device.name,
       execution: options.execution,
-      windows: await hashTokens(options.windows),
-      calibration: await hashTokens(options.calibration ?? []),
+      windows: hashTokens(options.windows),
+      calibration: hashTokens(options.calibration ?? []),
     };
     const store = location === null ? null : await openStore(location);
     return new CellRunner(options, device, store, determinants);
@@ -52,7 +53,7 @@ export class CellRunner implements Disposable {
   /** Hash of all that determines a cell's row. The cell's scheme must have been parsed. */
   async key(cell: Cell): Promise<string> {
     const model = await this.#models.get(cell.model);
-    return await cellKey({ ...this.determinants, model: await model.hash(), scheme: cell.scheme });
+    return cellKey({ ...this.determinants, model: await model.hash(), scheme: cell.scheme });
   }
 
   /** The stored row of a cell, or a new one, measured while nobody else measures it; `onMeasure` is called before. */
@@ -64,7 +65,8 @@ export class CellRunner implements Disposable {
     };
     const { value, stored } = await storedOr(this.store, key, make, {
       what: `${cell.model} ${cell.label}`,
-      storedOnly: this.options.storedOnly ?? storedOnly.some((name) => Deno.env.has(name)),
+      storedOnly: this.options.storedOnly ??
+        storedOnly.some((name) => environmentVariable(name) !== undefined),
     });
     return { row: { ...value, ...cell }, stored };
   }

@@ -1,4 +1,5 @@
 /** Accuracies of models and schemes on choice tasks, stored as the rows of a sweep are: what published task tables list. */
+import { environmentVariable } from "../../base/environment.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import { loadModel } from "../../model/load.ts";
 import { quantize } from "../../quant/quantize.ts";
@@ -80,7 +81,7 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
   for (const cell of cells) {
     const scheme = parseScheme(cell.scheme);
     using model = await loadModel(cell.model, { device });
-    const key = await hashOf({ ...shared, model: await model.hash(), scheme });
+    const key = hashOf({ ...shared, model: await model.hash(), scheme });
     const make = async () => {
       using quantized = await quantize(model, scheme, { calibration });
       const accuracies: Record<string, Accuracy> = {};
@@ -92,7 +93,7 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
     };
     const { value } = await storedOr(store, key, make, {
       what: `tasks of ${cell.model} ${cell.label}`,
-      storedOnly: options.storedOnly ?? Deno.env.has("QUANTBOOK_STORED"),
+      storedOnly: options.storedOnly ?? environmentVariable("QUANTBOOK_STORED") !== undefined,
     });
     const row = { ...value, ...cell };
     rows.push(row);

@@ -1,4 +1,6 @@
 /** Task data from outside: rows of JSONL, JSON, CSV and Parquet files and the raw WikiText, each with the line that it stands on. */
+import { readBytes, statOf } from "../../base/file.ts";
+import { fixture } from "../../base/fixture.ts";
 // @ts-types="./csv_parse.d.ts"
 import { parse } from "csv-parse/sync";
 import { type DatasetPart, hubDataset } from "../../model/hub.ts";
@@ -10,10 +12,10 @@ import { wikitextPages } from "./sets/wikitext.ts";
 /** The formats, in the order in which a directory is searched. */
 export const extensions = ["jsonl", "json", "csv", "parquet", "raw"] as const;
 
-const fixtures = new URL("../../fixtures/tasks", import.meta.url).pathname;
-
-/** The suite's own task sets. */
-export const ownTasks: string = fixtures;
+/** The folder of the suite's own task sets. */
+export function ownTasks(): Promise<string> {
+  return fixture("tasks");
+}
 
 /**
  * The rows of a data file.
@@ -21,7 +23,7 @@ export const ownTasks: string = fixtures;
  * @throws {TaskError} `missing`, `encoding`, `json`, `csv`, `parquet`, `format` or `empty`, naming file and line
  */
 export async function readRows(path: string): Promise<DataRow[]> {
-  const bytes = await readBytes(path);
+  const bytes = await bytesOf(path);
   const extension = path.slice(path.lastIndexOf(".") + 1);
   let rows: DataRow[];
   if (extension === "parquet") rows = await parquetRows(path, bytes);
@@ -60,17 +62,17 @@ export async function findFile(directory: string, base: string, split: string): 
 
 /** Whether there is a file of that name. */
 export async function isFile(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((found) => found.isFile, () => false);
+  return (await statOf(path).catch(() => null))?.isFile ?? false;
 }
 
 /** The text of a file in UTF-8; a byte order mark is dropped. */
 export async function readText(path: string): Promise<string> {
-  return decode(path, await readBytes(path));
+  return decode(path, await bytesOf(path));
 }
 
-async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await Deno.readFile(path);
+    return await readBytes(path);
   } catch (cause) {
     throw new TaskError("missing", `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }

@@ -1,4 +1,5 @@
 /** Evaluates a model on a task: reads the data, builds the prompts, runs each example, and takes the means. */
+import { namesIn } from "../../base/file.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import { hashOf } from "../../base/hash.ts";
@@ -71,7 +72,7 @@ export async function evaluateTask(
 ): Promise<TaskResult> {
   checkOptions(model, options);
   if (!Object.hasOwn(groups, name)) return await evaluateOne(model, taskOf(name), options);
-  const members = await membersOf(name, options.data ?? ownTasks);
+  const members = await membersOf(name, options.data ?? await ownTasks());
   const subtasks: TaskResult[] = [];
   for (const part of members) {
     const log = options.log?.replace(/(\.[^./]*)?$/, (extension) => `.${part}${extension}`);
@@ -92,8 +93,8 @@ async function membersOf(name: string, data: string | TaskData): Promise<readonl
   }
   const parts = new Set<string>();
   const pattern = new RegExp(`^${name}\\.(\\w+)(\\.${groups[name].split})?\\.(jsonl|json|csv|parquet)$`);
-  for await (const entry of Deno.readDir(data)) {
-    const found = pattern.exec(entry.name);
+  for (const file of await namesIn(data)) {
+    const found = pattern.exec(file);
     if (found !== null) parts.add(found[1]);
   }
   if (parts.size === 0) throw new TaskError("missing", `${data}: no files ${name}.<part>.jsonl`);
@@ -110,7 +111,7 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
   const key = {
     task: task.name,
     model: await model.hash(),
-    examples: await hashOf(placed.map(({ row, prompts }) => [row.values, prompts])),
+    examples: hashOf(placed.map(({ row, prompts }) => [row.values, prompts])),
     maxLength,
     truncate,
     maxNewTokens: newTokens(task, options),
@@ -162,7 +163,8 @@ interface Data {
   readonly prefix: string | null;
 }
 
-async function readData(task: Task, { data = ownTasks, fewShot }: TaskOptions): Promise<Data> {
+async function readData(task: Task, { data: given, fewShot }: TaskOptions): Promise<Data> {
+  const data = given ?? await ownTasks();
   const prefixOf = task.kind === "generation" ? task.prefix : undefined;
   if (typeof data === "string" && data !== "hub" && !(await isFile(data))) {
     const file = await findFile(data, task.base, "test") ?? await findFile(data, task.base, "");

@@ -8,7 +8,7 @@
 import { branchLogits } from "../../model/branches.ts";
 import { DenseCache } from "../../model/decoder/cache.ts";
 import { isJsonObject } from "../../base/json.ts";
-import type { Model } from "../../model/model.ts";
+import { type Model, requireModel } from "../../model/model.ts";
 import { findMethod } from "../../quant/registry.ts";
 import type { TokenRequest } from "./requests.ts";
 
@@ -31,6 +31,7 @@ export class LikelihoodScorer implements Disposable {
 
   /** Makes a scorer; dispose of it to free its cache. */
   constructor(private readonly model: Model) {
+    requireModel(model);
     this.#shares = sharesPrefixes(model);
     const { positions } = model.architecture;
     const scaling = positions.kind === "rotary" ? positions.scaling : undefined;

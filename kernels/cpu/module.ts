@@ -1,6 +1,8 @@
 /** The compiled kernels, and how many threads run them. */
 
+import { readFileSync } from "node:fs";
 import { environmentVariable } from "../../base/environment.ts";
+import { readBytes } from "../../base/file.ts";
 import { checkThreads } from "./pool.ts";
 
 const url = new URL("./kernels.wasm", import.meta.url);
@@ -9,13 +11,13 @@ let compiled: WebAssembly.Module | undefined;
 /** The kernels, compiled once per process. */
 export async function loadModule(): Promise<WebAssembly.Module> {
   if (compiled !== undefined) return compiled;
-  const response = await fetch(url);
-  return compiled = await WebAssembly.compile(await response.arrayBuffer());
+  const bytes = url.protocol === "file:" ? await readBytes(url) : await (await fetch(url)).arrayBuffer();
+  return compiled = await WebAssembly.compile(bytes);
 }
 
 /** {@linkcode loadModule} for callers that cannot wait; where none has waited before, the file must be a local one. */
 export function moduleNow(): WebAssembly.Module {
-  return compiled ??= new WebAssembly.Module(Deno.readFileSync(url));
+  return compiled ??= new WebAssembly.Module(readFileSync(url));
 }
 
 /** Threads unless told otherwise: `QUANTBOOK_THREADS`, or as many as there are processors. */

@@ -24,6 +24,9 @@ const startMilliseconds = 2000;
 /** Chunks per thread, so that a thread that starts late or runs slowly holds nobody up. */
 const chunksPerThread = 6;
 
+/** In a package for Node, TypeScript has become JavaScript. */
+const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+
 /** What one kernel call does besides its arguments. */
 export interface Load {
   /** Independent units of work. */
@@ -119,7 +122,7 @@ export class Pool implements Disposable {
 /** A worker that does not keep the program alive, or null where workers are not allowed. */
 function startWorker(start: WorkerStart): Worker | null {
   try {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url));
+    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url));
     worker.unref();
     worker.postMessage(start);
     return worker;

@@ -1,4 +1,5 @@
 /** A checkpoint: a configuration and its weights, opened from a directory or a file without reading any tensor. */
+import { namesIn, statOf } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import type { ModelConfig } from "./config.ts";
 import { readConfig } from "./read_config.ts";
@@ -75,23 +76,22 @@ export function withBasePrefix(checkpoint: Checkpoint, example: string): Checkpo
 }
 
 async function locate(path: string): Promise<{ directory: string; file: string }> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.stat(path);
-  } catch (error) {
+  const found = await statOf(path).catch((error) => {
     throw fileError(error, path);
-  }
-  if (info.isFile) {
+  });
+  if (found === null) throw new CheckpointError("missing", `${path}: no such file`);
+  if (found.isFile) {
     const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
     return { directory: slash < 0 ? "." : path.slice(0, slash) || "/", file: path };
   }
   const directory = path.replace(/[/\\]+$/, "") || "/";
-  const names = new Set<string>();
-  for await (const entry of Deno.readDir(directory)) names.add(entry.name);
+  const names = await namesIn(directory).catch((error) => {
+    throw fileError(error, directory);
+  });
   for (const name of ["model.safetensors", indexFile]) {
-    if (names.has(name)) return { directory, file: `${directory}/${name}` };
+    if (names.includes(name)) return { directory, file: `${directory}/${name}` };
   }
-  const pickle = [...names].find((name) => /\.(bin|pt|pth)$/.test(name));
+  const pickle = names.find((name) => /\.(bin|pt|pth)$/.test(name));
   const hint = pickle ? `; ${pickle} is a pickle, which is never loaded` : "";
   throw new CheckpointError("missing", `${directory}: no model.safetensors or ${indexFile} here${hint}`);
 }

@@ -5,6 +5,7 @@
  * is a power of two, so that multiplying and dividing weights is exact, except for float16 weights that become subnormal:
  * these are rounded move by move, as in the file that the moves were first written to (its SHA-256 is in `fixtures/models`).
  */
+import { readBytes } from "../../base/file.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { CheckpointError } from "../files/error.ts";
 import { fileError } from "../files/read.ts";
@@ -45,7 +46,7 @@ const sites: readonly string[] = ["attention_input", "mlp_input", "key", "down_i
 export async function readOutliers(path: string): Promise<OutlierMove[]> {
   let json: unknown;
   try {
-    json = parseJson(decodeUtf8(await Deno.readFile(path)));
+    json = parseJson(decodeUtf8(await readBytes(path)));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw fileError(error, path);
     throw new CheckpointError("outliers", `${path}: ${error.message}`, { cause: error });

@@ -2,7 +2,7 @@
 import { CheckpointError } from "../files/error.ts";
 
 import { fileError, fileSize } from "../files/read.ts";
-import { displayPath } from "../../base/file.ts";
+import { type FilePath, pathOf, readBytes, statOf } from "../../base/file.ts";
 import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
 import { ModelConfig } from "./config.ts";
 
@@ -22,20 +22,17 @@ const maxBytes = 16_000_000;
  * assert(config.modelType === "llama" && config.integer("vocab_size") === 2048);
  * ```
  */
-export async function readConfig(path: string | URL): Promise<ModelConfig> {
+export async function readConfig(path: FilePath): Promise<ModelConfig> {
   let text: string;
-  let source = displayPath(path);
+  let source = pathOf(path);
   try {
-    let file: string | URL = path;
-    if ((await Deno.stat(path)).isDirectory) {
-      file = path instanceof URL ? new URL("config.json", `${path.href}/`) : `${path}/config.json`;
-      source = displayPath(file);
-    }
+    let file = pathOf(path);
+    if ((await statOf(file))?.isDirectory) file = source = `${file}/config.json`;
     const size = await fileSize(file);
     if (size > maxBytes) {
       throw new CheckpointError("config", `${source}: ${size} bytes is no config.json (limit ${maxBytes})`);
     }
-    text = decodeUtf8(await Deno.readFile(file));
+    text = decodeUtf8(await readBytes(file));
   } catch (error) {
     if (error instanceof SyntaxError) throw new CheckpointError("config", `${source}: ${error.message}`);
     throw fileError(error, source);

@@ -1,9 +1,10 @@
 /** Weights on disk: one safetensors file or several with an index; opened without reading any tensor. */
+import { readBytes } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import { type Dtype, isFloat, toFloat32 } from "../files/dtype.ts";
 import { fileError, sha256File } from "../files/read.ts";
 import { sha256Text } from "../../base/hash.ts";
-import { displayPath } from "../../base/file.ts";
+import { pathOf } from "../../base/file.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "../safetensors.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
@@ -81,9 +82,7 @@ class FileWeights implements Weights {
     if (found.length !== shape.length || found.some((size, axis) => size !== shape[axis])) {
       throw new CheckpointError(
         "shape",
-        `${
-          displayPath(this.path)
-        }: tensor "${name}" has shape [${found}], the configuration needs [${shape}]`,
+        `${pathOf(this.path)}: tensor "${name}" has shape [${found}], the configuration needs [${shape}]`,
       );
     }
   }
@@ -118,14 +117,14 @@ class FileWeights implements Weights {
     if (!file) {
       throw new CheckpointError(
         "tensor",
-        `${displayPath(this.path)}: no tensor "${name}" among its ${this.files.size} tensors`,
+        `${pathOf(this.path)}: no tensor "${name}" among its ${this.files.size} tensors`,
       );
     }
     return file;
   }
 
   #decode(name: string, { dtype, data }: RawTensor, first = 0): Float32Array<ArrayBuffer> {
-    const where = `${displayPath(this.path)}: tensor "${name}"`;
+    const where = `${pathOf(this.path)}: tensor "${name}"`;
     if (!isFloat(dtype)) {
       throw new CheckpointError("dtype", `${where} is stored as ${dtype}: expected F16, BF16, F32 or F64`);
     }
@@ -174,7 +173,7 @@ async function openShards(path: string): Promise<Map<string, SafetensorsFile>> {
 async function readIndex(path: string): Promise<Map<string, string>> {
   let json: unknown;
   try {
-    json = parseJson(decodeUtf8(await Deno.readFile(path)));
+    json = parseJson(decodeUtf8(await readBytes(path)));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw fileError(error, path);
     throw new CheckpointError("index", `${path}: ${error.message}`, { cause: error });

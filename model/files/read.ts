@@ -1,13 +1,13 @@
 /** Reads ranges of files and writes files that are either complete or absent. */
 import { createHash } from "node:crypto";
 import { CheckpointError } from "./error.ts";
-import { displayPath } from "../../base/file.ts";
+import { type FilePath, isMissing, openFile, pathOf, statOf } from "../../base/file.ts";
 
 /** Turns an error of the file system into a {@linkcode CheckpointError}: `missing` or `unreadable`. */
-export function fileError(error: unknown, path: string | URL): CheckpointError {
+export function fileError(error: unknown, path: FilePath): CheckpointError {
   if (error instanceof CheckpointError) return error;
-  const name = displayPath(path);
-  if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+  const name = pathOf(path);
+  if (isMissing(error)) {
     return new CheckpointError("missing", `${name}: no such file`, { cause: error });
   }
   const reason = error instanceof Error ? error.message : String(error);
@@ -19,11 +19,12 @@ export function fileError(error: unknown, path: string | URL): CheckpointError {
  *
  * @throws {CheckpointError} `missing`, `unreadable`, or `format` when the path is a directory.
  */
-export async function fileSize(path: string | URL): Promise<number> {
+export async function fileSize(path: FilePath): Promise<number> {
   try {
-    const { isFile, size } = await Deno.stat(path);
-    if (!isFile) throw new CheckpointError("format", `${displayPath(path)}: is not a regular file`);
-    return size;
+    const found = await statOf(path);
+    if (found === null) throw new CheckpointError("missing", `${pathOf(path)}: no such file`);
+    if (!found.isFile) throw new CheckpointError("format", `${pathOf(path)}: is not a regular file`);
+    return found.size;
   } catch (error) {
     throw fileError(error, path);
   }
@@ -43,27 +44,21 @@ export interface Range {
  * @throws {CheckpointError} `missing`, `unreadable`, or `truncated` when the file ends before a range does.
  */
 export async function* readRanges(
-  path: string | URL,
+  path: FilePath,
   ranges: Iterable<Range>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const name = displayPath(path);
-  using file = await Deno.open(path).catch((error) => {
+  const name = pathOf(path);
+  await using file = await openFile(path).catch((error) => {
     throw fileError(error, path);
   });
   for (const { offset, length } of ranges) {
     const bytes = new Uint8Array(length);
-    try {
-      await file.seek(offset, Deno.SeekMode.Start);
-      for (let at = 0; at < length;) {
-        const count = await file.read(bytes.subarray(at));
-        if (count === null) {
-          const wanted = `bytes ${offset} to ${offset + length} wanted, the file ends at ${offset + at}`;
-          throw new CheckpointError("truncated", `${name}: truncated: ${wanted}`);
-        }
-        at += count;
-      }
-    } catch (error) {
+    const count = await file.read(bytes, offset).catch((error) => {
       throw fileError(error, path);
+    });
+    if (count < length) {
+      const wanted = `bytes ${offset} to ${offset + length} wanted, the file ends at ${offset + count}`;
+      throw new CheckpointError("truncated", `${name}: truncated: ${wanted}`);
     }
     yield bytes;
   }
@@ -71,7 +66,7 @@ export async function* readRanges(
 
 /** Reads one range of a file, as {@linkcode readRanges}. */
 export async function readRange(
-  path: string | URL,
+  path: FilePath,
   offset: number,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -80,12 +75,15 @@ export async function readRange(
 }
 
 /** SHA-256 of a file's bytes in hexadecimal, what `sha256sum` prints; read in pieces. */
-export async function sha256File(path: string | URL): Promise<string> {
+export async function sha256File(path: FilePath): Promise<string> {
   const hash = createHash("sha256");
   try {
-    using file = await Deno.open(path);
+    await using file = await openFile(path);
     const piece = new Uint8Array(1 << 20);
-    for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
+    for (let at = 0, count = piece.length; count === piece.length; at += count) {
+      count = await file.read(piece, at);
+      hash.update(piece.subarray(0, count));
+    }
   } catch (error) {
     throw fileError(error, path);
   }

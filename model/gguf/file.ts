@@ -1,7 +1,7 @@
 /** Reads GGUF files, the format of llama.cpp: metadata and quantized tensors in one file. */
 import { CheckpointError } from "../files/error.ts";
 import { fileSize, readRange } from "../files/read.ts";
-import { displayPath } from "../../base/file.ts";
+import { pathOf } from "../../base/file.ts";
 import { type GgufTensor, type GgufValue, maxGgufHeader, NeedMore, parseGgufHeader } from "./header.ts";
 import { decodeGguf } from "./types.ts";
 
@@ -43,7 +43,7 @@ export interface GgufArray {
  * ```
  */
 export async function openGguf(path: string): Promise<GgufFile> {
-  const name = displayPath(path);
+  const name = pathOf(path);
   const size = await fileSize(path);
   let header: ReturnType<typeof parseGgufHeader> | undefined;
   for (let length = 1 << 20; header === undefined; length *= 8) {

@@ -1,4 +1,5 @@
 /** Text to token ids and back, by the rules of a `tokenizer.json`. */
+import { isMissing, readBytes, readText } from "../../base/file.ts";
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { QuantbookError } from "../../base/error.ts";
 import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
@@ -75,11 +76,11 @@ export function absentTokenizer(error: TokenizerError, vocabularySize: number): 
 
 async function readJson(file: string): Promise<JsonObject | undefined> {
   try {
-    const json = parseJson(decodeUtf8(await Deno.readFile(file)));
+    const json = parseJson(decodeUtf8(await readBytes(file)));
     if (!isJsonObject(json)) throw new SyntaxError("not valid JSON for a tokenizer: expected an object");
     return json;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (isMissing(error)) return undefined;
     const reason = error instanceof Error ? error.message : String(error);
     const code = error instanceof SyntaxError ? "json" : "missing";
     throw new TokenizerError(code, `${file}: ${reason}`, { cause: error });
@@ -90,7 +91,7 @@ async function readJson(file: string): Promise<JsonObject | undefined> {
 async function chatTemplate(folder: string, config: JsonObject): Promise<string | undefined> {
   const inline = own(config, "chat_template");
   if (typeof inline === "string") return inline;
-  return await Deno.readTextFile(`${folder}chat_template.jinja`).catch(() => undefined);
+  return await readText(`${folder}chat_template.jinja`).catch(() => undefined);
 }
 
 class JsonTokenizer implements Tokenizer {

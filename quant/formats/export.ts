@@ -1,7 +1,7 @@
 /** Writes a model as files that other runtimes load, with a card that says what it is and what was measured. */
-import { writeAtomic } from "../../base/file.ts";
+import { makeDirectory, readBytes, readText, writeAtomic } from "../../base/file.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
-import type { Model } from "../../model/model.ts";
+import { type Model, requireModel } from "../../model/model.ts";
 import { encodeSafetensors, type RawTensor } from "../../model/safetensors.ts";
 import { compressedTensors } from "./compressed_tensors.ts";
 import { encodeModelGguf } from "./gguf.ts";
@@ -58,17 +58,18 @@ const companions = [
  * ```
  */
 export async function exportModel(model: Model, directory: string, options: ExportOptions): Promise<string> {
+  requireModel(model);
   requireKnown("exportModel", options, ["format", "metrics"]);
   const { format, metrics = {} } = options;
   oneOf(exportFormats).read("format", format);
   const source = model.checkpoint.directory;
   const { file, pieces, config } = await encode(model, format, source);
-  await Deno.mkdir(file.includes("/") ? `${directory}/onnx` : directory, { recursive: true });
+  await makeDirectory(file.includes("/") ? `${directory}/onnx` : directory);
   await writeAtomic(`${directory}/${file}`, pieces);
   if (config !== undefined) await writeText(`${directory}/config.json`, JSON.stringify(config, null, 2));
   if (format !== "gguf") {
     for (const name of companions) {
-      const bytes = await Deno.readFile(`${source}/${name}`).catch(() => undefined);
+      const bytes = await readBytes(`${source}/${name}`).catch(() => undefined);
       if (bytes !== undefined) await writeAtomic(`${directory}/${name}`, [bytes]);
     }
   }
@@ -83,7 +84,7 @@ async function encode(
 ): Promise<{ file: string; pieces: Uint8Array[]; config?: JsonObject }> {
   const { values } = model.checkpoint.config;
   if (format === "gguf") {
-    const text = await Deno.readTextFile(`${source}/tokenizer.json`).catch(() => undefined);
+    const text = await readText(`${source}/tokenizer.json`).catch(() => undefined);
     const tokenizer = text === undefined ? undefined : parseJson(text);
     return {
       file: "model.gguf",

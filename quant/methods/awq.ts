@@ -10,7 +10,7 @@
  */
 import { clipGroups, quantizeGroups, roundGroups } from "./awq/grid.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
-import type { Matrix, Method, WeightMethod } from "../method.ts";
+import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { runPlain, type SearchedStop, searchScales } from "../transforms/scale_search.ts";
 import { flag, groupSizeOption, integer, type OptionTable, readOptions } from "../options.ts";
 import { walkSites } from "../calibration/sites.ts";
@@ -130,10 +130,10 @@ const weights: WeightMethod<Awq> = {
 };
 
 /** AWQ, for the registry. */
-export const awqMethod = {
+export const awqMethod: MethodWith<{ weights: WeightMethod<Awq> }> = {
   name: "awq",
   options: awqOptions,
   cost: { calibrates: true },
   parse: (options) => awq(options as unknown as AwqOptions),
   weights,
-} satisfies Method;
+};

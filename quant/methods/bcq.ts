@@ -10,7 +10,7 @@ import { fitBinary } from "../../kernels/host/binary_fit.ts";
 import type { BinaryFit, BinaryRule } from "../../kernels/codes.ts";
 import type { LinearRole } from "../../model/architecture.ts";
 import { BcqWeight } from "../weights/binary.ts";
-import type { Matrix, Method, WeightMethod } from "../method.ts";
+import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
 import {
@@ -107,10 +107,10 @@ const weights: WeightMethod<Bcq> = {
 };
 
 /** Binary-coded quantization, for the registry. */
-export const bcqMethod = {
+export const bcqMethod: MethodWith<{ weights: WeightMethod<Bcq> }> = {
   name: "bcq",
   options: bcqOptions,
   cost: { passes: ({ bits }: Bcq) => bits },
   parse: (options) => bcq(options as unknown as BcqOptions),
   weights,
-} satisfies Method;
+};

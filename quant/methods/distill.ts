@@ -17,7 +17,7 @@ import { denseLinear, vectorParameter } from "../../model/decoder/parameter.ts";
 import { distillLayer, type Training } from "./distill/layer.ts";
 import { requireKnownLayer } from "../gradients/fisher.ts";
 import { layerInputs } from "../calibration/layer_inputs.ts";
-import type { Method, ModelMethod } from "../method.ts";
+import type { MethodWith, ModelMethod } from "../method.ts";
 import { SchemeError } from "../error.ts";
 import {
   integer,
@@ -161,9 +161,9 @@ const transform: ModelMethod<Distill> = {
 };
 
 /** Distillation, for the registry. */
-export const distillMethod = {
+export const distillMethod: MethodWith<{ transform: ModelMethod<Distill> }> = {
   name: "distill",
   options: distillOptions,
   parse: (options) => distill(options as unknown as DistillOptions),
   transform,
-} satisfies Method;
+};

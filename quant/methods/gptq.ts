@@ -5,7 +5,7 @@
  */
 import { blockSize, compensationSteps, onDevice, onHost, type Steps } from "../compensation/steps.ts";
 import { hessianOf, type Problem, problemOf } from "../compensation/hessian.ts";
-import type { InputStatistics, Matrix, Method, WeightMethod } from "../method.ts";
+import type { InputStatistics, Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
 import {
@@ -195,9 +195,9 @@ const weights: WeightMethod<Gptq> = {
 };
 
 /** GPTQ, for the registry. */
-export const gptqMethod = {
+export const gptqMethod: MethodWith<{ weights: WeightMethod<Gptq> }> = {
   name: "gptq",
   options: gptqOptions,
   parse: (options) => gptq(options as unknown as GptqOptions),
   weights,
-} satisfies Method;
+};

@@ -4,7 +4,7 @@
  * channels. The last tokens stay in full precision (section 3.3).
  */
 import { ModelError } from "../../model/error.ts";
-import type { Method, ModelMethod } from "../method.ts";
+import type { MethodWith, ModelMethod } from "../method.ts";
 import { KiviCache, type KiviSettings } from "../caches/kivi.ts";
 import { SchemeError } from "../error.ts";
 import { integer, oneOf, type OptionTable, readOptions, refused } from "../options.ts";
@@ -80,9 +80,9 @@ const kv: ModelMethod<Kivi> = {
 };
 
 /** KIVI, for the registry. */
-export const kiviMethod = {
+export const kiviMethod: MethodWith<{ kv: ModelMethod<Kivi> }> = {
   name: "kivi",
   options: kiviOptions,
   parse: (options) => kivi(options),
   kv,
-} satisfies Method;
+};

@@ -9,7 +9,7 @@ import type { Model } from "../../model/model.ts";
 import { KvQuantCache, type KvQuantCacheSettings, type LayerQuantizers } from "../caches/kvquant.ts";
 import { fitLayer } from "./kvquant/calibration.ts";
 import { type KvQuantCalibrationSettings, layerSamples } from "./kvquant/samples.ts";
-import type { Method, ModelMethod } from "../method.ts";
+import type { MethodWith, ModelMethod } from "../method.ts";
 import { SchemeError } from "../error.ts";
 import { flag, integer, number, oneOf, type OptionTable, readOptions } from "../options.ts";
 
@@ -87,10 +87,10 @@ const kv: ModelMethod<KvQuant> = {
 };
 
 /** KVQuant, for the registry. */
-export const kvquantMethod = {
+export const kvquantMethod: MethodWith<{ kv: ModelMethod<KvQuant> }> = {
   name: "kvquant",
   options: kvquantOptions,
   parse: (options) => kvquant(options),
   cost: { calibrates: true },
   kv,
-} satisfies Method;
+};

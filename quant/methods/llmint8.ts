@@ -15,7 +15,7 @@ import { linearRoles } from "../../model/architecture.ts";
 import { linearKey } from "../../model/decoder/parameters.ts";
 import { type Linear, Parameter } from "../../model/decoder/parameter.ts";
 import { dequantizeSums, halfPrecision, int8Vectors, Int8Weight } from "../weights/int8.ts";
-import type { Method, ModelMethod } from "../method.ts";
+import type { MethodWith, ModelMethod } from "../method.ts";
 import { outlierColumns, selectColumns } from "../calibration/outlier_columns.ts";
 import { SchemeError } from "../error.ts";
 import { number, oneOf, type OptionTable, readOptions } from "../options.ts";
@@ -147,9 +147,9 @@ const linears: ModelMethod<LlmInt8> = {
 };
 
 /** LLM.int8(), for the registry. */
-export const llmInt8Method = {
+export const llmInt8Method: MethodWith<{ linears: ModelMethod<LlmInt8> }> = {
   name: "llmInt8",
   options: llmInt8Options,
   parse: (options) => llmInt8(options),
   linears,
-} satisfies Method;
+};

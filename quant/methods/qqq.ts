@@ -14,7 +14,7 @@ import { onDevice, onHost, type Steps } from "../compensation/steps.ts";
 import { hessianOf } from "../compensation/hessian.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import { gptq, gptqSteps } from "./gptq.ts";
-import type { InputStatistics, Matrix, Method, QuantizeContext, WeightMethod } from "../method.ts";
+import type { InputStatistics, Matrix, MethodWith, QuantizeContext, WeightMethod } from "../method.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { QqqWeight } from "../weights/qqq.ts";
 import {
@@ -208,10 +208,10 @@ const weights: WeightMethod<Qqq> = {
 };
 
 /** QQQ, for the registry. */
-export const qqqMethod = {
+export const qqqMethod: MethodWith<{ weights: WeightMethod<Qqq> }> = {
   name: "qqq",
   options: qqqOptions,
   cost: { copies: 2 },
   parse: (options) => qqq(options as unknown as QqqOptions),
   weights,
-} satisfies Method;
+};

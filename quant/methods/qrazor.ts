@@ -6,7 +6,7 @@
 import type { UniformQuantizer } from "../../kernels/quantizer.ts";
 import { compensationSteps, onDevice, onHost, type Steps } from "../compensation/steps.ts";
 import { hessianOf, problemOf } from "../compensation/hessian.ts";
-import type { Matrix, Method, OperandMethod, WeightMethod } from "../method.ts";
+import type { Matrix, MethodWith, OperandMethod, WeightMethod } from "../method.ts";
 import { encodeBase, fitBase, razor, type RazorVariant } from "../grids/razor.ts";
 import { razorOperand } from "./qrazor/operand.ts";
 import { razorLeastError } from "./qrazor/search.ts";
@@ -173,11 +173,11 @@ const operand: OperandMethod<QRazor> = {
 };
 
 /** QRazor, for the registry. */
-export const qrazorMethod = {
+export const qrazorMethod: MethodWith<{ weights: WeightMethod<QRazor>; operand: OperandMethod<QRazor> }> = {
   name: "qrazor",
   options: qrazorOptions,
   parse: (options) => qrazor(options as unknown as QRazorOptions),
   shortGroups: true,
   weights,
   operand,
-} satisfies Method;
+};

@@ -6,7 +6,7 @@
  * row; activations along features of a token.
  */
 import type { QuantizeLayout } from "../../kernels/codes.ts";
-import type { Matrix, Method, OperandMethod, OperandView, WeightMethod } from "../method.ts";
+import type { Matrix, MethodWith, OperandMethod, OperandView, WeightMethod } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
 import {
@@ -179,10 +179,12 @@ const operand: OperandMethod<Rtn> = {
 };
 
 /** Round to nearest, for the registry. */
-export const rtnMethod = {
+export const rtnMethod: MethodWith<
+  { weights: WeightMethod<Rtn<"tensor" | "channel" | "group">>; operand: OperandMethod<Rtn> }
+> = {
   name: "rtn",
   options: rtnOptions,
   parse: (options) => rtn(options as unknown as RtnOptions<Granularity>),
   weights,
   operand,
-} satisfies Method;
+};

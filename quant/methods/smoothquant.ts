@@ -9,7 +9,7 @@
  */
 import { type InputSite, type LinearRole, normReaders } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
-import type { Method, ModelMethod, QuantizeContext } from "../method.ts";
+import type { MethodWith, ModelMethod, QuantizeContext } from "../method.ts";
 import { Folding } from "../transforms/fold.ts";
 import { SchemeError } from "../error.ts";
 import { number, type OptionTable, readOptions } from "../options.ts";
@@ -110,10 +110,10 @@ async function maximaOf(
 }
 
 /** SmoothQuant, for the registry. */
-export const smoothQuantMethod = {
+export const smoothQuantMethod: MethodWith<{ transform: ModelMethod<SmoothQuant> }> = {
   name: "smoothQuant",
   options: smoothQuantOptions,
   parse: (options) => smoothQuant(options),
   cost: { calibrates: true },
   transform,
-} satisfies Method;
+};

@@ -10,7 +10,7 @@ import { BilevelVector } from "../weights/bilevel.ts";
 import { decodeRealZero, encodeRealZero, fitRealZero } from "../grids/real_zero.ts";
 import { compensationSteps, onDevice, onHost, type Steps } from "../compensation/steps.ts";
 import { hessianOf, type Problem, problemOf } from "../compensation/hessian.ts";
-import type { InputStatistics, Matrix, Method, WeightMethod } from "../method.ts";
+import type { InputStatistics, Matrix, MethodWith, WeightMethod } from "../method.ts";
 import type { Precision } from "../grids/precision.ts";
 import { SchemeError } from "../error.ts";
 import {
@@ -201,9 +201,9 @@ const weights: WeightMethod<Spqr> = {
 };
 
 /** SpQR, for the registry. */
-export const spqrMethod = {
+export const spqrMethod: MethodWith<{ weights: WeightMethod<Spqr> }> = {
   name: "spqr",
   options: spqrOptions,
   parse: (options) => spqr(options as unknown as SpqrOptions),
   weights,
-} satisfies Method;
+};

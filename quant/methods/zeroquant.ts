@@ -10,7 +10,7 @@
  */
 import { roundHalfEven } from "../../kernels/round.ts";
 import { type LinearRole, siteOfRole } from "../../model/architecture.ts";
-import type { Matrix, Method, OperandMethod, WeightMethod } from "../method.ts";
+import type { Matrix, MethodWith, OperandMethod, WeightMethod } from "../method.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
@@ -145,7 +145,9 @@ const operand: OperandMethod<TokenwiseZeroQuant> = {
 };
 
 /** ZeroQuant, for the registry. */
-export const zeroQuantMethod = {
+export const zeroQuantMethod: MethodWith<
+  { weights: WeightMethod<ZeroQuant>; operand: OperandMethod<TokenwiseZeroQuant> }
+> = {
   name: "zeroQuant",
   options: zeroQuantOptions,
   parse: (options, part) => {
@@ -154,4 +156,4 @@ export const zeroQuantMethod = {
   },
   weights,
   operand,
-} satisfies Method;
+};

@@ -1,16 +1,25 @@
 /** SVG to PNG with fonts of our own, so that the same plot gives the same bytes on every machine. */
-import bold from "dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf" with { type: "bytes" };
-import regular from "dejavu-fonts-ttf/ttf/DejaVuSans.ttf" with { type: "bytes" };
 import { initWasm, Resvg } from "@resvg/resvg-wasm";
-import wasm from "@resvg/resvg-wasm/index_bg.wasm" with { type: "bytes" };
+import fonts from "dejavu-fonts-ttf/package.json" with { type: "json" };
+import { readBytes } from "../../../base/file.ts";
 
-let ready: Promise<void> | undefined;
+/** Files of packages: imported as bytes, they would need a flag of every program that draws. */
+const regular = `npm:dejavu-fonts-ttf@${fonts.version}/ttf/DejaVuSans.ttf`;
+const bold = `npm:dejavu-fonts-ttf@${fonts.version}/ttf/DejaVuSans-Bold.ttf`;
+const wasm = "npm:@resvg/resvg-wasm@2.6.2/index_bg.wasm";
+
+const load = (file: string) => readBytes(new URL(import.meta.resolve(file)));
+const files = async () => ({ wasm: await load(wasm), fonts: await Promise.all([regular, bold].map(load)) });
+let ready: Promise<Uint8Array[]> | undefined;
 
 /** Renders an SVG document, `zoom` pixels to the unit. */
 export async function svgToPng(svg: string, zoom: number): Promise<Uint8Array> {
-  await (ready ??= initWasm(wasm));
+  ready ??= files().then(async ({ wasm, fonts }) => {
+    await initWasm(wasm);
+    return fonts;
+  });
   const font = {
-    fontBuffers: [regular, bold],
+    fontBuffers: await ready,
     defaultFontFamily: "DejaVu Sans",
     sansSerifFamily: "DejaVu Sans",
     loadSystemFonts: false,

@@ -1,0 +1,219 @@
+/**
+ * The rules of the house: which room imports which, doors, and where the edges to the platform are. The tables are those of
+ * CONTRIBUTING.md; each rule gives a line per violation that names the import and the rule.
+ */
+
+/** Rooms from the ground up: a name, its files (a folder, or files), and the rooms that it may import with all that those may. */
+const rooms: readonly (readonly [name: string, files: string, imports: string])[] = [
+  ["base", "base/", ""],
+  ["codes", "kernels/codes.ts kernels/round.ts kernels/error.ts", "base"],
+  ["device", "kernels/device.ts", "codes"],
+  ["check", "kernels/check.ts kernels/quantizer.ts", "device"],
+  ["host", "kernels/host/", "check"],
+  ["reference", "kernels/reference.ts kernels/reference/", "host"],
+  ["gpu", "kernels/gpu/", "host"],
+  ["cpu", "kernels/cpu/", "host"],
+  ["native", "kernels/native/", "cpu"],
+  ["default", "kernels/default.ts", "cpu gpu native"],
+  ["conformance", "kernels/conformance/", "default reference"],
+  ["architecture", "model/architecture.ts model/error.ts", "device"],
+  ["files", "model/files/", "base"],
+  ["tokenizer", "model/tokenizer/", "base"],
+  ["safetensors", "model/safetensors.ts model/safetensors/", "files"],
+  ["hub", "model/hub.ts model/hub/", "files"],
+  ["config", "model/checkpoint/config.ts", "files"],
+  ["checkpoint", "model/checkpoint/", "config safetensors"],
+  ["gguf", "model/gguf/", "checkpoint tokenizer"],
+  ["families", "model/families.ts model/families/", "architecture config"],
+  ["decoder", "model/decoder.ts model/decoder/", "architecture checkpoint host default"],
+  ["model", "model/generate.ts model/model.ts model/branches.ts", "decoder tokenizer"],
+  ["load", "model/load.ts", "model families gguf hub"],
+  ["options", "quant/error.ts quant/options.ts", "base"],
+  ["grids", "quant/grids/", "options load"],
+  ["linear_algebra", "quant/linear_algebra/", "options load"],
+  ["weights", "quant/weights/", "grids"],
+  ["caches", "quant/caches/", "grids"],
+  ["method", "quant/method.ts", "weights"],
+  ["calibration", "quant/calibration/", "method"],
+  ["compensation", "quant/compensation/", "method linear_algebra"],
+  ["gradients", "quant/gradients/", "calibration"],
+  ["transforms", "quant/transforms/", "calibration linear_algebra"],
+  ["formats", "quant/formats/", "weights"],
+  ["methods", "quant/methods.ts quant/methods/", "caches compensation gradients transforms"],
+  ["registry", "quant/registry.ts quant/scheme.ts", "methods"],
+  ["quantize", "quant/quantize.ts quant/quantize/", "registry"],
+  ["windows", "eval/windows.ts eval/statistics.ts", "load"],
+  ["store", "eval/store.ts eval/store/", "quantize formats"],
+  ["cost", "eval/cost.ts eval/cost/", "quantize formats"],
+  ["corpus", "eval/corpus.ts", "windows"],
+  ["metrics", "eval/metrics/", "windows quantize"],
+  ["generation", "eval/generation/", "windows quantize"],
+  ["tasks", "eval/tasks/", "generation store"],
+  ["sweep", "eval/sweep.ts eval/sweep/", "store cost metrics tasks"],
+  ["oracle", "eval/oracle.ts eval/oracle/", "metrics"],
+  ["claims", "eval/claims.ts eval/claims/", "oracle sweep corpus"],
+];
+
+/** Files above the rooms, from the ground up. */
+const floors = [
+  "kernels/mod.ts",
+  "model/mod.ts",
+  "quant/mod.ts",
+  "eval/mod.ts",
+  "mod.ts",
+  "build/",
+  "cli/",
+  "notebooks/",
+  "bench/",
+];
+
+/** Where `Deno.` and `node:` may stand. */
+const edges = [
+  "base/environment.ts",
+  "base/file.ts",
+  "base/hash.ts",
+  "kernels/native/",
+  "kernels/cpu/module.ts",
+  "kernels/cpu/pool.ts",
+  "kernels/cpu/worker.ts",
+  "kernels/cpu/build.ts",
+  "kernels/cpu/compile.ts",
+  "kernels/conformance/",
+  "model/files/read.ts",
+  "model/hub",
+  "eval/store/",
+  "eval/sweep",
+  "eval/tasks/log.ts",
+  "build/",
+  "cli/",
+  "notebooks/",
+  "bench/",
+];
+
+/** A file of the project, its comments left out. */
+export interface File {
+  readonly path: string;
+  readonly text: string;
+  /** Paths of what it imports by a relative specifier. */
+  readonly imports: readonly string[];
+}
+
+/** The file of a path with a text. */
+export function fileOf(path: string, source: string): File {
+  const text = source.replaceAll(/^ *\*.*$|\/\/.*$/gm, "");
+  const relative = text.matchAll(/(?:\bfrom|\bimport|\bimport\()\s*"(\.[^"]+)"/g);
+  const here = new URL(path, "file:///");
+  return {
+    path,
+    text,
+    imports: Array.from(relative, ([, target]) => new URL(target, here).pathname.slice(1)),
+  };
+}
+
+const isSupport = (path: string) =>
+  /_(?:test|testing)\.ts$/.test(path) || path.startsWith("kernels/conformance/");
+
+/** Whether a file is part of the product: no test, no benchmark, no stand-in. */
+export function isProduct({ path }: File): boolean {
+  return !/_(?:test|testing|bench)\.ts$|^std\//.test(path);
+}
+
+const holds = (list: string) => (path: string) =>
+  list.split(" ").some((one) => one.endsWith("/") ? path.startsWith(one) : path === one);
+
+function roomOf(path: string): string {
+  // The most specific: a file named by itself goes before the folder that it lies in.
+  const named = rooms.find(([, list]) => list.split(" ").includes(path)) ??
+    rooms.find(([, list]) => holds(list)(path));
+  return named?.[0] ?? floors.find((floor) => holds(floor)(path)) ?? path;
+}
+
+/** What each room may import: what its list names, and what those may. */
+const allowed = new Map<string, ReadonlySet<string>>();
+for (const [name, , list] of rooms) {
+  const below = list.split(" ").filter(Boolean).flatMap((
+    room,
+  ) => [...allowed.get(room) ?? [`no room ${room}`]]);
+  allowed.set(name, new Set([name, "base", ...below]));
+}
+for (const [i, floor] of floors.entries()) {
+  const entries = i < 4 ? [] : floors.slice(0, i);
+  allowed.set(floor, new Set([floor, ...rooms.map(([name]) => name), ...entries]));
+}
+
+/** Imports to rooms that the importing one may not use; files that lie in no room. */
+export function wrongDirections(files: readonly File[]): string[] {
+  return files.filter(isProduct).flatMap(({ path, imports }) => {
+    const room = roomOf(path), may = allowed.get(room);
+    if (may === undefined) return [`${path} lies in no room`];
+    const rule = `${room} may import ${rooms.find(([name]) => name === room)?.[2] || "what lies below"}`;
+    return imports.filter((target) => target.endsWith(".ts") && !may.has(roomOf(target)))
+      .map((target) => `${path} imports ${target}: ${rule}`);
+  });
+}
+
+/** Circles of imports, types included. */
+export function circles(files: readonly File[]): string[] {
+  const known = new Map(files.map((file) => [file.path, file]));
+  const state = new Map<string, "open" | "done">(), found: string[] = [];
+  const visit = (path: string, trail: readonly string[]) => {
+    if (state.get(path) === "done") return;
+    if (state.get(path) === "open") {
+      found.push(`${[...trail.slice(trail.indexOf(path)), path].join(" imports ")}: a circle`);
+      return;
+    }
+    state.set(path, "open");
+    for (const target of known.get(path)?.imports ?? []) visit(target, [...trail, path]);
+    state.set(path, "done");
+  };
+  for (const { path } of files) visit(path, []);
+  return found;
+}
+
+/** Files of a room that import the room's door. */
+export function throughDoors(files: readonly File[]): string[] {
+  return files.filter(isProduct).flatMap(({ path, imports }) =>
+    imports.filter((target) => path.startsWith(target.replace(/\.ts$/, "/")))
+      .map((door) => `${path} imports ${door}: a file of a room may not import the room's door`)
+  );
+}
+
+/** Product files that import support of tests, or the plain twin where it is no oracle. */
+export function supportInProduct(files: readonly File[]): string[] {
+  return files.filter((file) => isProduct(file) && !isSupport(file.path) && !file.path.startsWith("bench/"))
+    .flatMap(({ path, imports }) => {
+      const support = imports.filter(isSupport).map((target) =>
+        `${path} imports ${target}: only tests may import their support`
+      );
+      const mayTwin = /^kernels\/reference\b|\bmod\.ts$/.test(path);
+      const twins = imports.filter((target) => roomOf(target) === "reference" && !mayTwin)
+        .map((target) => `${path} imports ${target}: only tests and entries may import the plain twin`);
+      return [...support, ...twins];
+    });
+}
+
+/** Uses of the platform elsewhere than at the edges. */
+export function beyondEdges(files: readonly File[]): string[] {
+  return files.filter((file) => isProduct(file) && !edges.some((edge) => file.path.startsWith(edge)))
+    .flatMap(({ path, text }) =>
+      (text.match(/\bDeno\.\w+|"node:[\w/]+"/g) ?? []).map((found) =>
+        `${path} has ${found}: only edges may use the platform`
+      )
+    );
+}
+
+/** Values that two entries export, by what each entry exports. */
+export function exportedTwice(
+  entries: readonly (readonly [entry: string, names: readonly string[]])[],
+): string[] {
+  const owners = new Map<string, string>();
+  return entries.flatMap(([entry, names]) =>
+    names.flatMap((name) => {
+      const other = owners.get(name);
+      owners.set(name, entry);
+      return other === undefined
+        ? []
+        : [`${name} is exported by ${other} and by ${entry}: one entry may export a value`];
+    })
+  );
+}

@@ -1,0 +1,18 @@
+/**
+ * The methods that come with the suite, by tag: a new one adds a line. Types of schemes and lists of methods follow from it.
+ *
+ * @module
+ */
+export { awqMethod as awq } from "./methods/awq.ts";
+export { bcqMethod as bcq } from "./methods/bcq.ts";
+export { distillMethod as distill } from "./methods/distill.ts";
+export { gptqMethod as gptq } from "./methods/gptq.ts";
+export { kiviMethod as kivi } from "./methods/kivi.ts";
+export { kvquantMethod as kvquant } from "./methods/kvquant.ts";
+export { llmInt8Method as llmInt8 } from "./methods/llmint8.ts";
+export { qqqMethod as qqq } from "./methods/qqq.ts";
+export { qrazorMethod as qrazor } from "./methods/qrazor.ts";
+export { rtnMethod as rtn } from "./methods/rtn.ts";
+export { smoothQuantMethod as smoothQuant } from "./methods/smoothquant.ts";
+export { spqrMethod as spqr } from "./methods/spqr.ts";
+export { zeroQuantMethod as zeroQuant } from "./methods/zeroquant.ts";
