@@ -87,7 +87,8 @@ async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
 async function openSpecifier(specifier: string, options: HubOptions): Promise<Opened> {
   if (specifier.endsWith(".gguf")) {
     const file = await openGguf(specifier);
-    return { checkpoint: await ggufCheckpoint(file), tokenizer: tokenizerOf(file) };
+    const tokenizer = tokenizerOf(file);
+    return { checkpoint: await ggufCheckpoint(file), tokenizer };
   }
   if (isHubName(specifier) && !await exists(specifier)) {
     const checkpoint = await openCheckpoint(await hubDirectory(specifier, options));

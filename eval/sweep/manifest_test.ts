@@ -25,7 +25,7 @@ Deno.test("a manifest reads back as it was written, and planning twice gives the
   assertEquals(formatManifest(await planSweeps([plan, plan], device, tinyProfile)), text);
 });
 
-Deno.test("a manifest that was changed is refused, naming the line", async () => {
+Deno.test("a manifest that was changed is refused, naming the line", () => {
   const lines = text.trimEnd().split("\n");
   const replaced = (index: number, line: string) => lines.with(index, line).join("\n");
   const cell = JSON.parse(lines[3]);
