@@ -39,8 +39,11 @@ export { HubError } from "./model/hub/error.ts";
 export type { Patience } from "./model/hub/request.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
 export type { Model } from "./model/model.ts";
+export { readConfig } from "./model/checkpoint/read_config.ts";
+export { readGguf } from "./model/gguf/file.ts";
+export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export { type ChatMessage, renderChat } from "./model/tokenizer/chat.ts";
-export type { Tokenizer } from "./model/tokenizer/tokenizer.ts";
+export { loadTokenizer, type Tokenizer } from "./model/tokenizer/tokenizer.ts";
 
 export { SchemeError } from "./quant/error.ts";
 export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/formats/export.ts";
@@ -57,9 +60,13 @@ export { rtn } from "./quant/methods/rtn.ts";
 export { smoothQuant } from "./quant/methods/smoothquant.ts";
 export { spqr } from "./quant/methods/spqr.ts";
 export { zeroQuant } from "./quant/methods/zeroquant.ts";
+export type { Method, WeightMethod } from "./quant/method.ts";
+export type { Tagged } from "./quant/options.ts";
+export { registerMethod } from "./quant/registry.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
 export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
 export { type Execution, weightStorage } from "./quant/weights/linear.ts";
+export { UniformWeight } from "./quant/weights/uniform.ts";
 
 export { corpus, type CorpusOptions, type CorpusWindows, type Split } from "./eval/corpus.ts";
 export { chat, type ChatOptions, type ChatReply } from "./eval/generation/chat.ts";

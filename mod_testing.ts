@@ -202,18 +202,22 @@ export function beyondEdges(files: readonly File[]): string[] {
     );
 }
 
-/** Values that two entries export, by what each entry exports. */
+/**
+ * Values that two entries export under one name, unless one of them is the core and both hand on the same: readers and what a method is
+ * made of stand in the core for who needs no more of their room.
+ */
 export function exportedTwice(
-  entries: readonly (readonly [entry: string, names: readonly string[]])[],
+  entries: readonly (readonly [entry: string, values: Readonly<Record<string, unknown>>])[],
 ): string[] {
-  const owners = new Map<string, string>();
-  return entries.flatMap(([entry, names]) =>
-    names.flatMap((name) => {
+  const owners = new Map<string, { entry: string; value: unknown }>();
+  return entries.flatMap(([entry, values]) =>
+    Object.entries(values).flatMap(([name, value]) => {
       const other = owners.get(name);
-      owners.set(name, entry);
-      return other === undefined
+      owners.set(name, { entry, value });
+      const handedOn = other?.value === value && (other?.entry === "." || entry === ".");
+      return other === undefined || handedOn
         ? []
-        : [`${name} is exported by ${other} and by ${entry}: one entry may export a value`];
+        : [`${name} is exported by ${other.entry} and by ${entry}: one entry may export a value`];
     })
   );
 }

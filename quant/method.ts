@@ -132,6 +132,10 @@ export type SchemePart = "weights" | "operand" | "transform" | "linears" | "kv";
 export interface Method {
   /** The tag of its schemes. */
   readonly name: string;
+  /** Of a registered method: a text that changes whenever its code does. */
+  readonly version?: string;
+  /** Of a registered method: the file that it is written in (`import.meta.url`), which is hashed with all that it imports. */
+  readonly source?: string | URL;
   /** What its schemes hold: names, accepted values and defaults, for lists of methods. */
   readonly options?: Readonly<Record<string, Option>>;
   /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */

@@ -11,6 +11,18 @@ export interface Tagged {
   readonly method: string;
 }
 
+/** A scheme of a method that comes with the suite. `suite` is never set: by it types tell such a scheme from a registered method's. */
+export interface SuiteScheme extends Tagged {
+  /** Never set. */
+  readonly suite?: true;
+}
+
+/** A scheme of a method that was registered. */
+export interface OwnScheme extends Tagged {
+  /** Never set. */
+  readonly suite?: never;
+}
+
 /** What one option accepts. */
 export interface Option<T = unknown> {
   /** In words: `"an integer from 2 to 8"`. */
@@ -25,7 +37,7 @@ export interface Option<T = unknown> {
 
 /** The options of a scheme, all but its tag. */
 export type OptionTable<S extends Tagged = Tagged> = {
-  readonly [K in Exclude<keyof S, "method">]-?: Option<Exclude<S[K], undefined>>;
+  readonly [K in Exclude<keyof S, keyof SuiteScheme>]-?: Option<Exclude<S[K], undefined>>;
 };
 
 /** An option whose values `accepts` tells. */

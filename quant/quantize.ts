@@ -9,6 +9,7 @@ import { BoundedMemory } from "./calibration/memory.ts";
 import { SchemeError } from "./error.ts";
 import type { CalibrationMemory, InputStatistics, QuantizeContext, WeightMethod } from "./method.ts";
 import { oneOf, type Tagged } from "./options.ts";
+import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
 import { operandQuantizers } from "./quantize/operands.ts";
 import { type Bound, needsGram, resolveScheme } from "./quantize/resolve.ts";
@@ -62,7 +63,9 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     progress: options.onProgress ?? (() => {}),
     memory,
   };
-  let current = model.with({ change: { calibration: calibrationHash(calibration) } });
+  const { code } = await ownCode(resolved);
+  const own = Object.keys(code).length > 0 ? { code } : {};
+  let current = model.with({ change: { calibration: calibrationHash(calibration), ...own } });
   const replace = (next: Model) => {
     current[Symbol.dispose]();
     current = next;

@@ -1,7 +1,7 @@
 /** The methods by name, and the types of the schemes that they can fill. */
 import { show } from "../base/show.ts";
 import type { Method, ModelMethod, OperandMethod, WeightMethod } from "./method.ts";
-import type { Tagged } from "./options.ts";
+import type { OwnScheme, Tagged } from "./options.ts";
 import * as suite from "./methods.ts";
 import { SchemeError } from "./error.ts";
 
@@ -22,19 +22,22 @@ export type LinearsSchemeOf<M> = M extends { linears: ModelMethod<infer S> } ? S
 export type KvSchemeOf<M> = M extends { kv: ModelMethod<infer S> } ? S : never;
 
 /** Schemes that quantize weights. */
-export type WeightScheme = WeightSchemeOf<BuiltIn>;
+export type WeightScheme = WeightSchemeOf<BuiltIn> | OwnScheme;
 /** Schemes that quantize activations and attention operands. */
-export type OperandScheme = OperandSchemeOf<BuiltIn>;
+export type OperandScheme = OperandSchemeOf<BuiltIn> | OwnScheme;
 /** Function-preserving rewrites. */
-export type TransformScheme = TransformSchemeOf<BuiltIn>;
+export type TransformScheme = TransformSchemeOf<BuiltIn> | OwnScheme;
 /** Schemes that own the matrix product of linear layers. */
-export type LinearsScheme = LinearsSchemeOf<BuiltIn>;
+export type LinearsScheme = LinearsSchemeOf<BuiltIn> | OwnScheme;
 /** Schemes of the key-value cache. */
-export type KvScheme = KvSchemeOf<BuiltIn>;
+export type KvScheme = KvSchemeOf<BuiltIn> | OwnScheme;
 
 const methods = new Map<string, Method>(Object.entries(builtIn));
 
-/** Adds a method of your own, so that schemes with its tag can be applied and read back. */
+/**
+ * Adds a method of your own, so that schemes with its tag can be applied and read back. Give it a `version` or its `source`: rows of
+ * sweeps are stored under it, and those of a method that has neither are never stored.
+ */
 export function registerMethod(method: Method): void {
   if (methods.has(method.name)) {
     throw new SchemeError("method", `method ${method.name} is registered already`);

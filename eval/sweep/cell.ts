@@ -4,6 +4,8 @@ import type { Execution } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import type { Measurement } from "../metrics/measure.ts";
 import { hashOf } from "../../base/hash.ts";
+import type { OwnCode } from "../../quant/quantize/code.ts";
+import { ResultsError, type ResultsStore } from "../store/contract.ts";
 import { sourceHash } from "../store/key.ts";
 import type { TokenWindows } from "../windows.ts";
 
@@ -76,14 +78,36 @@ export interface Determinants {
   readonly model: string;
   /** With all defaults filled in. */
   readonly scheme: Scheme;
+  /** Of the registered methods in the scheme, by name. */
+  readonly methods: Readonly<Record<string, string>>;
 }
 
 /** The hash that a cell's row is stored under. */
 export function cellKey(
-  { code, device, execution, windows, calibration, model, scheme }: Determinants,
+  { code, device, execution, windows, calibration, model, scheme, methods }: Determinants,
 ): string {
   const packed = execution === "packed" ? { execution } : {};
-  return hashOf({ code, device, windows, ...packed, calibration, model, scheme });
+  const own = Object.keys(methods).length > 0 ? { methods } : {};
+  return hashOf({ code, device, windows, ...packed, calibration, model, scheme, ...own });
+}
+
+/**
+ * Where the row of a cell is stored: nowhere if a method of its scheme has neither version nor source, since nobody could tell the row from
+ * that of another version.
+ *
+ * @throws {ResultsError} `missing`, where only a stored row will do
+ */
+export function storeOf(
+  store: ResultsStore | null,
+  { unknown }: OwnCode,
+  { what, storedOnly }: { readonly what: string; readonly storedOnly: boolean },
+): ResultsStore | null {
+  if (store === null || unknown.length === 0) return store;
+  if (!storedOnly) return null;
+  throw new ResultsError(
+    "missing",
+    `${what}: method ${unknown[0]} has neither version nor source, so no row of it is stored`,
+  );
 }
 
 /** Hash of token windows, as keys contain it. */

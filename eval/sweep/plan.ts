@@ -2,11 +2,13 @@
 import { defaultDevice } from "../../kernels/default.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
+import { ownCode } from "../../quant/quantize/code.ts";
+import { resolveScheme } from "../../quant/quantize/resolve.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
 import { type Cell, cellKey, hashTokens, measuringCode, type SweepOptions } from "./cell.ts";
 import { type DeviceProfile, predictCost } from "../cost.ts";
-import type { Manifest, PlannedCell } from "./manifest.ts";
+import { type Manifest, type PlannedCell, SweepError } from "./manifest.ts";
 
 /** The arguments of a call of `sweep`, to be carried out elsewhere. */
 export interface SweepPlan extends Pick<SweepOptions, "windows" | "calibration" | "execution"> {
@@ -58,7 +60,22 @@ export async function planSweeps(
         models.set(specifier, model);
         requireWindows(windows, model);
         const scheme = parseScheme(given);
-        const key = cellKey({ code, device, execution, ...hashes, model: await model.hash(), scheme });
+        const { code: methods, unknown } = await ownCode(resolveScheme(scheme));
+        if (unknown.length > 0) {
+          throw new SweepError(
+            "grid",
+            `${label}: method ${unknown[0]} has neither version nor source: its rows cannot be stored`,
+          );
+        }
+        const key = cellKey({
+          code,
+          device,
+          execution,
+          ...hashes,
+          model: await model.hash(),
+          scheme,
+          methods,
+        });
         const predicted = predictCost(model.architecture, scheme, { ...texts, execution }, profile);
         if (!cells.has(key)) {
           cells.set(key, { key, model: specifier, label, scheme, ...hashes, execution, predicted });

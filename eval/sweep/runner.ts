@@ -2,6 +2,8 @@
 import { environmentVariable } from "../../base/environment.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import type { Device } from "../../kernels/device.ts";
+import { ownCode } from "../../quant/quantize/code.ts";
+import { resolveScheme } from "../../quant/quantize/resolve.ts";
 import { requireWindows } from "../windows.ts";
 import { resultsLocation } from "../store/key.ts";
 import { openStore } from "../store.ts";
@@ -13,6 +15,7 @@ import {
   hashTokens,
   measuringCode,
   type Row,
+  storeOf,
   type SweepOptions,
 } from "./cell.ts";
 import { LastWeights, measureCell, ModelShelf } from "./measurement.ts";
@@ -28,7 +31,7 @@ export class CellRunner implements Disposable {
     private readonly options: SweepOptions,
     private readonly device: Device,
     private readonly store: ResultsStore | null,
-    private readonly determinants: Omit<Determinants, "model" | "scheme">,
+    private readonly determinants: Omit<Determinants, "model" | "scheme" | "methods">,
   ) {
     this.#models = new ModelShelf(device, options.windows, determinants.windows);
     this.#weights = new LastWeights(options, device);
@@ -53,7 +56,8 @@ export class CellRunner implements Disposable {
   /** Hash of all that determines a cell's row. The cell's scheme must have been parsed. */
   async key(cell: Cell): Promise<string> {
     const model = await this.#models.get(cell.model);
-    return cellKey({ ...this.determinants, model: await model.hash(), scheme: cell.scheme });
+    const { code: methods } = await ownCode(resolveScheme(cell.scheme));
+    return cellKey({ ...this.determinants, model: await model.hash(), scheme: cell.scheme, methods });
   }
 
   /** The stored row of a cell, or a new one, measured while nobody else measures it; `onMeasure` is called before. */
@@ -63,11 +67,13 @@ export class CellRunner implements Disposable {
       onMeasure();
       return this.#measure(cell, key);
     };
-    const { value, stored } = await storedOr(this.store, key, make, {
+    const wanted = {
       what: `${cell.model} ${cell.label}`,
       storedOnly: this.options.storedOnly ??
         storedOnly.some((name) => environmentVariable(name) !== undefined),
-    });
+    };
+    const store = storeOf(this.store, await ownCode(resolveScheme(cell.scheme)), wanted);
+    const { value, stored } = await storedOr(store, key, make, wanted);
     return { row: { ...value, ...cell }, stored };
   }
 

@@ -3,13 +3,15 @@ import { environmentVariable } from "../../base/environment.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import { loadModel } from "../../model/load.ts";
 import { quantize } from "../../quant/quantize.ts";
+import { ownCode } from "../../quant/quantize/code.ts";
+import { resolveScheme } from "../../quant/quantize/resolve.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { resultsLocation, sourceHash } from "../store/key.ts";
 import { hashOf } from "../../base/hash.ts";
 import type { TokenWindows } from "../windows.ts";
 import { openStore } from "../store.ts";
 import { storedOr } from "../store/contract.ts";
-import type { Cell } from "./cell.ts";
+import { type Cell, storeOf } from "./cell.ts";
 import { evaluateTask } from "../tasks/evaluate.ts";
 import { TaskError } from "../tasks/error.ts";
 import { choiceTasks, groups, taskOf } from "../tasks/registry.ts";
@@ -81,7 +83,9 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
   for (const cell of cells) {
     const scheme = parseScheme(cell.scheme);
     using model = await loadModel(cell.model, { device });
-    const key = hashOf({ ...shared, model: await model.hash(), scheme });
+    const code = await ownCode(resolveScheme(scheme));
+    const own = Object.keys(code.code).length > 0 ? { methods: code.code } : {};
+    const key = hashOf({ ...shared, model: await model.hash(), scheme, ...own });
     const make = async () => {
       using quantized = await quantize(model, scheme, { calibration });
       const accuracies: Record<string, Accuracy> = {};
@@ -91,10 +95,11 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
       }
       return { ...cell, accuracies, average: averageOf(Object.values(accuracies)), key };
     };
-    const { value } = await storedOr(store, key, make, {
+    const wanted = {
       what: `tasks of ${cell.model} ${cell.label}`,
       storedOnly: options.storedOnly ?? environmentVariable("QUANTBOOK_STORED") !== undefined,
-    });
+    };
+    const { value } = await storedOr(storeOf(store, code, wanted), key, make, wanted);
     const row = { ...value, ...cell };
     rows.push(row);
     onRow(row);

@@ -1,10 +1,9 @@
 /** Weights on disk: one safetensors file or several with an index; opened without reading any tensor. */
-import { readBytes } from "../../base/file.ts";
+import { pathOf, readBytes } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import { type Dtype, isFloat, toFloat32 } from "../files/dtype.ts";
 import { fileError, sha256File } from "../files/read.ts";
 import { sha256Text } from "../../base/hash.ts";
-import { pathOf } from "../../base/file.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "../safetensors.ts";
 import type { TensorInfo } from "../safetensors/header.ts";

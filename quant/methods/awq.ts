@@ -12,11 +12,18 @@ import { clipGroups, quantizeGroups, roundGroups } from "./awq/grid.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { runPlain, type SearchedStop, searchScales } from "../transforms/scale_search.ts";
-import { flag, groupSizeOption, integer, type OptionTable, readOptions } from "../options.ts";
+import {
+  flag,
+  groupSizeOption,
+  integer,
+  type OptionTable,
+  readOptions,
+  type SuiteScheme,
+} from "../options.ts";
 import { walkSites } from "../calibration/sites.ts";
 
 /** AWQ as data. */
-export interface Awq {
+export interface Awq extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "awq";
   /** Bits per code. */
@@ -34,7 +41,7 @@ export interface Awq {
 }
 
 /** Options of {@linkcode awq}; absent ones take the values of the original code. */
-export type AwqOptions = Partial<Omit<Awq, "method">> & { readonly bits: number };
+export type AwqOptions = Partial<Omit<Awq, keyof SuiteScheme>> & { readonly bits: number };
 
 /** What {@linkcode awq} accepts. */
 export const awqOptions: OptionTable<Awq> = {

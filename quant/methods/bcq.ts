@@ -22,12 +22,13 @@ import {
   type OptionTable,
   readOptions,
   refused,
+  type SuiteScheme,
 } from "../options.ts";
 
 const allRoles: readonly LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
 
 /** Binary-coded quantization as data. */
-export interface Bcq {
+export interface Bcq extends SuiteScheme {
   /** The registry's tag. */
   readonly method: "bcq";
   /** Planes of signs: 1 to 8. */
@@ -43,7 +44,7 @@ export interface Bcq {
 }
 
 /** Options of {@linkcode bcq}. */
-export type BcqOptions = Partial<Omit<Bcq, "method">> & { readonly bits: number };
+export type BcqOptions = Partial<Omit<Bcq, keyof SuiteScheme>> & { readonly bits: number };
 
 /** What {@linkcode bcq} accepts. */
 export const bcqOptions: OptionTable<Bcq> = {

@@ -29,11 +29,12 @@ import {
   or,
   readOptions,
   refused,
+  type SuiteScheme,
 } from "../options.ts";
 import { type TokenwiseZeroQuant, type ZeroQuant, zeroQuant } from "./zeroquant.ts";
 
 /** Distillation as data. */
-export interface Distill extends Training {
+export interface Distill extends SuiteScheme, Training {
   /** The registry's tag. */
   readonly method: "distill";
   /** Which layers are trained, each on its own. */
@@ -41,7 +42,9 @@ export interface Distill extends Training {
 }
 
 /** Options of {@linkcode distill}. */
-export type DistillOptions = Partial<Omit<Distill, "method" | "weights">> & { readonly weights: ZeroQuant };
+export type DistillOptions = Partial<Omit<Distill, keyof SuiteScheme | "weights">> & {
+  readonly weights: ZeroQuant;
+};
 
 const expected = "zeroQuant({...})";
 const zeroQuantized: Option<ZeroQuant> = {

@@ -17,13 +17,14 @@ import {
   oneOf,
   type OptionTable,
   readOptions,
+  type SuiteScheme,
 } from "../options.ts";
 import { decode, encode, fitLeastError, fitRange } from "../grids/uniform.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import type { UniformQuantizer } from "../../kernels/quantizer.ts";
 
 /** GPTQ as data. */
-export interface Gptq {
+export interface Gptq extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "gptq";
   /** Bits per code, 2 to 8. */
@@ -55,7 +56,7 @@ export interface Gptq {
 }
 
 /** Options of {@linkcode gptq}; absent ones take the defaults of the reference code. */
-export type GptqOptions = Partial<Omit<Gptq, "method">> & { readonly bits: number };
+export type GptqOptions = Partial<Omit<Gptq, keyof SuiteScheme>> & { readonly bits: number };
 
 /** What {@linkcode gptq} accepts. */
 export const gptqOptions: OptionTable<Gptq> = {

@@ -7,16 +7,16 @@ import { ModelError } from "../../model/error.ts";
 import type { MethodWith, ModelMethod } from "../method.ts";
 import { KiviCache, type KiviSettings } from "../caches/kivi.ts";
 import { SchemeError } from "../error.ts";
-import { integer, oneOf, type OptionTable, readOptions, refused } from "../options.ts";
+import { integer, oneOf, type OptionTable, readOptions, refused, type SuiteScheme } from "../options.ts";
 
 /** KIVI as data. */
-export interface Kivi extends KiviSettings {
+export interface Kivi extends SuiteScheme, KiviSettings {
   /** Tag of the method. */
   readonly method: "kivi";
 }
 
 /** Options of {@linkcode kivi}. */
-export type KiviOptions = Partial<Omit<Kivi, "method">> & {
+export type KiviOptions = Partial<Omit<Kivi, keyof SuiteScheme>> & {
   /** Bits of keys and values; `keyBits` and `valueBits` override it. */
   readonly bits?: number;
 };

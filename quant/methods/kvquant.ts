@@ -11,16 +11,16 @@ import { fitLayer } from "./kvquant/calibration.ts";
 import { type KvQuantCalibrationSettings, layerSamples } from "./kvquant/samples.ts";
 import type { MethodWith, ModelMethod } from "../method.ts";
 import { SchemeError } from "../error.ts";
-import { flag, integer, number, oneOf, type OptionTable, readOptions } from "../options.ts";
+import { flag, integer, number, oneOf, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
 
 /** KVQuant as data. */
-export interface KvQuant extends KvQuantCacheSettings, KvQuantCalibrationSettings {
+export interface KvQuant extends SuiteScheme, KvQuantCacheSettings, KvQuantCalibrationSettings {
   /** Tag of the method. */
   readonly method: "kvquant";
 }
 
 /** Options of {@linkcode kvquant}. */
-export type KvQuantOptions = Partial<Omit<KvQuant, "method">>;
+export type KvQuantOptions = Partial<Omit<KvQuant, keyof SuiteScheme>>;
 
 /** What {@linkcode kvquant} accepts. */
 export const kvquantOptions: OptionTable<KvQuant> = {

@@ -18,10 +18,10 @@ import { dequantizeSums, halfPrecision, int8Vectors, Int8Weight } from "../weigh
 import type { MethodWith, ModelMethod } from "../method.ts";
 import { outlierColumns, selectColumns } from "../calibration/outlier_columns.ts";
 import { SchemeError } from "../error.ts";
-import { number, oneOf, type OptionTable, readOptions } from "../options.ts";
+import { number, oneOf, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
 
 /** LLM.int8() as data. */
-export interface LlmInt8 {
+export interface LlmInt8 extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "llmInt8";
   /** Magnitude that makes a column an outlier; 0 keeps all columns in int8. */
@@ -31,7 +31,7 @@ export interface LlmInt8 {
 }
 
 /** Options of {@linkcode llmInt8}: `threshold` 6 by default, `outliers` `"dequantized"`. */
-export type LlmInt8Options = Partial<Omit<LlmInt8, "method">>;
+export type LlmInt8Options = Partial<Omit<LlmInt8, keyof SuiteScheme>>;
 
 /** What {@linkcode llmInt8} accepts. */
 export const llmInt8Options: OptionTable<LlmInt8> = {

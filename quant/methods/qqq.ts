@@ -35,11 +35,12 @@ import {
   type OptionTable,
   or,
   readOptions,
+  type SuiteScheme,
 } from "../options.ts";
 import { walkSites } from "../calibration/sites.ts";
 
 /** QQQ as data. */
-export interface Qqq {
+export interface Qqq extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "qqq";
   /** Always 4: the product is one of int8, made of nibbles. */
@@ -69,7 +70,7 @@ export interface Qqq {
 }
 
 /** Options of {@linkcode qqq}; absent ones take the values of the paper's runs. */
-export type QqqOptions = Partial<Omit<Qqq, "method">>;
+export type QqqOptions = Partial<Omit<Qqq, keyof SuiteScheme>>;
 
 /** What {@linkcode qqq} accepts. */
 export const qqqOptions: OptionTable<Qqq> = {

@@ -21,10 +21,11 @@ import {
   type OptionTable,
   readOptions,
   section,
+  type SuiteScheme,
 } from "../options.ts";
 
 /** QRazor as data. */
-export interface QRazor {
+export interface QRazor extends SuiteScheme {
   /** The registry's tag. */
   readonly method: "qrazor";
   /** Bits that are kept of each value, its sign included. */
@@ -59,7 +60,7 @@ export interface Compensation {
 }
 
 /** Options of {@linkcode qrazor}. */
-export type QRazorOptions = Partial<Omit<QRazor, "method" | "compensation">> & {
+export type QRazorOptions = Partial<Omit<QRazor, keyof SuiteScheme | "compensation">> & {
   readonly bits: number;
   readonly compensation?: Partial<Compensation>;
 };

@@ -19,6 +19,7 @@ import {
   type OptionTable,
   readOptions,
   refused,
+  type SuiteScheme,
 } from "../options.ts";
 import { encode, fitLeastError, fitRange, type WeightRule } from "../grids/uniform.ts";
 
@@ -30,7 +31,7 @@ import { encode, fitLeastError, fitRange, type WeightRule } from "../grids/unifo
 export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension";
 
 /** A round-to-nearest quantizer as data. */
-export interface Rtn<G extends Granularity = Granularity> {
+export interface Rtn<G extends Granularity = Granularity> extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "rtn";
   /** Bits per code, 2 to 8. */

@@ -12,11 +12,11 @@ import type { Model } from "../../model/model.ts";
 import type { MethodWith, ModelMethod, QuantizeContext } from "../method.ts";
 import { Folding } from "../transforms/fold.ts";
 import { SchemeError } from "../error.ts";
-import { number, type OptionTable, readOptions } from "../options.ts";
+import { number, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
 import { activationMaxima } from "../calibration/activation_maxima.ts";
 
 /** SmoothQuant as data. */
-export interface SmoothQuant {
+export interface SmoothQuant extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "smoothQuant";
   /** Migration strength, 0 to 1. */

@@ -24,13 +24,14 @@ import {
   or,
   readOptions,
   refused,
+  type SuiteScheme,
 } from "../options.ts";
 import { SparseMatrix } from "../weights/sparse.ts";
 import { rangeWithoutOutliers } from "./spqr/outliers.ts";
 import { SpqrWeight } from "../weights/spqr.ts";
 
 /** SpQR as data. */
-export interface Spqr {
+export interface Spqr extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "spqr";
   /** Of the dense weights, 2 to 8. */
@@ -56,7 +57,7 @@ export interface Spqr {
 }
 
 /** Options of {@linkcode spqr}; an infinite `outlierThreshold` counts as null. */
-export type SpqrOptions = Partial<Omit<Spqr, "method">> & { readonly bits: number };
+export type SpqrOptions = Partial<Omit<Spqr, keyof SuiteScheme>> & { readonly bits: number };
 
 /** What {@linkcode spqr} accepts. */
 export const spqrOptions: OptionTable<Spqr> = {

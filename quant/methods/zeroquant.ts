@@ -14,10 +14,17 @@ import type { Matrix, MethodWith, OperandMethod, WeightMethod } from "../method.
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
-import { integer, optional, type OptionTable, readOptions, requireKnown } from "../options.ts";
+import {
+  integer,
+  optional,
+  type OptionTable,
+  readOptions,
+  requireKnown,
+  type SuiteScheme,
+} from "../options.ts";
 
 /** ZeroQuant as data. */
-export interface ZeroQuant {
+export interface ZeroQuant extends SuiteScheme {
   /** Tag of the method. */
   readonly method: "zeroQuant";
   /** Of weights, or of activations. */
@@ -35,7 +42,7 @@ export interface ZeroQuant {
 export type TokenwiseZeroQuant = ZeroQuant & { readonly mlpBits?: undefined; readonly groups?: undefined };
 
 /** Options of {@linkcode zeroQuant}: `bits` and `mlpBits` from 2 to 8; `mlpBits` and `groups` only for weights. */
-export type ZeroQuantOptions = Omit<ZeroQuant, "method">;
+export type ZeroQuantOptions = Omit<ZeroQuant, keyof SuiteScheme>;
 
 /** What {@linkcode zeroQuant} accepts. */
 export const zeroQuantOptions: OptionTable<ZeroQuant> = {
