@@ -12,6 +12,8 @@ export async function findAdapter(): Promise<GPUAdapter | string> {
   // a process that died after its last test (one of 130) shows libEGL's end in free() beside such a thread's. Without
   // libEGL none of 90 died, too few to prove it the cause.
   defaultEnvironment("DENO_WEBGPU_BACKEND", "vulkan,metal,dx12");
+  // Without it libraries below Vulkan write to standard error that it is not set, though nothing is put there.
+  defaultEnvironment("XDG_RUNTIME_DIR", "/tmp");
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return "no WebGPU adapter: install a Vulkan, Metal or Direct3D 12 driver";
   // Software rasterisers behind OpenGL take minutes for the first dispatch; those behind Vulkan can compute with f16.
