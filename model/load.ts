@@ -5,6 +5,7 @@ import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint/checkpoint.ts";
 import { architectureOf } from "./families.ts";
+import { CheckpointError } from "./files/error.ts";
 import { type GgufFile, openGguf } from "./gguf/file.ts";
 import { ggufCheckpoint } from "./gguf/checkpoint.ts";
 import { ggufTokenizer } from "./gguf/tokenizer.ts";
@@ -22,6 +23,8 @@ export const fixtureModels = ["llama", "llama-outlier", "opt", "opt-outlier"] as
 export interface LoadOptions extends HubOptions {
   /** Where the model runs (default: the process's device, see `QUANTBOOK_DEVICE`). */
   readonly device?: Device;
+  /** Whether a notice (`model.notices`) is an error. */
+  readonly strict?: boolean;
   /** Keep one layer's weights at a time on the device: slower, but an 8B model fits. */
   readonly streaming?: boolean;
 }
@@ -51,7 +54,7 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
   const checkpoint = withBasePrefix(opened, architecture.embedding);
   const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;
   const device = options.device ?? await defaultDevice();
-  return Model.create({
+  const model = Model.create({
     name: specifier,
     architecture,
     checkpoint,
@@ -59,6 +62,10 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
     device,
     streaming: options.streaming,
   });
+  const { notices } = model;
+  if (!options.strict || notices.length === 0) return model;
+  model[Symbol.dispose]();
+  throw new CheckpointError("notice", notices.join("\n"));
 }
 
 interface Opened {

@@ -122,6 +122,11 @@ export class Model implements Disposable {
     }
   }
 
+  /** What the model's files say that was not used, in sentences: fields that are not known here. */
+  get notices(): readonly string[] {
+    return [...this.checkpoint.notices, ...this.tokenizer.notices ?? []];
+  }
+
   /** SHA-256 of the checkpoint and of what was done to it: equal hashes mean equal models. */
   async hash(): Promise<string> {
     const text = JSON.stringify([await this.checkpoint.sha256(), ...this.changes]);

@@ -13,6 +13,8 @@ export interface Checkpoint extends Weights {
   readonly config: ModelConfig;
   /** The directory that holds the configuration, and usually a tokenizer. */
   readonly directory: string;
+  /** What its files say that was not used, in sentences. */
+  readonly notices: readonly string[];
 }
 
 /**
@@ -40,10 +42,16 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
 }
 
 /** Joins weights and a configuration; equal hashes mean equal values of both. */
-export function withConfig(weights: Weights, config: ModelConfig, directory: string): Checkpoint {
+export function withConfig(
+  weights: Weights,
+  config: ModelConfig,
+  directory: string,
+  notices: readonly string[] = [],
+): Checkpoint {
   return {
     config,
     directory,
+    notices,
     names: () => weights.names(),
     has: (name) => weights.has(name),
     shape: (name) => weights.shape(name),

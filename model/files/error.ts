@@ -6,7 +6,7 @@ import { QuantbookError } from "../../base/error.ts";
  * `missing` no such file, `unreadable` the system refuses, `format` another kind of file, `truncated` the file ends early,
  * `header` malformed header, `dtype` unknown or unusable type, `shape` shape and bytes disagree, `offsets` overlap, hole or
  * out of range, `index` malformed or contradictory shard index, `tensor` no tensor of that name, `nan` a value that is not
- * finite, `config` malformed configuration, `outliers` malformed list of moves.
+ * finite, `config` malformed configuration, `outliers` malformed list of moves, `notice` fields that were not used, where that is to be an error.
  */
 export type CheckpointErrorCode =
   | "missing"
@@ -21,7 +21,8 @@ export type CheckpointErrorCode =
   | "tensor"
   | "nan"
   | "config"
-  | "outliers";
+  | "outliers"
+  | "notice";
 
 /**
  * A model file is absent, malformed or contradicts itself.

@@ -86,6 +86,7 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
   };
   let hash: Promise<string> | undefined;
   return {
+    notices: [],
     config,
     directory: file.path.slice(0, file.path.lastIndexOf("/") + 1) || ".",
     names: () => [...names.keys()],

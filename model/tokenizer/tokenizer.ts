@@ -18,6 +18,8 @@ export interface Tokenizer {
   readonly bosToken?: string;
   /** Text of the end-of-text token, if any. */
   readonly eosToken?: string;
+  /** What its files say that was not used, in sentences. */
+  readonly notices?: readonly string[];
   /** The chat template (Jinja), if any: see `renderChat`. */
   readonly chatTemplate?: string;
   /** Token ids of a text; with the special tokens of the template (usually `bos`) unless `addSpecialTokens` is false. */
