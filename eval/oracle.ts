@@ -1,20 +1,28 @@
 /** Values that the methods' original code gave on the fixture models: the expected values of tests and notebooks. */
 import { fixture } from "../base/fixture.ts";
 import { readText } from "../base/file.ts";
-import { QuantbookError } from "../base/error.ts";
 import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
 import type { Perplexity } from "./metrics/perplexity.ts";
+import { OracleError } from "./oracle/error.ts";
 import { meanOf } from "./statistics.ts";
 
+export { OracleError };
+export {
+  type GoldenGroup,
+  type GoldenMeasured,
+  type GoldenReader,
+  type GoldenResult,
+  goldenResults,
+  type GoldenRun,
+  goldenRun,
+  goldenTensors,
+} from "./oracle/golden.ts";
 export { firstLayerProblems, type LayerProblem, outputError } from "./oracle/problems.ts";
 export { type DistillRun, distillRuns, distillScheme } from "./oracle/schemes/distill.ts";
 export { gptqSchemes, referenceGptq } from "./oracle/schemes/gptq.ts";
 export { kvquantSchemes } from "./oracle/schemes/kvquant.ts";
 export { legacyScheme } from "./oracle/schemes/nearest.ts";
 export { type QRazorRun, referenceQRazor } from "./oracle/schemes/qrazor.ts";
-
-/** An oracle value is missing: `"model"` or `"id"`. */
-export class OracleError extends QuantbookError {}
 
 /** One run of the original code. */
 export interface OracleResult {

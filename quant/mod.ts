@@ -67,8 +67,10 @@ export {
   optional,
   type OptionTable,
   or,
+  type OwnScheme,
   readOptions,
   section,
+  type SuiteScheme,
   type Tagged,
 } from "./options.ts";
 export {

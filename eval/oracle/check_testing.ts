@@ -110,6 +110,13 @@ const noisyHessian = {
 
 registerMethod(noisyHessian);
 
+/** The scheme with noise in the Hessians that its weights are quantized by; the same scheme where none are. */
+export function withNoisyHessian(scheme: Scheme, seed: number): Scheme {
+  if (scheme.weights === undefined || weightsOf(scheme.weights).needs === "nothing") return scheme;
+  const weights = { method: "noisyHessian", inner: scheme.weights, random: new Random(seed) };
+  return { ...scheme, weights } as unknown as Scheme;
+}
+
 /** Asserts that a perplexity is one that six draws of noise in the Hessian make likely: within 99% of their prediction. */
 export async function assertAmongDraws(
   float: Model,

@@ -1,0 +1,105 @@
+/** Runs of the further methods' original code (`golden/methods2`): from a stored result to the scheme that computes the same. */
+import { fixture } from "../../base/fixture.ts";
+import { readText } from "../../base/file.ts";
+import { show } from "../../base/show.ts";
+import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
+import type { Scheme } from "../../quant/scheme.ts";
+import { OracleError } from "./error.ts";
+
+/** What of a stored result says how it was made. */
+export interface GoldenResult {
+  /** Such as `"mxfp4.wa.rceil"`: the grammar stands in the README of its group. */
+  readonly id: string;
+  /** As the group calls it. */
+  readonly method: string;
+  /** The original code's settings. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The model that it was run on: `"llama"`, `"opt"`. */
+  readonly model: string;
+}
+
+/** What reproduces a result. */
+export interface GoldenRun {
+  /** For {@linkcode quantize}. */
+  readonly scheme: Scheme;
+  /** How many of the stored calibration windows, from the first on, the original was given. */
+  readonly calibrationWindows: number;
+}
+
+/** Reads the results of one method; `tensor` throws where a stored tensor is needed and was not given. */
+export type GoldenReader = (result: GoldenResult, tensor: (name: string) => RawTensor) => GoldenRun;
+
+/** The float model. */
+const baseline: GoldenReader = () => ({ scheme: {}, calibrationWindows: 0 });
+
+/** A folder of `golden/methods2`. */
+export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned" | "mixed-lowrank-mamba";
+
+/** By group and method. */
+const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
+  "formats": { baseline },
+  "rotation-w4a8": {},
+  "sparse-obq": { baseline },
+  "learned": { baseline },
+  "mixed-lowrank-mamba": { baseline },
+};
+
+/**
+ * The scheme and the calibration windows that reproduce a result of the original code, also for combinations of an id's parts that
+ * nobody stored. `tensors` are those stored beside the results: rotations, learned matrices.
+ *
+ * @throws {OracleError} `id` for what the suite does not do, by name, and where a tensor is needed that is not given
+ */
+export function goldenRun(
+  group: GoldenGroup,
+  result: GoldenResult,
+  { tensors }: { readonly tensors?: ReadonlyMap<string, RawTensor> } = {},
+): GoldenRun {
+  if (!Object.hasOwn(readers, group)) {
+    throw new OracleError(
+      "id",
+      `group is ${show(group)}: expected one of ${Object.keys(readers).join(", ")}`,
+    );
+  }
+  const methods = readers[group], read = methods[result.method];
+  if (read === undefined) {
+    const known = Object.keys(methods).join(", ");
+    throw new OracleError(
+      "id",
+      `${result.id}: method is ${show(result.method)}: expected one of ${known} in ${group}`,
+    );
+  }
+  return read(result, (name) => {
+    const found = tensors?.get(name);
+    if (found !== undefined) return found;
+    throw new OracleError(
+      "id",
+      `${result.id} needs the stored tensor ${name}: pass goldenRun(..., { tensors })`,
+    );
+  });
+}
+
+/** A stored result with what was measured. */
+export interface GoldenMeasured extends GoldenResult {
+  /** Perplexity of the 16 test windows, if measured. */
+  readonly ppl?: number | null;
+  /** Mean negative log-likelihood of each window. */
+  readonly windowNll?: readonly number[] | null;
+  /** Side results. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /** What the original code raised instead. */
+  readonly error?: string;
+}
+
+/** The results that come with the suite, by id. */
+export async function goldenResults(group: GoldenGroup, model: string): Promise<Map<string, GoldenMeasured>> {
+  const { results }: { results: Omit<GoldenMeasured, "model">[] } = JSON.parse(
+    await readText(await fixture(`expected/methods2/${group}/${model}.json`)),
+  );
+  return new Map(results.map((one) => [one.id, { ...one, model }]));
+}
+
+/** The tensors that come with the suite: fewer than were stored, those that tests and notebooks use. */
+export async function goldenTensors(group: GoldenGroup, model: string): Promise<Map<string, RawTensor>> {
+  return await readSafetensors(await fixture(`expected/methods2/${group}/${model}.safetensors`));
+}

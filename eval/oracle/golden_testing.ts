@@ -1,0 +1,101 @@
+/**
+ * How tests compare a method with the stored runs of its original code: every id through `goldenRun`, to perplexity on the 16 test
+ * windows. `deno task test` runs a few of them; with `QUANTBOOK_ORACLE=all` (`deno task test:oracle`) all.
+ */
+import { assert } from "@std/assert";
+import { Random } from "../../kernels/conformance/suite.ts";
+import { loadModel } from "../../model/load.ts";
+import type { Model } from "../../model/model.ts";
+import { quantize } from "../../quant/quantize.ts";
+import { oracleWindows } from "../oracle.ts";
+import { perplexity } from "../metrics/perplexity.ts";
+import { withNoisyHessian } from "./check_testing.ts";
+import { type GoldenGroup, goldenResults, goldenRun, goldenTensors } from "./golden.ts";
+import { OracleError } from "./error.ts";
+
+/** What {@linkcode checkGolden} compares. */
+export interface GoldenCheck {
+  /** Which of the group's results: all that it answers true for, and that have a perplexity. */
+  readonly covers: (id: string, method: string) => boolean;
+  /** Largest relative difference of perplexity, as the group's README has it. */
+  readonly bound: (id: string) => number;
+  /** Ids that the quick suite runs. */
+  readonly quick: readonly string[];
+  /** Ids that the suite refuses, by name. */
+  readonly refused?: readonly string[];
+}
+
+/**
+ * Compares results, one test step each. A row beyond its bound must lie where float32-sized noise puts our own runs: a sum in another
+ * order moves a value across a rounding boundary, and all that follows with it.
+ */
+export async function checkGolden(
+  t: Deno.TestContext,
+  group: GoldenGroup,
+  model: string,
+  { covers, bound, quick, refused = [] }: GoldenCheck,
+): Promise<void> {
+  const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
+  const calib = await oracleWindows("calib"), windows = await oracleWindows("test");
+  const results = await goldenResults(group, model);
+  const tensors = await goldenTensors(group, model).catch(() => undefined);
+  using float = await loadModel(`fixture:${model}`);
+  for (const id of quick) assert(results.has(id), `${group} ${model} has no result ${id}`);
+  for (const result of results.values()) {
+    const { id, ppl, method } = result;
+    if (!covers(id, method) || !(all || quick.includes(id)) || typeof ppl !== "number") continue;
+    await t.step(id, async () => {
+      if (refused.includes(id)) return assertRefused(() => goldenRun(group, result, { tensors }), id);
+      const { scheme, calibrationWindows } = goldenRun(group, result, { tensors });
+      const calibration = calibrationWindows > 0 ? calib.slice(0, calibrationWindows) : undefined;
+      using quantized = await quantize(float, scheme, { calibration });
+      const measured = (await perplexity(quantized, windows)).value, relative = measured / ppl - 1;
+      if (Math.abs(relative) <= bound(id)) return;
+      const draws: number[] = [];
+      for (let seed = 1; seed <= 6; seed++) {
+        using noisy = withNoise(float, seed);
+        using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration });
+        draws.push(Math.log((await perplexity(one, windows)).value));
+      }
+      const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
+      const variance = draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (draws.length - 1);
+      // One more draw lies within this in 99 of 100 cases: Student's t with 5 degrees of freedom.
+      const interval = 4.03 * Math.sqrt(variance * (1 + 1 / draws.length));
+      const shown =
+        `${model} ${id}: ${measured}, original ${ppl}: ${
+          relative.toExponential(1)
+        } relative, ours with noise ` +
+        draws.map((x) => Math.exp(x).toFixed(3)).join(" ");
+      assert(Math.abs(Math.log(ppl) - mean) <= interval, shown);
+      console.log(shown);
+    });
+  }
+}
+
+function assertRefused(run: () => unknown, id: string): void {
+  try {
+    run();
+  } catch (error) {
+    return assert(error instanceof OracleError && error.message.includes(id), String(error));
+  }
+  throw new Error(`${id} was not refused`);
+}
+
+/**
+ * A model whose linear layers read inputs with noise. A sum of 256 products in float32 is off by some `sqrt(256) 2^-25` of its terms'
+ * size, 2^-21, and two orders of summation differ by as much.
+ */
+function withNoise(model: Model, seed: number): Model {
+  const random = new Random(seed), { device } = model;
+  return model.with({
+    interventions: [{
+      input(x) {
+        using factors = device.upload(
+          Float32Array.from({ length: x.length }, () => 1 + 2 ** -21 * (2 * random.next() - 1)),
+        );
+        device.multiply(x, factors);
+      },
+    }],
+    change: { noise: seed },
+  });
+}
