@@ -64,7 +64,14 @@ export type { Method, WeightMethod } from "./quant/method.ts";
 export type { Tagged } from "./quant/options.ts";
 export { registerMethod } from "./quant/registry.ts";
 export { quantize, type QuantizeOptions } from "./quant/quantize.ts";
-export { describeScheme, parseScheme, type Scheme } from "./quant/scheme.ts";
+export {
+  describeScheme,
+  type HeadScheme,
+  type OperandSite,
+  type Override,
+  parseScheme,
+  type Scheme,
+} from "./quant/scheme.ts";
 export { type Execution, weightStorage } from "./quant/weights/linear.ts";
 export { UniformWeight } from "./quant/weights/uniform.ts";
 

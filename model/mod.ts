@@ -29,7 +29,7 @@ export type {
 } from "./decoder/context.ts";
 export type { Intervention, LinearInput, Operand, ScoreOperand } from "./decoder/intervention.ts";
 export type { Linear, Parameter, StoredWeight } from "./decoder/parameter.ts";
-export type { ModelParameters } from "./decoder/parameters.ts";
+export type { ModelParameters, Table } from "./decoder/parameters.ts";
 export type { Dtype, TensorData } from "./files/dtype.ts";
 export type { CheckpointErrorCode } from "./files/error.ts";
 export type { Generator } from "./generate.ts";

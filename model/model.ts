@@ -16,6 +16,7 @@ import {
   type ModelParameters,
   parametersOf,
   required,
+  type Table,
 } from "./decoder/parameters.ts";
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./decoder/intervention.ts";
@@ -35,6 +36,10 @@ export interface Changes {
   readonly vectors?: ReadonlyMap<string, Parameter<DeviceBuffer>>;
   /** Replaced biases of linear layers, by `linearKey(layer, role)`; the layers themselves are replaced with them. */
   readonly biases?: ReadonlyMap<string, Float32Array>;
+  /** A replaced output projection. */
+  readonly head?: Parameter<Linear>;
+  /** A replaced embedding. */
+  readonly embedding?: Table;
   /** Added after those that the model has. */
   readonly interventions?: readonly Intervention[];
   /** The cache that generation and prompt attention go through. */
@@ -103,7 +108,8 @@ export class Model implements Disposable {
         linears: merge(this.#parameters.linears, changes.linears),
         vectors: merge(this.#parameters.vectors, changes.vectors),
         biases: new Map([...this.#parameters.biases, ...changes.biases ?? []]),
-        fixed: merge(this.#parameters.fixed),
+        fixed: merge(this.#parameters.fixed, new Map(changes.head && [[fixedNames.head, changes.head]])),
+        embedding: changes.embedding ?? this.#parameters.embedding,
         tables: merge(this.#parameters.tables),
       },
       [...this.interventions, ...changes.interventions ?? []],
@@ -141,6 +147,11 @@ export class Model implements Disposable {
   /** The output projection. */
   get head(): Parameter<Linear> {
     return required(this.#parameters.fixed, fixedNames.head);
+  }
+
+  /** The token embedding. */
+  get embedding(): Table {
+    return this.#parameters.embedding;
   }
 
   /** The bias values of a linear layer, or null. */

@@ -91,9 +91,14 @@ for (const dir of families) {
       for (const expert of order.slice(0, experts.perToken)) tokens[expert].push(token);
     }
     const found = new Map<string, InputStatistics>();
-    const parameters = await quantizeLayerwise(model, [ids], false, (at, { role, expert }, input) => {
-      if (at === layer && expert !== undefined) found.set(`${role} ${expert}`, input);
-      return Promise.resolve(model.linear(at, role, expert).retain());
+    const parameters = await quantizeLayerwise(model, [ids], {
+      needed: () => true,
+      sequential: () => false,
+      quantize(at, { role, expert }, input) {
+        assert(input !== null);
+        if (at === layer && expert !== undefined) found.set(`${role} ${expert}`, input);
+        return Promise.resolve(model.linear(at, role, expert).retain());
+      },
     });
     for (const one of parameters.values()) one.release();
     assertEquals(found.size, 3 * experts.count);

@@ -31,14 +31,14 @@ export interface InputStatistics {
 
 /** Where a weight stands. */
 export interface WeightPlace {
-  /** Index of the decoder layer. */
-  readonly layer: number;
-  /** Which linear layer. */
-  readonly role: LinearRole;
+  /** Index of the decoder layer; null of the model's ends. */
+  readonly layer: number | null;
+  /** Which linear layer, or which end. */
+  readonly role: LinearRole | "head" | "embedding";
   /** Index of the expert that it belongs to, in a mixture of experts. */
   readonly expert?: number;
-  /** Which input. */
-  readonly site: InputSite;
+  /** Which input; none of the ends. */
+  readonly site?: InputSite;
   /** Name in the checkpoint, for messages. */
   readonly name: string;
 }
@@ -57,7 +57,7 @@ export interface WeightMethod<S extends Tagged> {
    * that do are refused for mixtures of experts.
    */
   readonly prepare?: (model: Model, scheme: S, context: QuantizeContext) => Promise<Model>;
-  /** Whether the scheme leaves this weight as it is. */
+  /** Whether the scheme leaves this weight of a decoder layer as it is. */
   readonly skips?: (scheme: S, place: WeightPlace) => boolean;
   /** Codes of one weight; `input` is null when the method needs nothing, `device` is the model's. */
   quantize(

@@ -1,20 +1,17 @@
 /** Applies a scheme to a model: transforms, then weights, then activations and attention operands, then the cache. */
 import { sha256Hex } from "../base/hash.ts";
-import { layerLinears, type LinearPlace, siteOfRole } from "../model/architecture.ts";
-import type { Linear, Parameter } from "../model/decoder/parameter.ts";
-import { linearKey } from "../model/decoder/parameters.ts";
 import { type Model, requireModel } from "../model/model.ts";
-import { quantizeLayerwise } from "./calibration/layerwise.ts";
 import { BoundedMemory } from "./calibration/memory.ts";
 import { SchemeError } from "./error.ts";
-import type { CalibrationMemory, InputStatistics, QuantizeContext, WeightMethod } from "./method.ts";
-import { oneOf, type Tagged } from "./options.ts";
+import type { CalibrationMemory, QuantizeContext } from "./method.ts";
+import { oneOf } from "./options.ts";
 import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
 import { operandQuantizers } from "./quantize/operands.ts";
-import { type Bound, needsGram, resolveScheme } from "./quantize/resolve.ts";
+import { allWeights, resolveScheme } from "./quantize/resolve.ts";
+import { quantizeEnds, quantizeWeights } from "./quantize/weights.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
-import { type Execution, quantizedLinear } from "./weights/linear.ts";
+import type { Execution } from "./weights/linear.ts";
 
 /** What {@linkcode quantize} runs with. */
 export interface QuantizeOptions {
@@ -71,18 +68,25 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     current = next;
   };
   try {
-    const { transforms, linears, weights, kv } = resolved;
+    const { transforms, linears, weights, kv, head, embedding } = resolved;
     for (const one of transforms) replace(await one.part.apply(current, one.scheme, context));
     if (linears !== undefined) replace(await linears.part.apply(current, linears.scheme, context));
-    if (weights !== undefined) {
-      if (weights.part.prepare !== undefined) {
-        replace(await weights.part.prepare(current, weights.scheme, context));
-      }
-      replace(await quantizeWeights(current, weights, context, execution));
+    if (weights?.part.prepare !== undefined) {
+      replace(await weights.part.prepare(current, weights.scheme, context));
     }
-    const operands = operandQuantizers(current.device, resolved);
+    const overrides = checked.overrides && { overrides: checked.overrides };
+    if (allWeights(resolved).length > 0) {
+      const change = { weights: weights?.scheme, ...overrides };
+      replace(await quantizeWeights(current, resolved, change, { ...context, execution }));
+    }
+    if ((head.weights ?? embedding) !== undefined) {
+      const change = { head: checked.head, embedding: checked.embedding };
+      replace(await quantizeEnds(current, resolved, change, { ...context, execution }));
+    }
+    const operands = operandQuantizers(current.device, current.architecture, resolved);
     if (operands !== null) {
-      const change = Object.fromEntries(operandSites.map((site) => [site, checked[site]]));
+      const sites = Object.fromEntries(operandSites.map((site) => [site, checked[site]]));
+      const change = { ...sites, ...overrides, ...head.activations && { head: checked.head } };
       replace(current.with({ interventions: [operands], change }));
     }
     if (kv !== undefined) replace(await kv.part.apply(current, kv.scheme, context));
@@ -91,48 +95,6 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     current[Symbol.dispose]();
     throw error;
   }
-}
-
-async function quantizeWeights(
-  model: Model,
-  bound: Bound<WeightMethod<Tagged>>,
-  context: QuantizeContext,
-  execution: Execution,
-): Promise<Model> {
-  const { scheme, part: method } = bound;
-  const { architecture, device } = model;
-  const one = async (
-    layer: number,
-    { role, expert }: LinearPlace,
-    input: InputStatistics | null,
-  ): Promise<Parameter<Linear>> => {
-    const parameter = model.linear(layer, role, expert), { name, shape, values } = parameter;
-    const place = { layer, role, expert, site: siteOfRole(role), name };
-    if (method.skips?.(scheme, place)) return parameter.retain();
-    const weight = { rows: shape[0], columns: shape[1], data: await values() };
-    requireFinite(name, weight.data);
-    const stored = await method.quantize(weight, scheme, place, input, device);
-    context.progress(`${scheme.method} ${name}`);
-    const bias = expert === undefined ? model.bias(layer, role) : null;
-    return quantizedLinear(device, name, stored, bias, scheme.method, execution);
-  };
-  let linears = new Map<string, Parameter<Linear>>();
-  if (needsGram(bound)) {
-    const windows = context.calibration(scheme.method);
-    linears = await quantizeLayerwise(model, windows, method.sequential?.(scheme) ?? false, one);
-  } else {
-    for (let layer = 0; layer < architecture.layers; layer++) {
-      for (const place of layerLinears(architecture, layer)) {
-        linears.set(linearKey(layer, place.role, place.expert), await one(layer, place, null));
-      }
-    }
-  }
-  return model.with({ linears, change: { weights: scheme } });
-}
-
-function requireFinite(name: string, values: Float32Array): void {
-  const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new SchemeError("values", `${name}[${bad}] is ${values[bad]}: expected finite weights`);
 }
 
 function calibrationHash(windows: readonly Int32Array[] | undefined): string | null {

@@ -1,7 +1,8 @@
 /** A quantization scheme as data: what is quantized, and how. It can be hashed, printed, stored and read back. */
 import { show } from "../base/show.ts";
+import type { LinearRole } from "../model/architecture.ts";
 import type { SchemePart } from "./method.ts";
-import type { Tagged } from "./options.ts";
+import { integer, listOf, oneOf, requireKnown, type Tagged } from "./options.ts";
 import {
   type KvScheme,
   type LinearsScheme,
@@ -34,16 +35,47 @@ export interface Scheme {
   readonly kv?: KvScheme;
   /** Methods that own the matrix product; exclude `weights` and `activations`. */
   readonly linears?: LinearsScheme;
+  /** What some layers do otherwise, in order: of two that speak of the same part, the later one counts. */
+  readonly overrides?: readonly Override[];
+  /** The output projection; a weight scheme alone stands for its weights. */
+  readonly head?: HeadScheme | WeightScheme;
+  /** The token embedding: what ids look up. Where the output projection shares its tensor, it stays float unless `head` is given. */
+  readonly embedding?: WeightScheme;
 }
 
-/** Sites whose matrices are quantized on the fly. */
-export const operandSites = ["activations", "keyBeforeRotary", "query", "key", "value", "scores"] as const;
+/** Other parts for some layers, some linear layers, or some of both. */
+export interface Override extends Readonly<Partial<Record<OperandSite, OperandScheme | "float">>> {
+  /** Indexes of decoder layers; all when absent. */
+  readonly layers?: readonly number[];
+  /** Linear layers, for `weights` and `activations`; all when absent. */
+  readonly linears?: readonly LinearRole[];
+  /** Weights of these linear layers. */
+  readonly weights?: WeightScheme | "float";
+}
 
-/** One of {@linkcode operandSites}. */
-export type OperandSite = typeof operandSites[number];
+/** Parts of the output projection. */
+export interface HeadScheme {
+  /** Its weight `[vocabulary, hidden]`. */
+  readonly weights?: WeightScheme;
+  /** Its input, what the last norm gives. */
+  readonly activations?: OperandScheme;
+}
+
+/** A matrix that is quantized on the fly. */
+export type OperandSite = "activations" | "keyBeforeRotary" | "query" | "key" | "value" | "scores";
+
+/** All of them. */
+export const operandSites: readonly OperandSite[] = [
+  "activations",
+  "keyBeforeRotary",
+  "query",
+  "key",
+  "value",
+  "scores",
+];
 
 /** Which part of a {@linkcode Method} each key of a scheme needs. */
-const parts: Readonly<Record<keyof Scheme, SchemePart>> = {
+const parts = {
   transforms: "transform",
   weights: "weights",
   activations: "operand",
@@ -54,7 +86,11 @@ const parts: Readonly<Record<keyof Scheme, SchemePart>> = {
   scores: "operand",
   kv: "kv",
   linears: "linears",
-};
+  embedding: "weights",
+} as const satisfies Readonly<Partial<Record<keyof Scheme, SchemePart>>>;
+
+/** What an override may say. */
+const overridden = ["weights", ...operandSites] as const;
 
 /**
  * Checks a scheme, for example one read from JSON, and returns it with all defaults filled in.
@@ -75,34 +111,88 @@ export function parseScheme(value: unknown): Scheme {
   const scheme: Record<string, unknown> = {};
   for (const [site, part] of Object.entries(value)) {
     if (part === undefined) continue;
-    if (!Object.hasOwn(parts, site)) {
-      const known = Object.keys(parts).join(", ");
-      throw new SchemeError("option", `scheme has no part ${JSON.stringify(site)}: expected ${known}`);
-    }
-    scheme[site] = site === "transforms" ? parseList(part) : parsePart(site as keyof Scheme, part);
+    scheme[site] = parseEntry(site, part);
   }
-  if (scheme.linears !== undefined && (scheme.weights !== undefined || scheme.activations !== undefined)) {
+  const { overrides = [] } = scheme as Scheme;
+  const products = [scheme as Scheme, ...overrides].some((one) =>
+    one.weights !== undefined || one.activations !== undefined
+  );
+  if (scheme.linears !== undefined && products) {
     throw new SchemeError(
       "combination",
-      "linears owns the matrix product: expected no weights and no activations beside it",
+      "linears owns the matrix product: expected no weights and no activations beside it, nor in overrides",
     );
   }
   return scheme as Scheme;
 }
 
-function parseList(list: unknown): Tagged[] {
-  if (!Array.isArray(list)) {
-    throw new SchemeError("option", `transforms is ${show(list)}: expected a list`);
+function parseEntry(site: string, part: unknown): unknown {
+  switch (site) {
+    case "transforms":
+      return requireList(site, part).map((one) => parsePart(site, one));
+    case "overrides":
+      return requireList(site, part).map((one, i) => parseOverride(`overrides[${i}]`, one));
+    case "head":
+      return parseHead(part);
   }
-  return list.map((one) => parsePart("transforms", one));
+  if (Object.hasOwn(parts, site)) return parsePart(site as keyof typeof parts, part);
+  const known = [...Object.keys(parts), "overrides", "head"].join(", ");
+  throw new SchemeError("option", `scheme has no part ${JSON.stringify(site)}: expected ${known}`);
 }
 
-function parsePart(site: keyof Scheme, value: unknown): Tagged {
+function requireList(name: string, list: unknown): unknown[] {
+  if (Array.isArray(list)) return list;
+  throw new SchemeError("option", `${name} is ${show(list)}: expected a list`);
+}
+
+function requireObject(name: string, value: unknown): object {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new SchemeError("option", `${name} is ${show(value)}: expected an object`);
+}
+
+function parsePart(site: keyof typeof parts, value: unknown, name: string = site): Tagged {
   const method = methodOf(value as Tagged);
   if (method[parts[site]] === undefined) {
-    throw new SchemeError("combination", `${site} cannot be quantized by ${method.name}`);
+    throw new SchemeError("combination", `${name} cannot be quantized by ${method.name}`);
   }
   return method.parse(value as Record<string, unknown>, parts[site]);
+}
+
+const layersOption = listOf(integer(0, 1 << 20));
+const linearsOption = listOf(oneOf(["q", "k", "v", "o", "gate", "up", "down"]));
+
+function parseOverride(name: string, value: unknown): Override {
+  const given: Readonly<Record<string, unknown>> = { ...requireObject(name, value) };
+  requireKnown(name, given, ["layers", "linears", ...overridden]);
+  const { layers, linears } = given;
+  const said = overridden.filter((site) => given[site] !== undefined);
+  if (said.length === 0) {
+    throw new SchemeError("option", `${name} changes nothing: expected one of ${overridden.join(", ")}`);
+  }
+  const [attention] = said.filter((site) => site !== "weights" && site !== "activations");
+  if (linears !== undefined && attention !== undefined) {
+    throw new SchemeError(
+      "option",
+      `${name}: ${attention} is of no linear layer: expected no linears beside it`,
+    );
+  }
+  return {
+    ...layers !== undefined && { layers: layersOption.read(`${name}.layers`, layers) },
+    ...linears !== undefined && { linears: linearsOption.read(`${name}.linears`, linears) },
+    ...Object.fromEntries(said.map((site) => {
+      const part = given[site];
+      return [site, part === "float" ? part : parsePart(site, part, `${name}.${site}`)];
+    })),
+  };
+}
+
+function parseHead(value: unknown): HeadScheme {
+  const given: Readonly<Record<string, unknown>> = { ...requireObject("head", value) };
+  if (given.method !== undefined) return parseHead({ weights: given });
+  requireKnown("head", given, ["weights", "activations"]);
+  const read = (site: "weights" | "activations") =>
+    given[site] !== undefined && { [site]: parsePart(site, given[site], `head.${site}`) };
+  return { ...read("weights"), ...read("activations") };
 }
 
 /** A short name of a scheme for tables: `"smoothQuant W8 A8 KV2"`. */
@@ -115,5 +205,40 @@ export function describeScheme(scheme: Scheme): string {
   if (scheme.activations) words.push(`A${bits(scheme.activations)}`);
   if (scheme.kv) words.push(`KV${bits(scheme.kv)}`);
   for (const site of operandSites.slice(1)) if (scheme[site]) words.push(`${site}${bits(scheme[site])}`);
-  return words.join(" ") || "float";
+  if (scheme.embedding) words.push(`embedding W${bits(scheme.embedding)}`);
+  const { weights, activations } = headOf(scheme);
+  if (weights ?? activations) {
+    words.push(`head${weights ? ` W${bits(weights)}` : ""}${activations ? ` A${bits(activations)}` : ""}`);
+  }
+  const short = words.join(" ") || "float";
+  const others = (scheme.overrides ?? []).map((one) => {
+    const where = [one.layers && `layers ${ranges(one.layers)}`, one.linears?.join(" ")].filter((word) =>
+      word !== undefined
+    );
+    const what = overridden.flatMap((site) => {
+      const part = one[site];
+      if (part === undefined) return [];
+      const letter = site === "weights" ? "W" : site === "activations" ? "A" : site;
+      return [part === "float" ? `${letter} float` : `${letter}${bits(part)}`];
+    });
+    return `${where.join(" ") || "all"}: ${what.join(" ")}`;
+  });
+  return [short, ...others].join("; ");
+}
+
+/** The parts of the output projection. */
+export function headOf({ head }: Scheme): HeadScheme {
+  if (head === undefined) return {};
+  return "method" in head ? { weights: head } : head;
+}
+
+/** `"0-2, 5"` of 0, 1, 2, 5. */
+function ranges(indexes: readonly number[]): string {
+  const parts: [first: number, last: number][] = [];
+  for (const index of indexes.toSorted((a, b) => a - b)) {
+    const last = parts.at(-1);
+    if (last !== undefined && index <= last[1] + 1) last[1] = index;
+    else parts.push([index, index]);
+  }
+  return parts.map(([first, last]) => first === last ? String(first) : `${first}-${last}`).join(", ");
 }

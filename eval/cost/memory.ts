@@ -1,10 +1,16 @@
 /** The most bytes that a cell holds on the device, from the model's configuration: what `device.memory.peak` will say. */
 import type { Architecture } from "../../model/architecture.ts";
 import type { Tagged } from "../../quant/options.ts";
-import { needsGram, resolveScheme } from "../../quant/quantize/resolve.ts";
+import {
+  allWeights,
+  needsGram,
+  type ResolvedScheme,
+  resolveScheme,
+  weightsAt,
+} from "../../quant/quantize/resolve.ts";
 import type { Execution } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { inputFeatures, linearWeights, type WindowLengths } from "./work.ts";
+import { inputFeatures, linearShapes, linearWeights, type WindowLengths } from "./work.ts";
 
 const float = 4, double = 8;
 /** Room for the part of a weight that is being laid out. */
@@ -22,15 +28,13 @@ export function predictBytes(
 ): number {
   const { hiddenSize, intermediateSize, vocabularySize, heads, kvHeads, headDim } = architecture;
   const weights = linearWeights(architecture);
-  const changed = scheme.weights !== undefined || scheme.linears !== undefined ||
-    (scheme.transforms?.length ?? 0) > 0;
-  const resolved = resolveScheme(scheme), own: Tagged | undefined = scheme.weights;
-  const bits = own !== undefined && "bits" in own && typeof own.bits === "number" ? own.bits : 8;
-  const one = execution === "packed" && own !== undefined ? weights * bits / 8 : weights * float;
+  const resolved = resolveScheme(scheme), quantizers = allWeights(resolved);
+  const changed = quantizers.length > 0 || resolved.linears !== undefined || resolved.transforms.length > 0;
+  const one = execution === "packed" ? packedBytes(architecture, resolved) : weights * float;
   const copies = changed ? resolved.weights?.method.cost?.copies ?? 1 : 0;
   const head = vocabularySize * hiddenSize * float;
   const plain = weights * float + head;
-  const held = plain + copies * one;
+  const held = plain + copies * one + (resolved.head.weights === undefined ? 0 : head);
 
   const longest = (lengths: readonly number[]) => lengths.reduce((a, b) => Math.max(a, b), 0);
   const tokens = longest(windows), calibrated = longest(calibration);
@@ -44,7 +48,7 @@ export function predictBytes(
   const stage = Math.min(head, stageBytes);
   const scoring = Math.max(plain + logits + stage, held + Math.max(layer(tokens) + scores, logits));
 
-  const compensates = resolved.weights !== undefined && needsGram(resolved.weights);
+  const compensates = quantizers.some(needsGram);
   const calibrates = resolved.weights?.method.cost?.calibrates || resolved.transforms.length > 0;
   if (!compensates && !calibrates) return scoring;
   const states = calibration.reduce((a, b) => a + b, 0) * hiddenSize * float;
@@ -52,4 +56,13 @@ export function predictBytes(
     ? inputFeatures(architecture).reduce((sum, columns) => sum + columns ** 2 * double, 0)
     : 0;
   return Math.max(scoring, held + states + grams + layer(calibrated));
+}
+
+/** Codes of quantized linear layers, and values of the others. */
+function packedBytes(architecture: Architecture, scheme: ResolvedScheme): number {
+  return linearShapes(architecture).reduce((sum, { layer, role, rows, columns }) => {
+    const own: Tagged | undefined = weightsAt(scheme, layer, role)?.scheme;
+    const bits = own === undefined ? 8 * float : "bits" in own && typeof own.bits === "number" ? own.bits : 8;
+    return sum + rows * columns * bits / 8;
+  }, 0);
 }

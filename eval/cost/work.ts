@@ -8,8 +8,16 @@ import {
 } from "../../model/architecture.ts";
 import type { MethodCost } from "../../quant/method.ts";
 import type { Tagged } from "../../quant/options.ts";
-import { needsGram, resolveScheme } from "../../quant/quantize/resolve.ts";
-import { operandSites, type Scheme } from "../../quant/scheme.ts";
+import {
+  allWeights,
+  type Bound,
+  needsGram,
+  operandAt,
+  type ResolvedScheme,
+  resolveScheme,
+  weightsAt,
+} from "../../quant/quantize/resolve.ts";
+import { type OperandSite, operandSites, type Scheme } from "../../quant/scheme.ts";
 
 /** Lengths of the windows of a cell. */
 export interface WindowLengths {
@@ -47,6 +55,15 @@ function shapesOf(architecture: Architecture): { role: LinearRole; rows: number;
   });
 }
 
+/** All linear layers of all decoder layers. */
+export function linearShapes(
+  architecture: Architecture,
+): { layer: number; role: LinearRole; rows: number; columns: number }[] {
+  const shapes = shapesOf(architecture);
+  return Array.from({ length: architecture.layers }, (_, layer) => shapes.map((one) => ({ layer, ...one })))
+    .flat();
+}
+
 /** Weights of all linear layers but the output projection. */
 export function linearWeights(architecture: Architecture): number {
   return architecture.layers * total(shapesOf(architecture).map(({ rows, columns }) => rows * columns));
@@ -71,15 +88,16 @@ export function scoringWork(architecture: Architecture, scheme: Scheme, { window
     value: kv,
     scores: heads * pairs / tokens,
   };
-  const products = tokens * linearWeights(architecture);
+  const products = tokens * linearWeights(architecture), resolved = resolveScheme(scheme);
   return {
     calls: layers * windows.length,
     states: layers * tokens * (hiddenSize + intermediateSize),
     products: (scheme.linears === undefined ? products : 0) + tokens * vocabularySize * hiddenSize,
     attention: layers * heads * headDim * pairs,
     logits: tokens * vocabularySize,
-    rounded: layers * tokens * total(operandSites.map((site) => scheme[site] ? features[site] : 0)),
-    ...scheme.weights && { [`decoded.${kindOf(scheme.weights)}`]: linearWeights(architecture) },
+    rounded: tokens *
+      total(operandSites.map((site) => features[site] * roundedLayers(architecture, resolved, site))),
+    ...decodedWork(architecture, resolved),
     ...scheme.linears && { [`linears.${scheme.linears["method"]}`]: products },
     ...scheme.kv && { [`cache.${scheme.kv.method}`]: 2 * layers * tokens * kv },
   };
@@ -92,23 +110,55 @@ export function quantizingWork(
   { calibration }: WindowLengths,
 ): Work {
   const weights = linearWeights(architecture);
-  const { transforms, linears, kv, ...resolved } = resolveScheme(scheme);
+  const resolved = resolveScheme(scheme), { transforms, linears, kv } = resolved;
   const work: Record<string, number> = {};
-  for (const part of [...transforms, resolved.weights, linears, kv]) {
+  const add = (kind: string, amount: number) => work[kind] = (work[kind] ?? 0) + amount;
+  const one = (part: Bound<unknown>, looked: number) => {
+    const kind = kindOf(part.scheme), cost = part.method.cost as MethodCost<Tagged> | undefined;
+    add(`weights.${kind}`, looked * (cost?.passes?.(part.scheme) ?? 1));
+    add(`tokens.${kind}`, total(calibration) * looked);
+    return cost?.calibrates ?? false;
+  };
+  const calibrated = total(calibration) * weights;
+  for (const part of [...transforms, linears, kv]) {
+    if (part !== undefined && one(part, weights)) add("products", calibrated);
+  }
+  const shapes = linearShapes(architecture);
+  const partAt = new Map(shapes.map((shape) => [shape, weightsAt(resolved, shape.layer, shape.role)]));
+  for (const part of new Set(partAt.values())) {
     if (part === undefined) continue;
-    const kind = kindOf(part.scheme);
-    const cost = part.method.cost as MethodCost<Tagged> | undefined;
-    work[`weights.${kind}`] = weights * (cost?.passes?.(part.scheme) ?? 1);
-    work[`tokens.${kind}`] = total(calibration) * weights;
-    const compensates = part === resolved.weights && needsGram(part);
-    if (!compensates && !cost?.calibrates) continue;
-    work.products = (work.products ?? 0) + total(calibration) * weights;
-    if (!compensates) continue;
+    const own = shapes.filter((shape) => partAt.get(shape) === part);
+    const calibrates = one(part, total(own.map(({ rows, columns }) => rows * columns)));
+    if (calibrates && !needsGram(part)) add("products", calibrated);
+    if (needsGram(part)) {
+      add(
+        `columns.${kindOf(part.scheme)}`,
+        total(own.map(({ rows, columns }) => rows * columns ** 2)),
+      );
+    }
+  }
+  if (allWeights(resolved).some(needsGram)) {
     // Each layer runs twice, for the statistics of its inputs and for the layer after it.
     const grams = architecture.layers * total(inputFeatures(architecture).map((columns) => columns ** 2));
-    work.products += total(calibration) * (weights + grams);
-    work[`columns.${kind}`] = architecture.layers *
-      total(shapesOf(architecture).map(({ rows, columns }) => rows * columns ** 2));
+    add("products", 2 * calibrated + total(calibration) * grams);
+  }
+  return work;
+}
+
+/** Layers in which an operand is rounded. */
+function roundedLayers(architecture: Architecture, scheme: ResolvedScheme, site: OperandSite): number {
+  const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
+  return layers.filter((layer) => operandAt(scheme, site, layer) !== undefined).length;
+}
+
+/** Weights that are made of their codes, by method. */
+function decodedWork(architecture: Architecture, scheme: ResolvedScheme): Work {
+  const work: Record<string, number> = {};
+  for (const { layer, role, rows, columns } of linearShapes(architecture)) {
+    const part = weightsAt(scheme, layer, role);
+    if (part === undefined) continue;
+    const kind = `decoded.${kindOf(part.scheme)}`;
+    work[kind] = (work[kind] ?? 0) + rows * columns;
   }
   return work;
 }

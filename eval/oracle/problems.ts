@@ -28,13 +28,17 @@ export async function firstLayerProblems(
 ): Promise<LayerProblem[]> {
   const problems: LayerProblem[] = [];
   try {
-    await quantizeLayerwise(model, windows, false, async (layer, { role }, statistics) => {
-      if (layer > 0) throw new FirstLayerDone();
-      const linear = model.linear(layer, role);
-      const [rows, columns] = linear.shape;
-      const weight = { rows, columns, data: await linear.values() };
-      problems.push({ role, weight, statistics, hessian: hessianOf(statistics) });
-      return linear;
+    await quantizeLayerwise(model, windows, {
+      needed: () => true,
+      sequential: () => false,
+      async quantize(layer, { role }, statistics) {
+        if (layer > 0 || statistics === null) throw new FirstLayerDone();
+        const linear = model.linear(layer, role);
+        const [rows, columns] = linear.shape;
+        const weight = { rows, columns, data: await linear.values() };
+        problems.push({ role, weight, statistics, hessian: hessianOf(statistics) });
+        return linear;
+      },
     });
   } catch (error) {
     if (!(error instanceof FirstLayerDone)) throw error;

@@ -13,7 +13,7 @@ export async function embed(
 ): Promise<DeviceBuffer> {
   const { device, architecture } = context;
   const { hiddenSize, positions, embeddingProjection, embeddingScale, embeddingNorm } = architecture;
-  const table = await parameters.embedding();
+  const table = await parameters.embedding.values();
   const width = embeddingProjection?.size ?? hiddenSize;
   let rows = new Float32Array(ids.length * width);
   for (const [t, id] of ids.entries()) rows.set(table.subarray(id * width, (id + 1) * width), t * width);
@@ -65,6 +65,8 @@ export async function project(
 ): Promise<DeviceBuffer> {
   const { device, architecture: { vocabularySize, logitScale, logitSoftcap } } = context;
   using states = await final(context, parameters, hidden, rows);
+  const columns = states.length / rows;
+  for (const one of context.interventions) await one.head?.(states, { rows, columns });
   const logits = device.allocate(rows * vocabularySize);
   await (await required(parameters.fixed, fixedNames.head).load()).run(states, logits, rows);
   if (logitScale !== undefined) {

@@ -55,6 +55,8 @@ export interface Intervention {
   key?(x: DeviceBuffer, at: Operand): void | Promise<void>;
   /** Values. */
   value?(x: DeviceBuffer, at: Operand): void | Promise<void>;
+  /** The input of the output projection. */
+  head?(x: DeviceBuffer, at: { readonly rows: number; readonly columns: number }): void | Promise<void>;
   /** Attention probabilities. */
   scores?(x: DeviceBuffer, at: ScoreOperand): void | Promise<void>;
 }

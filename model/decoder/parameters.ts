@@ -13,13 +13,25 @@ import {
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { headNormWeight, linearBias, linearWeight, normWeight, type Reader } from "./tensors.ts";
 import { ModelError } from "../error.ts";
-import { denseLinear, type Linear, type Parameter, vectorParameter } from "./parameter.ts";
+import { denseLinear, type Linear, type Parameter, type StoredWeight, vectorParameter } from "./parameter.ts";
 import { rotaryTable } from "./rotary.ts";
 import type { LoadedExperts, LoadedLayer, LoadedNorm } from "./context.ts";
 
 /** The key of a linear layer: `"3.down"`, or `"3.7.down"` of expert 7. */
 export function linearKey(layer: number, role: LinearRole, expert?: number): string {
   return expert === undefined ? `${layer}.${role}` : `${layer}.${expert}.${role}`;
+}
+
+/** A matrix whose rows are looked up on the host. */
+export interface Table {
+  /** Name in the checkpoint. */
+  readonly name: string;
+  /** Rows and columns: `[vocabulary, width]`. */
+  readonly shape: readonly [rows: number, columns: number];
+  /** The float32 values, row-major. */
+  values(): Promise<Float32Array>;
+  /** What the values are stored as, where that is not float32. */
+  readonly stored?: StoredWeight;
 }
 
 /** What models made from one another share. */
@@ -30,12 +42,12 @@ export interface ModelParameters {
   readonly vectors: ReadonlyMap<string, Parameter<DeviceBuffer>>;
   /** Replaced biases by `linearKey`. */
   readonly biases: ReadonlyMap<string, Float32Array>;
-  /** What no method replaces, by name: output projection, projections of the embedding, routers. */
+  /** Linear layers outside of the decoder layers, by name: output projection, projections of the embedding, routers. */
   readonly fixed: ReadonlyMap<string, Parameter<Linear>>;
   /** Tables of positions by name. */
   readonly tables: ReadonlyMap<string, Parameter<DeviceBuffer>>;
-  /** Token embeddings on the host, `[vocabulary, width]`. */
-  readonly embedding: () => Promise<Float32Array>;
+  /** Token embeddings on the host. */
+  readonly embedding: Table;
   /** Learned position embeddings on the host, for models that have them. */
   readonly positions?: () => Promise<Float32Array>;
 }
@@ -131,16 +143,17 @@ class Listing {
     this.#norm(architecture.embeddingNorm);
     this.#norm(architecture.finalNorm);
     const width = embeddingProjection?.size ?? hiddenSize;
-    const embedding = once(this.#plain(architecture.embedding, [vocabularySize, width]));
+    const name = architecture.embedding, shape = [vocabularySize, width] as const;
+    const embedding = { name, shape, values: once(this.#plain(name, shape)) };
     if (embeddingProjection !== undefined) {
       fixed.set(fixedNames.into, this.#dense(embeddingProjection.into, [hiddenSize, width]));
       fixed.set(fixedNames.out, this.#dense(embeddingProjection.out, [width, hiddenSize]));
     }
     const bias = headBias === undefined ? null : this.#plain(headBias, [vocabularySize]);
-    fixed.set(fixedNames.head, this.#dense(architecture.head, [vocabularySize, width], bias));
+    fixed.set(fixedNames.head, this.#dense(architecture.head, shape, bias));
     if (positions.kind !== "learned") return { embedding };
-    const shape = [maxPositions + positions.offset, hiddenSize];
-    return { embedding, positions: once(this.#plain(positions.tensor, shape)) };
+    const learned = [maxPositions + positions.offset, hiddenSize];
+    return { embedding, positions: once(this.#plain(positions.tensor, learned)) };
   }
 
   tables(): void {

@@ -19,12 +19,18 @@ import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
 import type { InputStatistics } from "../method.ts";
 import { SchemeError } from "../error.ts";
 
-/** Quantizes one linear layer given the statistics of its input. */
-export type QuantizeLinear = (
-  layer: number,
-  place: LinearPlace,
-  input: InputStatistics,
-) => Promise<Parameter<Linear>>;
+/** How {@linkcode quantizeLayerwise} treats linear layers. */
+export interface Layerwise {
+  /** Whether a linear layer needs the statistics of its input. */
+  needed(layer: number, place: LinearPlace): boolean;
+  /**
+   * Whether the statistics of a layer are taken anew after each of its four blocks (the reference's "true sequential"); otherwise all
+   * blocks share one full-precision forward pass.
+   */
+  sequential(layer: number): boolean;
+  /** Quantizes one linear layer; the statistics of its input are null where they are not needed. */
+  quantize(layer: number, place: LinearPlace, input: InputStatistics | null): Promise<Parameter<Linear>>;
+}
 
 const sitesInOrder: readonly InputSite[] = ["attention", "output", "mlp", "down"];
 
@@ -39,15 +45,11 @@ function inputKey(site: InputSite, expert?: number): string {
   return expert === undefined ? site : `${site} of expert ${expert}`;
 }
 
-/**
- * Quantizes all linear layers. `sequential` recomputes the statistics after each of a layer's four blocks
- * (the reference's "true sequential"); otherwise all blocks of a layer share one full-precision forward pass.
- */
+/** All linear layers, quantized. */
 export async function quantizeLayerwise(
   model: Model,
   windows: readonly Int32Array[],
-  sequential: boolean,
-  quantizeLinear: QuantizeLinear,
+  { needed, sequential, quantize }: Layerwise,
 ): Promise<Map<string, Parameter<Linear>>> {
   const { architecture } = model;
   const result = new Map<string, Parameter<Linear>>();
@@ -56,18 +58,14 @@ export async function quantizeLayerwise(
     for (let index = 0; index < architecture.layers; index++) {
       const places = layerLinears(architecture, index);
       let layer = withQuantizedExperts(await model.loadLayer(index), result);
-      for (const stage of stages(places, sequential)) {
-        const statistics = await inputStatistics(
-          model,
-          layer,
-          windows,
-          hidden,
-          new Set(stage.map(({ role }) => siteOfRole(role))),
-        );
+      for (const stage of stages(places, sequential(index))) {
+        const observed = stage.filter((place) => needed(index, place));
+        const sites = new Set(observed.map(({ role }) => siteOfRole(role)));
+        const statistics = await inputStatistics(model, layer, windows, hidden, sites);
         for (const place of stage) {
           const { role, expert } = place;
-          const input = statistics.get(inputKey(siteOfRole(role), expert));
-          if (input === undefined) {
+          const input = statistics.get(inputKey(siteOfRole(role), expert)) ?? null;
+          if (input === null && needed(index, place)) {
             throw new SchemeError(
               "calibration",
               `no calibration token goes through ${
@@ -75,7 +73,7 @@ export async function quantizeLayerwise(
               }: pass more windows`,
             );
           }
-          const parameter = await quantizeLinear(index, place, input);
+          const parameter = await quantize(index, place, input);
           result.set(linearKey(index, role, expert), parameter);
           if (expert !== undefined) continue;
           layer = { ...layer, linears: { ...layer.linears, [role]: await parameter.load() } };
@@ -121,6 +119,7 @@ async function inputStatistics(
   hidden: readonly DeviceBuffer[],
   sites: ReadonlySet<InputSite>,
 ): Promise<Map<string, InputStatistics>> {
+  if (sites.size === 0) return new Map();
   const { device } = model;
   using grams = new DisposableStack();
   const found = new Map<string, { gram: ReturnType<typeof device.gram>; tokens: number }>();

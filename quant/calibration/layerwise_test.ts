@@ -1,5 +1,5 @@
 /** Layer by layer: which parts of the model a linear layer's calibration inputs have been through. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { type InputSite, layerLinears, siteOfRole } from "../../model/architecture.ts";
 import { loadModel } from "../../model/load.ts";
 import { linearKey } from "../../model/decoder/parameters.ts";
@@ -27,9 +27,14 @@ for (const sequential of [false, true]) {
     using coarse = await quantize(model, { weights: rtn({ bits: 3 }) });
     const { architecture, device } = model;
     const found = new Map<string, InputStatistics>();
-    const parameters = await quantizeLayerwise(model, windows, sequential, (layer, { role }, input) => {
-      found.set(`${layer} ${siteOfRole(role)}`, input);
-      return Promise.resolve(coarse.linear(layer, role).retain());
+    const parameters = await quantizeLayerwise(model, windows, {
+      needed: () => true,
+      sequential: () => sequential,
+      quantize(layer, { role }, input) {
+        assert(input !== null);
+        found.set(`${layer} ${siteOfRole(role)}`, input);
+        return Promise.resolve(coarse.linear(layer, role).retain());
+      },
     });
     for (const one of parameters.values()) one.release();
     assertEquals(found.size, architecture.layers * sites.length);

@@ -99,7 +99,7 @@ function coded({ rows, columns }: Matrix, { bits, groupSize }: BinaryRule, fit: 
 
 const weights: WeightMethod<Bcq> = {
   needs: "nothing",
-  skips: ({ roles }, { role }) => !roles.includes(role),
+  skips: ({ roles }, { role }) => !roles.some((one) => one === role),
   async quantize(weight, scheme, _place, _input, device) {
     const rule = ruleOf(weight, scheme);
     if (scheme.fit === "nearest") return nearest(weight, rule);

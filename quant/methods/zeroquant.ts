@@ -9,8 +9,8 @@
  * that is positive is clipped by one step and a negative one is exact.
  */
 import { roundHalfEven } from "../../kernels/round.ts";
-import { type LinearRole, siteOfRole } from "../../model/architecture.ts";
-import type { Matrix, MethodWith, OperandMethod, WeightMethod } from "../method.ts";
+import { siteOfRole } from "../../model/architecture.ts";
+import type { Matrix, MethodWith, OperandMethod, WeightMethod, WeightPlace } from "../method.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
@@ -106,7 +106,11 @@ export function dequantizeGroups({ codes, scales, groupSize }: SymmetricGroups):
 }
 
 /** The groups of a weight `[out, in]` of the given role. */
-export function quantizeZeroQuant(weight: Matrix, scheme: ZeroQuant, role: LinearRole): SymmetricGroups {
+export function quantizeZeroQuant(
+  weight: Matrix,
+  scheme: ZeroQuant,
+  role: WeightPlace["role"],
+): SymmetricGroups {
   const { data, rows } = weight;
   const groups = scheme.groups ?? rows;
   if (data.length % groups !== 0) {
@@ -116,13 +120,18 @@ export function quantizeZeroQuant(weight: Matrix, scheme: ZeroQuant, role: Linea
 }
 
 /** Bits of a role's weights. */
-export function bitsOfRole({ bits, mlpBits = bits }: ZeroQuant, role: LinearRole): number {
+export function bitsOfRole({ bits, mlpBits = bits }: ZeroQuant, role: WeightPlace["role"]): number {
+  if (role === "head" || role === "embedding") return bits;
   const site = siteOfRole(role);
   return site === "mlp" || site === "down" ? mlpBits : bits;
 }
 
 /** The quantized and dequantized weight `[out, in]`: what training through the quantizer computes with. */
-export function fakeQuantizeWeight(weight: Matrix, scheme: ZeroQuant, role: LinearRole): Float32Array {
+export function fakeQuantizeWeight(
+  weight: Matrix,
+  scheme: ZeroQuant,
+  role: WeightPlace["role"],
+): Float32Array {
   return dequantizeGroups(quantizeZeroQuant(weight, scheme, role));
 }
 

@@ -2,7 +2,7 @@
 import { hashOfSources } from "../../base/source.ts";
 import type { Method } from "../method.ts";
 import { builtIn } from "../registry.ts";
-import type { ResolvedScheme } from "./resolve.ts";
+import { allParts, type ResolvedScheme } from "./resolve.ts";
 
 /** What stands for the code of a scheme's registered methods. */
 export interface OwnCode {
@@ -16,14 +16,10 @@ const thisProcess = crypto.randomUUID();
 
 /** Versions, or hashes of the sources, of the registered methods that a scheme names. */
 export async function ownCode(
-  { transforms, linears, weights, operands, kv }: ResolvedScheme,
+  scheme: ResolvedScheme,
 ): Promise<OwnCode> {
-  const methods = new Set<Method>();
-  for (const bound of [...transforms, linears, weights, ...operands.values(), kv]) {
-    if (bound !== undefined && !Object.values<Method>(builtIn).includes(bound.method)) {
-      methods.add(bound.method);
-    }
-  }
+  const own = allParts(scheme).filter(({ method }) => !Object.values<Method>(builtIn).includes(method));
+  const methods = new Set(own.map(({ method }) => method));
   const code: Record<string, string> = {}, unknown: string[] = [];
   for (const { name, version, source } of methods) {
     if (version === undefined && source === undefined) unknown.push(name);

@@ -1,30 +1,45 @@
 /** Whether a scheme fits a model, told before anything is computed. */
-import { layerLinears } from "../../model/architecture.ts";
+import { type InputSite, layerLinears, rolesOfSite } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import { SchemeError } from "../error.ts";
 import type { Tagged } from "../options.ts";
 import { registeredMethods } from "../registry.ts";
-import type { Bound, ResolvedScheme } from "./resolve.ts";
+import {
+  allWeights,
+  type Bound,
+  type BoundWeights,
+  needsGram,
+  operandAt,
+  type ResolvedScheme,
+  weightsAt,
+} from "./resolve.ts";
 
 /**
- * Refuses group sizes that divide no layer's features, and methods that do not know mixtures of experts.
+ * Refuses group sizes that divide no layer's features, overrides of what is not there or cannot differ, and methods that do not know
+ * mixtures of experts.
  *
  * @throws {SchemeError} `shape` or `combination`
  */
 export function requireFit(model: Model, scheme: ResolvedScheme): void {
   const { architecture } = model;
   if (architecture.experts !== undefined) requireForExperts(architecture.family, scheme);
-  const activations = scheme.operands.get("activations");
+  requireOverrides(model, scheme);
+  requireOneByOne(scheme);
   for (let layer = 0; layer < architecture.layers; layer++) {
     for (const { role, expert } of layerLinears(architecture, layer)) {
       const { name, shape: [, columns] } = model.linear(layer, role, expert);
-      requireGroups("weights", scheme.weights, columns, `input features of ${name}`);
+      requireGroups("weights", weightsAt(scheme, layer, role), columns, `input features of ${name}`);
+      const activations = operandAt(scheme, "activations", layer, role);
       requireGroups("activations", activations, columns, `input features of ${name}`);
     }
+    for (const site of ["keyBeforeRotary", "query", "key", "value"] as const) {
+      requireGroups(site, operandAt(scheme, site, layer), architecture.headDim, "dimensions of a head");
+    }
   }
-  for (const site of ["keyBeforeRotary", "query", "key", "value"] as const) {
-    requireGroups(site, scheme.operands.get(site), architecture.headDim, "dimensions of a head");
-  }
+  const [, width] = model.head.shape, { head, embedding } = scheme;
+  requireGroups("head", head.weights, width, "input features of the output projection");
+  requireGroups("head.activations", head.activations, width, "input features of the output projection");
+  requireGroups("embedding", embedding, model.embedding.shape[1], "columns of the embedding");
 }
 
 function requireGroups(site: string, bound: Bound<unknown> | undefined, columns: number, what: string): void {
@@ -34,17 +49,81 @@ function requireGroups(site: string, bound: Bound<unknown> | undefined, columns:
   throw new SchemeError("shape", `${site}: groupSize ${groupSize} does not divide ${columns} ${what}`);
 }
 
+/** An override must match, and linear layers that read one input can only see one rounding of it. */
+function requireOverrides({ architecture, name }: Model, scheme: ResolvedScheme): void {
+  const { layers: count } = architecture;
+  for (const [i, { where: { layers, linears } }] of scheme.overrides.entries()) {
+    const outside = layers?.find((layer) => layer >= count);
+    if (outside !== undefined) {
+      throw new SchemeError(
+        "shape",
+        `overrides[${i}].layers has ${outside}, but ${name} has layers 0 to ${count - 1}`,
+      );
+    }
+    const among = layers ?? Array.from({ length: count }, (_, layer) => layer);
+    const present = new Set(
+      among.flatMap((layer) => layerLinears(architecture, layer).map(({ role }) => role)),
+    );
+    const missing = linears?.find((role) => !present.has(role));
+    if (missing !== undefined || among.length === 0 || linears?.length === 0) {
+      const what = missing === undefined
+        ? "matches no layer"
+        : `names ${missing}, which ${name} has not in these layers`;
+      throw new SchemeError("shape", `overrides[${i}] ${what}: expected some of ${[...present].join(", ")}`);
+    }
+  }
+  if (!scheme.overrides.some(({ operands }) => operands.has("activations"))) return;
+  for (let layer = 0; layer < count; layer++) {
+    const present = layerLinears(architecture, layer).map(({ role }) => role);
+    for (const site of Object.keys(rolesOfSite) as InputSite[]) {
+      const roles = rolesOfSite[site].filter((role) => present.includes(role));
+      const parts = roles.map((role) => operandAt(scheme, "activations", layer, role));
+      if (parts.every((part) => part?.scheme === parts[0]?.scheme)) continue;
+      throw new SchemeError(
+        "combination",
+        `overrides: ${
+          roles.join(", ")
+        } of layer ${layer} read one input, but activations differ: expected the same for all`,
+      );
+    }
+  }
+}
+
+/** Methods that look at several layers at once can neither be left out of some nor be put into some. */
+function requireOneByOne(scheme: ResolvedScheme): void {
+  const { head, embedding } = scheme;
+  const apart = scheme.overrides.some((one) => one.weights !== undefined);
+  const whole = (bound: BoundWeights | undefined) => bound?.part.prepare !== undefined ? bound : undefined;
+  const refused = (apart ? allWeights(scheme) : []).map(whole).find((one) => one) ?? whole(head.weights) ??
+    whole(embedding);
+  if (refused !== undefined) {
+    const where = "beside overrides of weights nor in overrides, head or embedding";
+    throw new SchemeError(
+      "combination",
+      `${refused.scheme.method} rewrites several layers at once: expected it neither ${where}, but ` +
+        `a method that takes one linear layer at a time (${oneByOne().join(", ")})`,
+    );
+  }
+  if (embedding !== undefined && needsGram(embedding)) {
+    throw new SchemeError(
+      "combination",
+      `${embedding.scheme.method} needs the inputs of a linear layer, and the embedding has none: expected a method that needs none`,
+    );
+  }
+}
+
 /** Methods that rewrite or replace whole blocks know those of dense models only. */
 function requireForExperts(family: string, { transforms, linears, weights }: ResolvedScheme): void {
   const prepares = weights?.part.prepare === undefined ? [] : [weights];
   const [refused] = [...transforms, ...linears ? [linears] : [], ...prepares];
   if (refused === undefined) return;
-  const alone = registeredMethods().filter((one) => one.weights && !one.weights.prepare).map(({ name }) =>
-    name
-  );
   throw new SchemeError(
     "combination",
     `${refused.scheme.method} cannot be applied to a mixture of experts (${family}): expected weights by a method that ` +
-      `takes one linear layer at a time (${alone.join(", ")}), activations, attention operands or kv`,
+      `takes one linear layer at a time (${oneByOne().join(", ")}), activations, attention operands or kv`,
   );
+}
+
+function oneByOne(): string[] {
+  return registeredMethods().filter((one) => one.weights && !one.weights.prepare).map(({ name }) => name);
 }

@@ -1,34 +1,47 @@
 /** Quantizers of activations and attention operands as interventions in the forward pass. */
 import type { Device, DeviceBuffer } from "../../kernels/device.ts";
-import type { Intervention, Operand } from "../../model/decoder/intervention.ts";
+import { type Architecture, layerRoles, rolesOfSite } from "../../model/architecture.ts";
+import type { Intervention, LinearInput, Operand } from "../../model/decoder/intervention.ts";
 import type { OperandView } from "../method.ts";
-import type { OperandSite } from "../scheme.ts";
-import type { ResolvedScheme } from "./resolve.ts";
+import { type BoundOperand, operandAt, type ResolvedScheme } from "./resolve.ts";
 
 /** The quantizers that a scheme puts into the forward pass, or null if it has none. */
-export function operandQuantizers(device: Device, { operands }: ResolvedScheme): Intervention | null {
-  if (operands.size === 0) return null;
-  const at = (site: OperandSite) => {
-    const bound = operands.get(site);
-    return bound && ((x: DeviceBuffer, view: OperandView) => bound.part.apply(device, x, view, bound.scheme));
-  };
-  const activations = at("activations"), scores = at("scores");
+export function operandQuantizers(
+  device: Device,
+  architecture: Architecture,
+  scheme: ResolvedScheme,
+): Intervention | null {
+  const used = new Set([scheme, ...scheme.overrides].flatMap(({ operands }) => [...operands.keys()]));
+  const { activations } = scheme.head;
+  if (used.size === 0 && activations === undefined) return null;
+  const run = (bound: BoundOperand | undefined, x: DeviceBuffer, view: OperandView) =>
+    bound?.part.apply(device, x, view, bound.scheme);
   const vectors = (site: "keyBeforeRotary" | "query" | "key" | "value") => {
-    const quantize = at(site);
-    if (quantize === undefined) return {};
-    const act = (x: DeviceBuffer, { tokens, heads, headDim }: Operand) =>
-      quantize(x, { rows: tokens, columns: heads * headDim, heads });
+    if (!used.has(site)) return {};
+    const act = (x: DeviceBuffer, { layer, tokens, heads, headDim }: Operand) =>
+      run(operandAt(scheme, site, layer), x, { rows: tokens, columns: heads * headDim, heads });
     return { [site]: act };
+  };
+  // Which linear layer of a site is asked makes no difference: a scheme that would tell them apart is refused.
+  const input = (x: DeviceBuffer, { layer, site, rows, columns }: LinearInput) => {
+    const present = layerRoles(architecture, layer),
+      role = rolesOfSite[site].find((one) => present.includes(one));
+    return run(operandAt(scheme, "activations", layer, role ?? rolesOfSite[site][0]), x, {
+      rows,
+      columns,
+      heads: 1,
+    });
   };
   return {
     ...vectors("keyBeforeRotary"),
     ...vectors("query"),
     ...vectors("key"),
     ...vectors("value"),
-    ...activations && { input: (x, { rows, columns }) => activations(x, { rows, columns, heads: 1 }) },
-    ...scores && {
-      scores: (x, { heads, tokens, kvTokens }) =>
-        scores(x, { rows: heads * tokens, columns: kvTokens, heads: 1 }),
+    ...used.has("activations") && { input },
+    ...used.has("scores") && {
+      scores: (x, { layer, heads, tokens, kvTokens }) =>
+        run(operandAt(scheme, "scores", layer), x, { rows: heads * tokens, columns: kvTokens, heads: 1 }),
     },
+    ...activations && { head: (x, { rows, columns }) => run(activations, x, { rows, columns, heads: 1 }) },
   };
 }

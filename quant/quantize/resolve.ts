@@ -1,9 +1,10 @@
 /** A scheme bound to the methods that it names, once: whoever applies, checks or costs it looks nothing up again. */
+import type { LinearRole } from "../../model/architecture.ts";
 import { SchemeError } from "../error.ts";
 import type { Method, ModelMethod, OperandMethod, WeightMethod } from "../method.ts";
 import type { Tagged } from "../options.ts";
 import { methodOf } from "../registry.ts";
-import { type OperandSite, operandSites, type Scheme } from "../scheme.ts";
+import { headOf, type OperandSite, operandSites, type Override, type Scheme } from "../scheme.ts";
 
 /** A part of a scheme with its method. */
 export interface Bound<Part> {
@@ -15,18 +16,39 @@ export interface Bound<Part> {
   readonly part: Part;
 }
 
+/** What quantizes weights. */
+export type BoundWeights = Bound<WeightMethod<Tagged>>;
+/** What rounds activations or attention operands. */
+export type BoundOperand = Bound<OperandMethod<Tagged>>;
+
+/** Some layers with their parts; null where they stay float. */
+export interface BoundOverride {
+  /** Where it holds. */
+  readonly where: Pick<Override, "layers" | "linears">;
+  /** What quantizes the weights, if it is another method. */
+  readonly weights?: BoundWeights | null;
+  /** What rounds activations and attention operands, where it is another method. */
+  readonly operands: ReadonlyMap<OperandSite, BoundOperand | null>;
+}
+
 /** A scheme with its methods. */
 export interface ResolvedScheme {
+  /** What quantizes the weights. */
+  readonly weights?: BoundWeights;
+  /** What rounds activations and attention operands. */
+  readonly operands: ReadonlyMap<OperandSite, BoundOperand>;
   /** Rewrites, in order. */
   readonly transforms: readonly Bound<ModelMethod<Tagged>>[];
   /** What owns the products of linear layers. */
   readonly linears?: Bound<ModelMethod<Tagged>>;
-  /** What quantizes the weights. */
-  readonly weights?: Bound<WeightMethod<Tagged>>;
-  /** What rounds activations and attention operands. */
-  readonly operands: ReadonlyMap<OperandSite, Bound<OperandMethod<Tagged>>>;
   /** What makes the cache. */
   readonly kv?: Bound<ModelMethod<Tagged>>;
+  /** What some layers do otherwise; later ones count. */
+  readonly overrides: readonly BoundOverride[];
+  /** What quantizes the output projection, and what rounds its input. */
+  readonly head: { readonly weights?: BoundWeights; readonly activations?: BoundOperand };
+  /** What quantizes the embedding. */
+  readonly embedding?: BoundWeights;
 }
 
 /**
@@ -35,19 +57,43 @@ export interface ResolvedScheme {
  * @throws {SchemeError} `method` or `combination`
  */
 export function resolveScheme(scheme: Scheme): ResolvedScheme {
-  const { transforms = [], linears, weights, kv } = scheme;
+  const { transforms = [], linears, weights, kv, overrides = [], embedding } = scheme;
+  const head = headOf(scheme);
   const operands = operandSites.flatMap((site) => {
-    const part: Tagged | undefined = scheme[site];
-    return part === undefined ? [] : [[site, bind<OperandMethod<Tagged>>(part, "operand")] as const];
+    const part = scheme[site];
+    return part === undefined ? [] : [[site, bindOperand(part)] as const];
   });
   return {
-    transforms: transforms.map((one) => bind<ModelMethod<Tagged>>(one, "transform")),
+    ...weights && { weights: bindWeights(weights) },
     operands: new Map(operands),
+    transforms: transforms.map((one) => bind<ModelMethod<Tagged>>(one, "transform")),
     ...linears && { linears: bind<ModelMethod<Tagged>>(linears, "linears") },
-    ...weights && { weights: bind<WeightMethod<Tagged>>(weights, "weights") },
     ...kv && { kv: bind<ModelMethod<Tagged>>(kv, "kv") },
+    overrides: overrides.map(bindOverride),
+    head: {
+      ...head.weights && { weights: bindWeights(head.weights) },
+      ...head.activations && { activations: bindOperand(head.activations) },
+    },
+    ...embedding && { embedding: bindWeights(embedding) },
   };
 }
+
+function bindOverride(override: Override): BoundOverride {
+  const { weights } = override;
+  const operands = operandSites.flatMap((site) => {
+    const part = override[site];
+    if (part === undefined) return [];
+    return [[site, part === "float" ? null : bindOperand(part)] as const];
+  });
+  return {
+    where: override,
+    ...weights !== undefined && { weights: weights === "float" ? null : bindWeights(weights) },
+    operands: new Map(operands),
+  };
+}
+
+const bindWeights = (scheme: Tagged) => bind<WeightMethod<Tagged>>(scheme, "weights");
+const bindOperand = (scheme: Tagged) => bind<OperandMethod<Tagged>>(scheme, "operand");
 
 function bind<Part>(
   scheme: Tagged,
@@ -58,7 +104,50 @@ function bind<Part>(
   return { scheme, method, part };
 }
 
+/** What quantizes the weight of a linear layer, or undefined. */
+export function weightsAt(scheme: ResolvedScheme, layer: number, role: LinearRole): BoundWeights | undefined {
+  const last = scheme.overrides.findLast((one) => one.weights !== undefined && holds(one, layer, role));
+  return (last === undefined ? scheme.weights : last.weights) ?? undefined;
+}
+
+/** What rounds the input of a linear layer, or an operand of attention (no `role`), or undefined. */
+export function operandAt(
+  scheme: ResolvedScheme,
+  site: OperandSite,
+  layer: number,
+  role?: LinearRole,
+): BoundOperand | undefined {
+  const last = scheme.overrides.findLast((one) => one.operands.has(site) && holds(one, layer, role));
+  return (last ?? scheme).operands.get(site) ?? undefined;
+}
+
+function holds({ where: { layers, linears } }: BoundOverride, layer: number, role?: LinearRole): boolean {
+  return (layers?.includes(layer) ?? true) && (role === undefined || (linears?.includes(role) ?? true));
+}
+
+/** All parts of a scheme that quantize weights of linear layers. */
+export function allWeights({ weights, overrides }: ResolvedScheme): BoundWeights[] {
+  return [weights, ...overrides.map((one) => one.weights)].filter((one) => !!one);
+}
+
+/** All parts of a scheme. */
+export function allParts(scheme: ResolvedScheme): Bound<unknown>[] {
+  const { transforms, linears, kv, overrides, head, embedding } = scheme;
+  const operands = [scheme, ...overrides].flatMap((one) => [...one.operands.values()]);
+  const parts = [
+    ...transforms,
+    linears,
+    ...allWeights(scheme),
+    ...operands,
+    kv,
+    head.weights,
+    head.activations,
+    embedding,
+  ];
+  return parts.filter((one) => !!one);
+}
+
 /** Whether a quantizer of weights needs the second moments of their inputs, as those do that spread errors over other columns. */
-export function needsGram({ scheme, part: { needs } }: Bound<WeightMethod<Tagged>>): boolean {
+export function needsGram({ scheme, part: { needs } }: BoundWeights): boolean {
   return (typeof needs === "function" ? needs(scheme) : needs) === "gram";
 }

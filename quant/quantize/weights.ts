@@ -1,0 +1,133 @@
+/** The weights of a scheme: linear layers one by one, each by what the scheme says of it, then the two ends of the decoder. */
+import { layerLinears, type LinearPlace, siteOfRole } from "../../model/architecture.ts";
+import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
+import { linearKey, type Table } from "../../model/decoder/parameters.ts";
+import type { Model } from "../../model/model.ts";
+import { quantizeLayerwise } from "../calibration/layerwise.ts";
+import { SchemeError } from "../error.ts";
+import type { InputStatistics, Matrix, QuantizeContext } from "../method.ts";
+import { type Execution, quantizedLinear } from "../weights/linear.ts";
+import { allWeights, type BoundWeights, needsGram, type ResolvedScheme, weightsAt } from "./resolve.ts";
+
+/** What {@linkcode quantizeWeights} and {@linkcode quantizeEnds} run with. */
+export interface WeightsContext extends QuantizeContext {
+  /** How the weights are multiplied. */
+  readonly execution: Execution;
+}
+
+/** A model with the linear layers of its decoder layers quantized. */
+export async function quantizeWeights(
+  model: Model,
+  scheme: ResolvedScheme,
+  change: unknown,
+  context: WeightsContext,
+): Promise<Model> {
+  const { architecture, device } = model;
+  const one = async (
+    layer: number,
+    { role, expert }: LinearPlace,
+    input: InputStatistics | null,
+  ): Promise<Parameter<Linear>> => {
+    const parameter = model.linear(layer, role, expert), { name } = parameter;
+    const bound = weightsAt(scheme, layer, role),
+      place = { layer, role, expert, site: siteOfRole(role), name };
+    if (bound === undefined || bound.part.skips?.(bound.scheme, place)) return parameter.retain();
+    const weight = await finiteMatrix(parameter);
+    const stored = await bound.part.quantize(
+      weight,
+      bound.scheme,
+      place,
+      needsGram(bound) ? input : null,
+      device,
+    );
+    context.progress(`${bound.scheme.method} ${name}`);
+    const bias = expert === undefined ? model.bias(layer, role) : null;
+    return quantizedLinear(device, name, stored, bias, bound.scheme.method, context.execution);
+  };
+  const compensating = allWeights(scheme).find(needsGram);
+  if (compensating === undefined) {
+    const linears = new Map<string, Parameter<Linear>>();
+    for (let layer = 0; layer < architecture.layers; layer++) {
+      for (const place of layerLinears(architecture, layer)) {
+        linears.set(linearKey(layer, place.role, place.expert), await one(layer, place, null));
+      }
+    }
+    return model.with({ linears, change });
+  }
+  const windows = context.calibration(compensating.scheme.method);
+  const linears = await quantizeLayerwise(model, windows, {
+    needed: (layer, { role }) => {
+      const bound = weightsAt(scheme, layer, role);
+      return bound !== undefined && needsGram(bound);
+    },
+    sequential: (layer) =>
+      layerLinears(architecture, layer).some(({ role }) => {
+        const bound = weightsAt(scheme, layer, role);
+        return bound?.part.sequential?.(bound.scheme) ?? false;
+      }),
+    quantize: one,
+  });
+  return model.with({ linears, change });
+}
+
+/** A model with its embedding and its output projection quantized, each by its part of the scheme, if there is one. */
+export async function quantizeEnds(
+  model: Model,
+  { head, embedding }: ResolvedScheme,
+  change: unknown,
+  context: WeightsContext,
+): Promise<Model> {
+  return model.with({
+    ...embedding && { embedding: await quantizedTable(model, embedding) },
+    ...head.weights && { head: await quantizedHead(model, head.weights, context) },
+    change,
+  });
+}
+
+async function quantizedTable({ embedding: table, device }: Model, bound: BoundWeights): Promise<Table> {
+  const { name, shape } = table, place = { layer: null, role: "embedding", name } as const;
+  const stored = await bound.part.quantize(await finiteMatrix(table), bound.scheme, place, null, device);
+  let values: Float32Array | undefined;
+  return { name, shape, stored, values: () => Promise.resolve(values ??= stored.dequantize()) };
+}
+
+async function quantizedHead(
+  model: Model,
+  bound: BoundWeights,
+  context: WeightsContext,
+): Promise<Parameter<Linear>> {
+  const { head, device, checkpoint, architecture: { headBias } } = model;
+  const input = needsGram(bound)
+    ? await headStatistics(model, context.calibration(bound.scheme.method))
+    : null;
+  const place = { layer: null, role: "head", name: head.name } as const;
+  const stored = await bound.part.quantize(await finiteMatrix(head), bound.scheme, place, input, device);
+  context.progress(`${bound.scheme.method} ${head.name}`);
+  const bias = headBias === undefined ? null : () => checkpoint.tensor(headBias);
+  return quantizedLinear(device, head.name, stored, bias, bound.scheme.method, context.execution);
+}
+
+/** What the output projection reads, after all layers as they are quantized by now. */
+async function headStatistics(model: Model, windows: readonly Int32Array[]): Promise<InputStatistics> {
+  const [, columns] = model.head.shape;
+  using gram = model.device.gram(columns);
+  let tokens = 0;
+  for (const ids of windows) {
+    for (const hidden of await model.hiddenStates([ids])) {
+      using states = hidden, inputs = await model.final(states, ids.length);
+      gram.add(inputs, ids.length);
+      tokens += ids.length;
+    }
+  }
+  return { gram: await gram.read(), windows: windows.length, tokens };
+}
+
+async function finiteMatrix(
+  { name, shape: [rows, columns], values }: Pick<Table, "name" | "values"> & {
+    readonly shape: readonly number[];
+  },
+): Promise<Matrix> {
+  const data = await values(), bad = data.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return { rows, columns, data };
+  throw new SchemeError("values", `${name}[${bad}] is ${data[bad]}: expected finite weights`);
+}
