@@ -83,10 +83,34 @@ export interface OperandView {
   readonly heads: number;
 }
 
+/** Where an operand stands. */
+export interface OperandPlace {
+  /** Index of the decoder layer; null of the output projection's input. */
+  readonly layer: number | null;
+  /** The input of linear layers, or the operand of attention. */
+  readonly site: InputSite | "head" | "keyBeforeRotary" | "query" | "key" | "value" | "scores";
+}
+
+/** Rounds `x` in place with what calibration has found of its place. */
+export type CalibratedOperand = (
+  x: DeviceBuffer,
+  view: OperandView,
+  place: OperandPlace,
+) => void | Promise<void>;
+
 /** Quantizes and dequantizes activations or attention operands in place. */
 export interface OperandMethod<S extends Tagged> {
   /** Rounds `x` in place, in the groups of `view`. */
   apply(device: Device, x: DeviceBuffer, view: OperandView, scheme: S): void | Promise<void>;
+  /**
+   * What takes the place of `apply` where a scheme fixes something before the model runs, such as static ranges; null where it does
+   * not. `model` is rewritten by the scheme's transforms, its weights are still in full precision; nothing of it may be kept.
+   */
+  readonly calibrate?: (
+    model: Model,
+    scheme: S,
+    context: QuantizeContext,
+  ) => Promise<CalibratedOperand | null>;
 }
 
 /** What calibration has found, by keys that say all it depends on. */
@@ -97,7 +121,7 @@ export interface CalibrationMemory {
   set(key: string, value: unknown, bytes: number): void;
 }
 
-/** What a transform or a cache method may ask for. */
+/** What methods may ask for. */
 export interface QuantizeContext {
   /** Calibration windows; throws a SchemeError if none were given. */
   calibration(method: string): readonly Int32Array[];

@@ -20,6 +20,7 @@ export type { Precision } from "./grids/precision.ts";
 export type { RazorRule, RazorVariant } from "./grids/razor.ts";
 export type { RealZeroQuantizer } from "./grids/real_zero.ts";
 export type {
+  CalibratedOperand,
   CalibrationMemory,
   InputStatistics,
   Matrix,
@@ -27,6 +28,7 @@ export type {
   MethodCost,
   ModelMethod,
   OperandMethod,
+  OperandPlace,
   OperandView,
   QuantizeContext,
   SchemePart,

@@ -7,7 +7,7 @@ import type { CalibrationMemory, QuantizeContext } from "./method.ts";
 import { oneOf } from "./options.ts";
 import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
-import { operandQuantizers } from "./quantize/operands.ts";
+import { calibrateOperands, operandQuantizers } from "./quantize/operands.ts";
 import { allWeights, resolveScheme } from "./quantize/resolve.ts";
 import { quantizeEnds, quantizeWeights } from "./quantize/weights.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
@@ -74,6 +74,7 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     if (weights?.part.prepare !== undefined) {
       replace(await weights.part.prepare(current, weights.scheme, context));
     }
+    const calibrated = await calibrateOperands(current, resolved, context);
     const overrides = checked.overrides && { overrides: checked.overrides };
     if (allWeights(resolved).length > 0) {
       const change = { weights: weights?.scheme, ...overrides };
@@ -83,7 +84,7 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       const change = { head: checked.head, embedding: checked.embedding };
       replace(await quantizeEnds(current, resolved, change, { ...context, execution }));
     }
-    const operands = operandQuantizers(current.device, current.architecture, resolved);
+    const operands = operandQuantizers(current.device, current.architecture, resolved, calibrated);
     if (operands !== null) {
       const sites = Object.fromEntries(operandSites.map((site) => [site, checked[site]]));
       const change = { ...sites, ...overrides, ...head.activations && { head: checked.head } };
