@@ -112,6 +112,17 @@ Deno.test("no value is exported by two entries, and the core is small", async ()
   assert(names.length <= 110, `mod.ts exports ${names.length} names: expected at most 110`);
 });
 
+Deno.test("the first start fetches what the suite needs: heavy packages have a lock file of their own", async () => {
+  // `deno task` installs whatever deno.lock lists. A run of a heavy file without --lock=heavy.lock adds to it.
+  const { specifiers } = JSON.parse(await Deno.readTextFile(`${root}deno.lock`));
+  const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
+  const listed = Object.values(imports as Record<string, string>).filter((target) =>
+    target.startsWith("npm:")
+  );
+  const named = new Set(listed.map((target) => /^npm:@?[^@]+@[^/]+/.exec(target)?.[0]));
+  assertEquals(Object.keys(specifiers).filter((name) => !named.has(name)), []);
+});
+
 Deno.test("what is named in tables is there", async () => {
   const paths = methods.flatMap(({ source, equation }) => [source, equation?.source ?? source]);
   for await (const { name } of Deno.readDir(`${root}notebooks`)) {
