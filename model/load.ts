@@ -6,7 +6,7 @@ import type { Device } from "../kernels/device.ts";
 import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint/checkpoint.ts";
 import { architectureOf } from "./families.ts";
 import { CheckpointError } from "./files/error.ts";
-import { type GgufFile, openGguf } from "./gguf/file.ts";
+import { type GgufFile, isGguf, openGguf } from "./gguf/file.ts";
 import { ggufCheckpoint } from "./gguf/checkpoint.ts";
 import { ggufTokenizer } from "./gguf/tokenizer.ts";
 import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
@@ -31,7 +31,7 @@ export interface LoadOptions extends HubOptions {
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, a checkpoint
- * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a `.gguf` file, or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
+ * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a GGUF file (`.gguf`, or any name; of a split model any of its parts), or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
  * takes token ids only.
  *
  * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown,
@@ -92,7 +92,7 @@ async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
 }
 
 async function openSpecifier(specifier: string, options: HubOptions): Promise<Opened> {
-  if (specifier.endsWith(".gguf")) {
+  if (specifier.endsWith(".gguf") || await isGguf(specifier)) {
     const file = await openGguf(specifier);
     const tokenizer = tokenizerOf(file);
     return { checkpoint: await ggufCheckpoint(file), tokenizer };

@@ -6,7 +6,7 @@ import type { GgufFile } from "../../model/gguf/file.ts";
 import { parseGgufHeader } from "../../model/gguf/header.ts";
 import { ggufCheckpoint } from "../../model/gguf/checkpoint.ts";
 import { ggufTokenizer } from "../../model/gguf/tokenizer.ts";
-import { decodeGguf } from "../../model/gguf/types.ts";
+import { decodeGguf, littleEndian } from "../../model/gguf/types.ts";
 import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
 import { headerLength, parseHeader } from "../../model/safetensors/header.ts";
 import { tokenizerOf } from "../../model/tokenizer/tokenizer.ts";
@@ -28,13 +28,16 @@ async function gguf(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const header = parseGgufHeader(bytes, bytes.length, "input");
   const file: GgufFile = {
     path: "input",
+    paths: ["input"],
     byteLength: bytes.length,
     ...header,
     read(name) {
       const entry = header.tensors.get(name);
       if (entry === undefined) throw new RangeError("unreachable: only known tensors are read");
+      const stored = bytes.slice(entry.offset, entry.offset + entry.byteLength);
+      const { type } = entry;
       return Promise.resolve(
-        decodeGguf(entry.type, bytes.slice(entry.offset, entry.offset + entry.byteLength)),
+        decodeGguf(type, header.littleEndian ? stored : littleEndian(type, stored, name)),
       );
     },
   };

@@ -4,6 +4,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { ModelConfig } from "../checkpoint/config.ts";
 import { checkConfig } from "../checkpoint/read_config.ts";
 import { sha256File } from "../files/read.ts";
+import { sha256Text } from "../../base/hash.ts";
 import type { GgufFile } from "./file.ts";
 import { ggufFamilies, type GgufFamily } from "./families.ts";
 import type { GgufValue } from "./header.ts";
@@ -110,8 +111,15 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
       const all = await tensor(name), width = all.length / (shape(name)[0] ?? 1);
       return all.slice(start * width, (start + count) * width);
     },
-    sha256: () => hash ??= sha256File(file.path),
+    sha256: () => hash ??= hashOf(file.paths),
   };
+}
+
+/** A file's hash; of a set the hash of its parts' hashes. */
+async function hashOf(paths: readonly string[]): Promise<string> {
+  const hashes: string[] = [];
+  for (const path of paths) hashes.push(await sha256File(path));
+  return hashes.length === 1 ? hashes[0] : sha256Text(hashes.join("\n"));
 }
 
 /**

@@ -1,17 +1,27 @@
-/** Reads GGUF files, the format of llama.cpp: metadata and quantized tensors in one file. */
+/** Reads GGUF files, the format of llama.cpp: metadata and quantized tensors in one file, or in a set of parts. */
 import { CheckpointError } from "../files/error.ts";
 import { fileSize, readRange } from "../files/read.ts";
-import { pathOf } from "../../base/file.ts";
-import { type GgufTensor, type GgufValue, maxGgufHeader, NeedMore, parseGgufHeader } from "./header.ts";
-import { decodeGguf } from "./types.ts";
+import { pathOf, statOf } from "../../base/file.ts";
+import {
+  type GgufHeader,
+  type GgufTensor,
+  type GgufValue,
+  maxGgufHeader,
+  NeedMore,
+  parseGgufHeader,
+} from "./header.ts";
+import { checkParts, partPaths } from "./parts.ts";
+import { decodeGguf, littleEndian } from "./types.ts";
 
 /** An opened GGUF file: its header is in memory, its tensors are not. */
 export interface GgufFile {
   /** The path as given. */
   readonly path: string;
-  /** Size of the file in bytes. */
+  /** The files of the set in their order: one, unless the model was split. */
+  readonly paths: readonly string[];
+  /** Size of all files in bytes. */
   readonly byteLength: number;
-  /** Metadata by key. */
+  /** Metadata by key; of a set, the first part's. */
   readonly metadata: ReadonlyMap<string, GgufValue>;
   /** Type, shape and place of each tensor. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
@@ -29,10 +39,20 @@ export interface GgufArray {
   readonly data: Float32Array;
 }
 
+/** Whether a file begins as GGUF files do, whatever its name. */
+export async function isGguf(path: string): Promise<boolean> {
+  const found = await statOf(path).catch(() => null);
+  if (!found?.isFile || found.size < 4) return false;
+  return String.fromCharCode(...await readRange(path, 0, 4)) === "GGUF";
+}
+
 /**
- * Opens a GGUF file: reads and checks the header only.
+ * Opens a GGUF file: reads and checks the header only. Of a model that was split (`split.count`) all parts are opened,
+ * whichever is given: they lie in one directory and are called `NAME-00001-of-00003.gguf` and so on. Big-endian files are read
+ * where gguf-py can write them.
  *
- * @throws {CheckpointError} `missing`, `unreadable`, `format`, `header`, `truncated`, `dtype`, `shape` or `offsets`
+ * @throws {CheckpointError} `missing`, `unreadable`, `format`, `header`, `truncated`, `dtype`, `shape`, `offsets`, or `index`
+ * when the parts of a set contradict one another
  *
  * @example
  * ```ts
@@ -44,40 +64,66 @@ export interface GgufArray {
  */
 export async function openGguf(path: string): Promise<GgufFile> {
   const name = pathOf(path);
+  const given = await openPart(name), paths = partPaths(name, given.metadata);
+  const parts: Part[] = [];
+  for (const one of paths) parts.push(one === name ? given : await openPart(one));
+  checkParts(parts, paths);
+  const homes = new Map(parts.flatMap((part) => [...part.tensors.keys()].map((tensor) => [tensor, part])));
+  return {
+    path: name,
+    paths,
+    byteLength: parts.reduce((sum, { size }) => sum + size, 0),
+    metadata: parts[0].metadata,
+    tensors: new Map(parts.flatMap(({ tensors }) => [...tensors])),
+    read(tensor, start = 0, count) {
+      const home = homes.get(tensor);
+      if (home === undefined) {
+        throw new CheckpointError("tensor", `${name}: no tensor "${tensor}" among its ${homes.size}`);
+      }
+      return readTensor(home, tensor, start, count);
+    },
+  };
+}
+
+/** One file of a set. */
+interface Part extends GgufHeader {
+  readonly path: string;
+  readonly size: number;
+}
+
+async function openPart(path: string): Promise<Part> {
   const size = await fileSize(path);
-  let header: ReturnType<typeof parseGgufHeader> | undefined;
-  for (let length = 1 << 20; header === undefined; length *= 8) {
+  for (let length = 1 << 20;; length *= 8) {
     const bytes = await readRange(path, 0, Math.min(size, length, maxGgufHeader));
     try {
-      header = parseGgufHeader(bytes, size, name);
+      return { path, size, ...parseGgufHeader(bytes, size, path) };
     } catch (error) {
       if (!(error instanceof NeedMore)) throw error;
     }
   }
-  const { metadata, tensors } = header;
-  return {
-    path: name,
-    byteLength: size,
-    metadata,
-    tensors,
-    async read(tensor, start = 0, count) {
-      const entry = tensors.get(tensor);
-      if (entry === undefined) {
-        throw new CheckpointError("tensor", `${name}: no tensor "${tensor}" among its ${tensors.size}`);
-      }
-      const { type, shape, offset, byteLength } = entry;
-      const rows = shape[0] ?? 1, end = start + (count ?? rows - start);
-      if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= rows)) {
-        throw new RangeError(`Cannot read rows ${start} to ${end} of "${tensor}": it has ${rows} rows`);
-      }
-      // A vector's rows are single values, which blocks do not end at.
-      if (shape.length < 2) {
-        return decodeGguf(type, await readRange(path, offset, byteLength)).slice(start, end);
-      }
-      const rowBytes = rows === 0 ? 0 : byteLength / rows;
-      return decodeGguf(type, await readRange(path, offset + start * rowBytes, (end - start) * rowBytes));
-    },
+}
+
+async function readTensor(
+  { path, tensors, littleEndian: little }: Part,
+  name: string,
+  start: number,
+  count: number | undefined,
+): Promise<Float32Array<ArrayBuffer>> {
+  const entry = tensors.get(name);
+  if (entry === undefined) throw new CheckpointError("tensor", `${path}: no tensor "${name}"`);
+  const { type, shape, offset, byteLength } = entry;
+  const rows = shape[0] ?? 1, end = start + (count ?? rows - start);
+  if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= rows)) {
+    throw new RangeError(`Cannot read rows ${start} to ${end} of "${name}": it has ${rows} rows`);
+  }
+  const values = async (from: number, length: number) => {
+    const bytes = await readRange(path, from, length);
+    return decodeGguf(type, little ? bytes : littleEndian(type, bytes, `${path}: tensor "${name}"`));
   };
+  // A vector's rows are single values, which blocks do not end at.
+  if (shape.length < 2) return (await values(offset, byteLength)).slice(start, end);
+  const rowBytes = rows === 0 ? 0 : byteLength / rows;
+  return await values(offset + start * rowBytes, (end - start) * rowBytes);
 }
 
 /**

@@ -24,6 +24,8 @@ export interface GgufTensor {
 export interface GgufHeader {
   /** 2 or 3. */
   readonly version: number;
+  /** Whether numbers have their lowest byte first; files for other machines have it last. */
+  readonly littleEndian: boolean;
   /** Metadata by key; names such as `__proto__` are data. */
   readonly metadata: ReadonlyMap<string, GgufValue>;
   /** Tensors by name, in the order of the file. */
@@ -56,10 +58,8 @@ export function parseGgufHeader(bytes: Uint8Array, fileSize: number, file: strin
   const magic = cursor.take(4, "magic");
   const text = String.fromCharCode(...magic);
   if (text !== "GGUF") fail("format", `magic is ${JSON.stringify(text)}: expected "GGUF"`);
-  const version = cursor.u32("version");
-  if (version === 0x03000000 || version === 0x02000000) {
-    fail("format", "the file is big-endian: expected little-endian");
-  }
+  // Which end comes first is not said: a small version shows it, as in gguf-py.
+  const version = cursor.version();
   if (version !== 2 && version !== 3) fail("format", `version ${version}: expected 2 or 3`);
   const tensorCount = cursor.count("number of tensors", 24);
   const pairCount = cursor.count("number of metadata pairs", 13);
@@ -108,7 +108,7 @@ export function parseGgufHeader(bytes: Uint8Array, fileSize: number, file: strin
     tensors.set(name, { type, shape, offset: start + Number(offset), byteLength });
   }
   checkOverlap(tensors, file);
-  return { version, metadata, tensors };
+  return { version, littleEndian: cursor.littleEndian, metadata, tensors };
 }
 
 function alignmentOf(metadata: ReadonlyMap<string, GgufValue>, file: string): number {
@@ -168,6 +168,7 @@ function checkOverlap(tensors: ReadonlyMap<string, GgufTensor>, file: string): v
 /** Reads values one after the other. */
 class Cursor {
   at = 0;
+  littleEndian = true;
   readonly #view: DataView;
 
   constructor(
@@ -193,14 +194,21 @@ class Cursor {
     return this.bytes.subarray(this.at, this.at = end);
   }
 
+  version(): number {
+    const version = this.u32("version");
+    if ((version & 0xffff) !== 0) return version;
+    this.littleEndian = false;
+    return this.#view.getUint32(this.at - 4, false);
+  }
+
   u32(what: string): number {
     this.take(4, what);
-    return this.#view.getUint32(this.at - 4, true);
+    return this.#view.getUint32(this.at - 4, this.littleEndian);
   }
 
   u64(what: string): bigint {
     this.take(8, what);
-    return this.#view.getBigUint64(this.at - 8, true);
+    return this.#view.getBigUint64(this.at - 8, this.littleEndian);
   }
 
   /** A number of things of at least `bytes` bytes each, which the rest of the file must have room for. */
@@ -270,21 +278,21 @@ class Cursor {
       case 1:
         return view.getInt8(at);
       case 2:
-        return view.getUint16(at, true);
+        return view.getUint16(at, this.littleEndian);
       case 3:
-        return view.getInt16(at, true);
+        return view.getInt16(at, this.littleEndian);
       case 4:
-        return view.getUint32(at, true);
+        return view.getUint32(at, this.littleEndian);
       case 5:
-        return view.getInt32(at, true);
+        return view.getInt32(at, this.littleEndian);
       case 6:
-        return view.getFloat32(at, true);
+        return view.getFloat32(at, this.littleEndian);
       case 10:
-        return view.getBigUint64(at, true);
+        return view.getBigUint64(at, this.littleEndian);
       case 11:
-        return view.getBigInt64(at, true);
+        return view.getBigInt64(at, this.littleEndian);
       case 12:
-        return view.getFloat64(at, true);
+        return view.getFloat64(at, this.littleEndian);
     }
     const flag = view.getUint8(at);
     if (flag <= 1) return flag === 1;

@@ -25,7 +25,14 @@ function fileOf({ tokens, scores, types }: Vocabulary, more: Record<string, unkn
   const metadata = new Map(
     Object.entries(entries).map(([key, value]) => [`tokenizer.ggml.${key}`, value]),
   ) as GgufFile["metadata"];
-  return { path: "file.gguf", byteLength: 0, metadata, tensors: new Map(), read: () => Promise.reject() };
+  return {
+    path: "file.gguf",
+    paths: ["file.gguf"],
+    byteLength: 0,
+    metadata,
+    tensors: new Map(),
+    read: () => Promise.reject(),
+  };
 }
 
 /** The rule in its plain form: join the neighbours whose union scores highest, the first of equals, until none is a piece. */
