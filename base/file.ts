@@ -43,6 +43,11 @@ export async function readText(path: FilePath): Promise<string> {
   return await readFile(path, "utf8");
 }
 
+/** A text with the line ends that Python's `open()` gives it: CRLF and a lone CR become line feeds. */
+export function withLineFeeds(text: string): string {
+  return text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
+}
+
 /** Names in a directory, sorted. */
 export async function namesIn(directory: FilePath): Promise<string[]> {
   return (await readdir(directory)).sort();

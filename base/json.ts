@@ -102,3 +102,39 @@ function stringEnd(text: string, start: number): number {
   }
   return text.length;
 }
+
+const floatKey = "$float";
+const floats: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
+
+/**
+ * JSON of a value whose numbers are kept: NaN and the infinities, of which `JSON.stringify` makes null, are written as
+ * `{"$float":"NaN"}`. All else is as `JSON.stringify` writes it. `readNumbers` reads it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * const text = writeNumbers({ perplexity: Infinity, tokens: 4 });
+ * assertEquals(text, '{"perplexity":{"$float":"Infinity"},"tokens":4}');
+ * assertEquals(readNumbers(text), { perplexity: Infinity, tokens: 4 });
+ * ```
+ */
+export function writeNumbers(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_, one) => typeof one === "number" && !Number.isFinite(one) ? { [floatKey]: String(one) } : one,
+  );
+}
+
+/**
+ * Parses what `writeNumbers` wrote.
+ *
+ * @throws {SyntaxError}
+ */
+export function readNumbers(text: string): unknown {
+  return JSON.parse(text, (_, one) => isJsonObject(one) ? numberOf(one) ?? one : one);
+}
+
+function numberOf(object: JsonObject): number | undefined {
+  const name = own(object, floatKey);
+  return typeof name === "string" && Object.hasOwn(floats, name) ? floats[name] : undefined;
+}

@@ -1,6 +1,6 @@
 /** Text as token windows: what models are calibrated on and measured with. */
 import { fixture } from "../base/fixture.ts";
-import { isMissing, readBytes } from "../base/file.ts";
+import { isMissing, readBytes, withLineFeeds } from "../base/file.ts";
 import { sha256Text } from "../base/hash.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { CorpusError, type TokenWindows } from "./windows.ts";
@@ -48,7 +48,8 @@ let fixtureTokenizer: Promise<Tokenizer> | undefined;
  * tokenizer has one), and cut from position `skip` on; with `seed`, window starts are drawn as in the reference code,
  * `random.seed(seed)` and `randint(0, tokens - length - 1)` per window.
  *
- * @param name `"sotu"`, `"moby"`, `"calibration"`, or the path of a UTF-8 text file (with a `/`, or ending in `.txt` or `.md`)
+ * @param name `"sotu"`, `"moby"`, `"calibration"`, or the path of a UTF-8 text file (with a `/`, or ending in `.txt` or `.md`),
+ *   whose line ends are read as Python's `open()` reads them: CRLF and CR are line feeds
  * @throws {CorpusError} `missing`, `name`, `empty`, `length`, `split`, `encoding` or `option`
  *
  * @example
@@ -195,7 +196,7 @@ async function readText(file: string): Promise<string> {
   }
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = withLineFeeds(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new CorpusError("encoding", `${file}: the text is not UTF-8`, { cause });
   }

@@ -92,3 +92,19 @@ Deno.test("each mistake has its code", async () => {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("line ends are read as Python's open() reads them", async () => {
+  const directory = await Deno.makeTempDir();
+  const ids = async (name: string, text: string) => {
+    await Deno.writeTextFile(`${directory}/${name}.txt`, text);
+    return [...await corpus(`${directory}/${name}.txt`, { length: 8 })];
+  };
+  try {
+    const text = "One line\n\nand another,\nand a third.\n\n\nThe end of it all\n";
+    const plain = await ids("lf", text);
+    assertEquals(await ids("crlf", text.replaceAll("\n", "\r\n")), plain);
+    assertEquals(await ids("cr", text.replaceAll("\n", "\r")), plain);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

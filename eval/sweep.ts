@@ -1,5 +1,6 @@
 /** A sweep measures a grid of models and schemes, one row per cell; rows that are stored already cost nothing. */
 import { environmentVariable } from "../base/environment.ts";
+import { writeNumbers } from "../base/json.ts";
 import { parseScheme } from "../quant/scheme.ts";
 import { ResultsError } from "./store/contract.ts";
 import type { Cell, Row, SweepOptions } from "./sweep/cell.ts";
@@ -45,6 +46,6 @@ export async function sweep(cells: readonly Cell[], options: SweepOptions): Prom
 async function recordSweep(file: string, cells: readonly Cell[], options: SweepOptions): Promise<void> {
   const { windows, calibration = [], execution } = options;
   const [scored, calibrated] = [windows, calibration].map((all) => all.map((ids) => Array.from(ids)));
-  const line = JSON.stringify({ cells, windows: scored, calibration: calibrated, execution });
+  const line = writeNumbers({ cells, windows: scored, calibration: calibrated, execution });
   await Deno.writeTextFile(file, line + "\n", { append: true });
 }

@@ -63,7 +63,7 @@ Deno.test("standard errors are those of the mean over windows", () => {
   assertAlmostEquals(difference.value, -0.2, 1e-12);
   assertAlmostEquals(difference.t, -0.2 / (0.2 / Math.sqrt(3) / 2), 1e-9);
   assertEquals([trend(a, b), trend(b, a), trend(a, a)], ["held", "not held", "undecidable"]);
-  assertEquals(windowDivergence(Float32Array.of(-1, -2), Float32Array.of(-1, -2), 2), {
+  assertEquals(windowDivergence(Float32Array.of(-1, -2), Float32Array.of(-1, -2), [2, 2]), {
     kl: 0,
     agreement: 1,
   });

@@ -1,6 +1,7 @@
 /** Several continuations of one context in a single pass: the weights are read once for all of them. */
 import type { KeyValueCache } from "./decoder/cache.ts";
 import { runLayer } from "./decoder.ts";
+import { requireNumbers } from "./decoder/numbers.ts";
 import type { Model } from "./model.ts";
 
 /**
@@ -31,6 +32,7 @@ export async function branchLogits(
   }
   using logits = await model.project(hidden, rows);
   const values = await device.read(logits, 0, rows * vocabularySize);
+  requireNumbers(values, vocabularySize, (row) => `${model.name}: the logits of row ${row} of ${rows}`);
   let start = 0;
   return lengths.map((length) => values.subarray(start, start += length * vocabularySize));
 }

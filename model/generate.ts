@@ -61,6 +61,13 @@ export async function generateTokens(
   while (generated.length < maxNewTokens && cache.length + input.length <= capacity) {
     const logits = await model.step(input, cache);
     const next = temperature === 0 ? argmax(logits) : sample(logits, temperature, options, uniform());
+    if (next >= tokenizer.vocabularySize) {
+      throw new ModelError(
+        "token",
+        `the next token is ${next}, a row of padding: the model has ${architecture.vocabularySize} rows, its ` +
+          `tokenizer ${tokenizer.vocabularySize} tokens`,
+      );
+    }
     if (stop.has(next)) break;
     generated.push(next);
     if (onToken?.(next) === false) break;

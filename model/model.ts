@@ -1,5 +1,5 @@
 /** A decoder-only language model: parameters on a device, a tokenizer, and the forward pass. */
-import { sha256Text } from "../base/hash.ts";
+import { hashOf } from "../base/hash.ts";
 import { show } from "../base/show.ts";
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
@@ -20,6 +20,7 @@ import {
 } from "./decoder/parameters.ts";
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./decoder/intervention.ts";
+import { requireNumbers, rowWithNaN } from "./decoder/numbers.ts";
 import { linearBias } from "./decoder/tensors.ts";
 import { ModelError } from "./error.ts";
 import type { Linear, Parameter } from "./decoder/parameter.ts";
@@ -135,8 +136,7 @@ export class Model implements Disposable {
 
   /** SHA-256 of the checkpoint and of what was done to it: equal hashes mean equal models. */
   async hash(): Promise<string> {
-    const text = JSON.stringify([await this.checkpoint.sha256(), ...this.changes]);
-    return sha256Text(text);
+    return hashOf([await this.checkpoint.sha256(), ...this.changes]);
   }
 
   /** The parameter of a linear layer, or of an expert's. */
@@ -281,7 +281,33 @@ export class Model implements Disposable {
       this.leaveLayer(index);
     }
     for (const cache of caches) cache?.[Symbol.dispose]();
+    const { hiddenSize } = this.architecture;
+    for (const [i, ids] of windows.entries()) {
+      const row = rowWithNaN(await this.device.read(hidden[i]), hiddenSize);
+      if (row < 0) continue;
+      for (const states of hidden) states[Symbol.dispose]();
+      throw new ModelError("nan", await this.#whereNaN(ids, row));
+    }
     return hidden;
+  }
+
+  /** Runs a window once more and looks after each layer: what is said of a model whose hidden states are no numbers. */
+  async #whereNaN(ids: Int32Array, last: number): Promise<string> {
+    const { device, architecture: { layers, hiddenSize } } = this;
+    const say = (row: number, where: string) =>
+      `${this.name}: the hidden state of token ${row} (id ${ids[row]}) holds NaN after ${where}`;
+    using hidden = await this.embed(ids);
+    using cache = this.createCache(ids.length);
+    for (let index = -1; index < layers; index++) {
+      if (index >= 0) {
+        const context = await this.context([], cache, ids.length);
+        await runLayer(context, await this.loadLayer(index), hidden, ids.length);
+        this.leaveLayer(index);
+      }
+      const row = rowWithNaN(await device.read(hidden), hiddenSize);
+      if (row >= 0) return say(row, index < 0 ? "the embedding" : `layer ${index}`);
+    }
+    return say(last, "the last layer");
   }
 
   /** Runs new tokens of a sequence through all layers; logits `[rows, vocabulary]` of all or of the last position. */
@@ -294,14 +320,20 @@ export class Model implements Disposable {
       this.leaveLayer(index);
     }
     cache.advance(ids.length);
+    const first = cache.length - (last ? 1 : ids.length);
+    const what = (row: number) => `${this.name}: the logits after token ${first + row} of a sequence`;
     if (!last) {
       using logits = await this.project(hidden, ids.length);
-      return await this.device.read(logits, 0, ids.length * vocabularySize);
+      const values = await this.device.read(logits, 0, ids.length * vocabularySize);
+      requireNumbers(values, vocabularySize, what);
+      return values;
     }
     using final = this.device.allocate(hiddenSize);
     this.device.copy(hidden, (ids.length - 1) * hiddenSize, final, 0, hiddenSize);
     using logits = await this.project(final, 1);
-    return await this.device.read(logits, 0, vocabularySize);
+    const values = await this.device.read(logits, 0, vocabularySize);
+    requireNumbers(values, vocabularySize, what);
+    return values;
   }
 
   /** Logits `[tokens, vocabulary]` of a sequence. */
@@ -310,6 +342,11 @@ export class Model implements Disposable {
     await this.forEachLogits([ids], async (logits) => {
       result = await this.device.read(logits);
     });
+    requireNumbers(
+      result,
+      this.architecture.vocabularySize,
+      (row) => `${this.name}: the logits after token ${row}`,
+    );
     return result;
   }
 

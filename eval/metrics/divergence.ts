@@ -1,7 +1,7 @@
 /** How far a quantized model's predictions are from the float model's, with standard errors. */
 import { argmax } from "../../model/generate.ts";
 import type { Model } from "../../model/model.ts";
-import { requireWindows, type TokenWindows } from "../windows.ts";
+import { CorpusError, requireWindows, type TokenWindows } from "../windows.ts";
 import { forEachLogProbabilities } from "./score.ts";
 import { meanOf } from "../statistics.ts";
 
@@ -23,24 +23,39 @@ export interface WindowDivergence {
   readonly agreement: number;
 }
 
-/** KL(reference || model), mean over the rows of one window, in float64. */
+/**
+ * KL(reference || model), mean over the rows of one window, in float64.
+ *
+ * @param widths rows of the two output projections. Where they differ (one is padded to a round size, one has a token more),
+ *   both predictions are about the tokens that both have: softmax over these.
+ */
 export function windowDivergence(
   reference: Float32Array,
   model: Float32Array,
-  vocabulary: number,
+  [width, modelWidth]: readonly [number, number],
 ): WindowDivergence {
-  const rows = reference.length / vocabulary;
+  const rows = reference.length / width, common = Math.min(width, modelWidth);
+  const shift = (row: Float32Array, width: number) => width === common ? 0 : logOfSum(row);
   let kl = 0, agreement = 0;
-  for (let row = 0; row < rows; row++) {
-    const first = row * vocabulary;
-    const p = reference.subarray(first, first + vocabulary), q = model.subarray(first, first + vocabulary);
-    for (let i = 0; i < vocabulary; i++) {
+  for (let t = 0; t < rows; t++) {
+    const p = reference.subarray(t * width, t * width + common);
+    const q = model.subarray(t * modelWidth, t * modelWidth + common);
+    const whole = shift(p, width), modelWhole = shift(q, modelWidth);
+    for (let i = 0; i < common; i++) {
+      const logP = p[i] - whole;
       // exp(-40) of anything cannot be seen beside float32 log-probabilities.
-      if (p[i] > -40) kl += Math.exp(p[i]) * (p[i] - q[i]);
+      if (logP > -40) kl += Math.exp(logP) * (logP - (q[i] - modelWhole));
     }
     if (argmax(p) === argmax(q)) agreement++;
   }
   return { kl: kl / rows, agreement: agreement / rows };
+}
+
+/** Logarithm of the sum of probabilities, given as logarithms of at most 0. */
+function logOfSum(logProbabilities: Float32Array): number {
+  let sum = 0;
+  for (const one of logProbabilities) sum += Math.exp(one);
+  return Math.log(sum);
 }
 
 /** Combines the windows. */
@@ -55,7 +70,11 @@ export function divergenceOf(windows: readonly WindowDivergence[]): Divergence {
 
 /** The log-probabilities of a reference model on windows, kept so that many models can be compared with it. */
 export class FloatPredictions {
-  private constructor(readonly windows: TokenWindows, private readonly rows: readonly Float32Array[]) {}
+  private constructor(
+    readonly windows: TokenWindows,
+    private readonly rows: readonly Float32Array[],
+    private readonly model: Pick<Model, "name" | "tokenizer">,
+  ) {}
 
   /** Runs the reference model over the windows. */
   static async of(model: Model, windows: TokenWindows): Promise<FloatPredictions> {
@@ -64,7 +83,25 @@ export class FloatPredictions {
     await forEachLogProbabilities(model, windows, (logProbabilities, index) => {
       rows[index] = logProbabilities.slice();
     });
-    return new FloatPredictions(windows, rows);
+    const { name, tokenizer } = model;
+    return new FloatPredictions(windows, rows, { name, tokenizer });
+  }
+
+  /**
+   * Throws unless a model reads the same tokens: rows that differ may be padding, tokens that differ are another language.
+   *
+   * @throws {CorpusError} `option`
+   */
+  requireSameTokens({ name, tokenizer }: Model): void {
+    const sizes = [tokenizer.vocabularySize, this.model.tokenizer.vocabularySize];
+    if (sizes[0] === sizes[1]) return;
+    throw new CorpusError(
+      "option",
+      `${name} has a vocabulary of ${sizes[0]} tokens, the reference ${this.model.name} one of ${
+        sizes[1]
+      }: ` +
+        "their predictions are about different tokens",
+    );
   }
 
   /** Bytes of the log-probabilities. */
@@ -74,8 +111,9 @@ export class FloatPredictions {
 
   /** The divergence of a model's log-probabilities on one of the windows. */
   compare(index: number, logProbabilities: Float32Array): WindowDivergence {
-    const reference = this.rows[index];
-    return windowDivergence(reference, logProbabilities, reference.length / this.windows[index].length);
+    const reference = this.rows[index], tokens = this.windows[index].length;
+    const widths = [reference.length / tokens, logProbabilities.length / tokens] as const;
+    return windowDivergence(reference, logProbabilities, widths);
   }
 }
 
@@ -102,7 +140,10 @@ export class RecentPredictions {
 }
 
 /**
- * Divergence of `model` from `reference` over windows; only one window's predictions are held at a time.
+ * Divergence of `model` from `reference` over windows; only one window's predictions are held at a time. Where one
+ * output projection has more rows than the other (padding), it is about the tokens that both have.
+ *
+ * @throws {CorpusError} `option`, when the tokenizers have different numbers of tokens
  *
  * @example
  * ```ts
@@ -120,6 +161,7 @@ export async function divergence(model: Model, reference: Model, windows: TokenW
   const result: WindowDivergence[] = [];
   for (const ids of windows) {
     const single = await FloatPredictions.of(reference, [ids]);
+    single.requireSameTokens(model);
     await forEachLogProbabilities(model, [ids], (logProbabilities) => {
       result.push(single.compare(0, logProbabilities));
     });

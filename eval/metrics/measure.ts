@@ -20,6 +20,7 @@ export async function measure(
   reference: FloatPredictions | null = null,
 ): Promise<Measurement> {
   requireWindows(windows, model);
+  reference?.requireSameTokens(model);
   const windowNll: number[] = [];
   const divergences: WindowDivergence[] = [];
   await forEachLogProbabilities(model, windows, (logProbabilities, index) => {

@@ -1,5 +1,6 @@
 /** What a results store is. */
 import { QuantbookError } from "../../base/error.ts";
+import { readNumbers } from "../../base/json.ts";
 
 /**
  * A stored result cannot be read or written, is not there, contradicts another, or a store is not named as one:
@@ -47,11 +48,10 @@ export async function storedOr<T>(
   return { value, stored: false };
 }
 
-/** Parses a stored value. */
+/** Parses a stored value, written by `writeNumbers`. */
 export function parseStored(text: string, where: string): unknown {
   try {
-    // JSON has no NaN, which is the error of a single window.
-    return JSON.parse(text, (name, value) => name === "standardError" && value === null ? NaN : value);
+    return readNumbers(text);
   } catch (cause) {
     throw new ResultsError("corrupt", `${where} is not JSON: delete it to measure again`, { cause });
   }

@@ -1,4 +1,5 @@
 /** A results store in a directory. */
+import { writeNumbers } from "../../base/json.ts";
 import { parseStored, ResultsError, type ResultsStore } from "./contract.ts";
 
 /** One JSON file per value. Claims are file locks, which the system releases however a process ends. */
@@ -20,7 +21,7 @@ export class DirectoryStore implements ResultsStore {
     const temporary = `${this.location}/.${name}.${crypto.randomUUID()}`;
     try {
       await Deno.mkdir(this.location, { recursive: true });
-      await Deno.writeTextFile(temporary, JSON.stringify(value));
+      await Deno.writeTextFile(temporary, writeNumbers(value));
       await Deno.rename(temporary, path);
     } catch (cause) {
       throw new ResultsError("unwritable", `cannot write ${path}`, { cause });

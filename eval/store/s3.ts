@@ -12,6 +12,7 @@ import {
   S3Client,
   S3ServiceException,
 } from "npm:@aws-sdk/client-s3@3.1169.0";
+import { writeNumbers } from "../../base/json.ts";
 import { parseStored, ResultsError, type ResultsStore } from "./contract.ts";
 
 /** Lives as long as its process; see {@linkcode openStore}. */
@@ -47,7 +48,7 @@ export class S3Store implements ResultsStore {
   }
 
   async write(name: string, value: unknown): Promise<void> {
-    await this.#put(`${name}.json`, JSON.stringify(value));
+    await this.#put(`${name}.json`, writeNumbers(value));
   }
 
   async remove(name: string): Promise<void> {

@@ -3,7 +3,7 @@
  * lines of their own, so that a worker needs the manifest and the model, and no corpus.
  */
 import { QuantbookError } from "../../base/error.ts";
-import { isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
+import { isJsonObject, type JsonObject, parseJson, readNumbers, writeNumbers } from "../../base/json.ts";
 import type { Execution } from "../../quant/weights/linear.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { SchemeError } from "../../quant/error.ts";
@@ -56,7 +56,7 @@ export function formatManifest({ code, device, tokens, cells }: Manifest): strin
     ),
     ...cells,
   ];
-  return lines.map((line) => JSON.stringify(line) + "\n").join("");
+  return lines.map((line) => writeNumbers(line) + "\n").join("");
 }
 
 /**
@@ -111,7 +111,8 @@ export function parseManifest(text: string): Manifest {
 function parseLine(line: string, number: number): JsonObject {
   let value: unknown;
   try {
-    value = parseJson(line);
+    parseJson(line);
+    value = readNumbers(line);
   } catch (cause) {
     throw new SweepError(
       "format",

@@ -1,5 +1,5 @@
 /** Brings the results of shards together, and says how far a sweep is. */
-import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { isJsonObject, type JsonObject, writeNumbers } from "../../base/json.ts";
 import { openStore } from "../store.ts";
 import { ResultsError } from "../store/contract.ts";
 import type { Row } from "./cell.ts";
@@ -107,6 +107,6 @@ function difference(a: Row, b: Row): string | null {
   const [left, right] = [a, b].map((row) => row as unknown as JsonObject);
   const names = new Set([...Object.keys(left), ...Object.keys(right)]);
   // Values have been through JSON, which keeps every bit of a number and the order of keys.
-  const differs = (name: string) => JSON.stringify(left[name]) !== JSON.stringify(right[name]);
+  const differs = (name: string) => writeNumbers(left[name]) !== writeNumbers(right[name]);
   return [...names].find((name) => !incidental.has(name) && differs(name)) ?? null;
 }

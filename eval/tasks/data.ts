@@ -1,5 +1,5 @@
 /** Task data from outside: rows of JSONL, JSON, CSV and Parquet files and the raw WikiText, each with the line that it stands on. */
-import { readBytes, statOf } from "../../base/file.ts";
+import { readBytes, statOf, withLineFeeds } from "../../base/file.ts";
 import { fixture } from "../../base/fixture.ts";
 // @ts-types="./csv_parse.d.ts"
 import { parse } from "csv-parse/sync";
@@ -65,9 +65,9 @@ export async function isFile(path: string): Promise<boolean> {
   return (await statOf(path).catch(() => null))?.isFile ?? false;
 }
 
-/** The text of a file in UTF-8; a byte order mark is dropped. */
+/** The text of a file in UTF-8; a byte order mark is dropped, line ends become line feeds. */
 export async function readText(path: string): Promise<string> {
-  return decode(path, await bytesOf(path));
+  return withLineFeeds(decode(path, await bytesOf(path)));
 }
 
 async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -166,7 +166,7 @@ async function parquetRows(path: string, bytes: Uint8Array<ArrayBuffer>): Promis
 }
 
 function pageRows(path: string, text: string): DataRow[] {
-  return wikitextPages(text).map(({ page, line }) => new DataRow({ page }, `${path}:${line}`));
+  return wikitextPages(withLineFeeds(text)).map(({ page, line }) => new DataRow({ page }, `${path}:${line}`));
 }
 
 /** Parquet has 64-bit integers; no label needs more than a number holds. */

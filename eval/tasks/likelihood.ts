@@ -8,6 +8,7 @@
 import { branchLogits } from "../../model/branches.ts";
 import { DenseCache } from "../../model/decoder/cache.ts";
 import { isJsonObject } from "../../base/json.ts";
+import { ModelError } from "../../model/error.ts";
 import { type Model, requireModel } from "../../model/model.ts";
 import { findMethod } from "../../quant/registry.ts";
 import type { TokenRequest } from "./requests.ts";
@@ -146,11 +147,21 @@ function sharesPrefixes({ interventions, cacheFactory, changes }: Model): boolea
 function likelihoodOf({ values, first, width }: Logits, { fed, targets }: TokenRequest): Likelihood {
   let logProbability = 0, isGreedy = true;
   for (const [i, target] of targets.entries()) {
+    if (!(target >= 0 && target < width)) {
+      throw new ModelError(
+        "token",
+        `the target is token ${target}: the model has rows for 0 to ${width - 1}`,
+      );
+    }
     const start = (fed.length - targets.length + i - first) * width;
     const row = values.subarray(start, start + width);
     let best = 0, sum = 0;
     for (let j = 1; j < width; j++) if (row[j] > row[best]) best = j;
     for (let j = 0; j < width; j++) sum += Math.exp(row[j] - row[best]);
+    // NaN among the logits, or infinity, makes the sum NaN; as a log-probability it would lose every comparison.
+    if (Number.isNaN(sum)) {
+      throw new ModelError("nan", `the logits that predict token ${target} hold NaN or infinity`);
+    }
     logProbability += row[target] - row[best] - Math.log(sum);
     isGreedy &&= best === target;
   }

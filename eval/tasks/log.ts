@@ -1,5 +1,5 @@
 /** The log of an evaluation: one line of JSON per example, written as it is done, from which an interrupted run goes on. */
-import { isJsonObject, own } from "../../base/json.ts";
+import { isJsonObject, own, readNumbers, writeNumbers } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
 import type { TaskExample } from "./result.ts";
 
@@ -18,7 +18,7 @@ export interface TaskLog extends Disposable {
  * @throws {TaskError} `log` when the file is another run's log, or none
  */
 export function openLog(path: string, key: Readonly<Record<string, unknown>>): TaskLog {
-  const head = JSON.stringify(key);
+  const head = writeNumbers(key);
   const { done, end } = readLog(path, head);
   const file = Deno.openSync(path, { write: true, create: true });
   file.truncateSync(end);
@@ -29,7 +29,7 @@ export function openLog(path: string, key: Readonly<Record<string, unknown>>): T
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
   };
   if (end === 0) write(head);
-  return { done, add: (example) => write(JSON.stringify(example)), [Symbol.dispose]: () => file.close() };
+  return { done, add: (example) => write(writeNumbers(example)), [Symbol.dispose]: () => file.close() };
 }
 
 function readLog(path: string, head: string): { done: Map<number, TaskExample>; end: number } {
@@ -62,7 +62,7 @@ function readLog(path: string, head: string): { done: Map<number, TaskExample>; 
 
 function parse(line: string): TaskExample | undefined {
   try {
-    const value: unknown = JSON.parse(line);
+    const value = readNumbers(line);
     return isJsonObject(value) && Number.isInteger(own(value, "id"))
       ? value as unknown as TaskExample
       : undefined;

@@ -1,4 +1,5 @@
 /** A checkpoint: a configuration and its weights, opened from a directory or a file without reading any tensor. */
+import { writeNumbers } from "../../base/json.ts";
 import { namesIn, statOf } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import type { ModelConfig } from "./config.ts";
@@ -59,7 +60,7 @@ export function withConfig(
     requireShape: (name, shape) => weights.requireShape(name, shape),
     tensor: (name) => weights.tensor(name),
     tensorRows: (name, start, count) => weights.tensorRows(name, start, count),
-    sha256: async () => sha256Text(`${await weights.sha256()}\n${JSON.stringify(config.values)}`),
+    sha256: async () => sha256Text(`${await weights.sha256()}\n${writeNumbers(config.values)}`),
   };
 }
 

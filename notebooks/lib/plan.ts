@@ -4,6 +4,7 @@
  * Each notebook runs up to its first sweep that lacks stored rows, which goes into the manifest. Where a later sweep depends
  * on an earlier one, plan again once the first has been run. A manifest without cells means that all rows are there.
  */
+import { readNumbers } from "../../base/json.ts";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
 import { loadProfile } from "../../eval/cost.ts";
 import { formatManifest } from "../../eval/sweep/manifest.ts";
@@ -22,7 +23,11 @@ export async function planNotebook(
     const lines = (await Deno.readTextFile(file)).split("\n").filter((line) => line !== "");
     if (error !== null && lines.length === 0) throw new Error(error);
     return lines.map((line) => {
-      const { cells, windows, calibration, execution } = JSON.parse(line);
+      const plan = readNumbers(line) as Omit<SweepPlan, "windows" | "calibration"> & {
+        windows: number[][];
+        calibration: number[][];
+      };
+      const { cells, windows, calibration, execution } = plan;
       const [scored, calibrated] = [windows, calibration].map((all: number[][]) =>
         all.map((ids) => Int32Array.from(ids))
       );

@@ -2,6 +2,7 @@
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import { runLayer } from "../../model/decoder.ts";
 import type { Model } from "../../model/model.ts";
+import { requireStates } from "./numbers.ts";
 
 /** Inputs `[tokens, hidden]` of every layer, and of the final norm, for each window. */
 export async function layerInputs(model: Model, windows: readonly Int32Array[]): Promise<Float32Array[][]> {
@@ -12,12 +13,16 @@ export async function layerInputs(model: Model, windows: readonly Int32Array[]):
     for (const ids of windows) hidden.push(await model.embed(ids));
     const context = await model.context();
     for (let index = 0; index < architecture.layers; index++) {
-      inputs.push(await Promise.all(hidden.map((x) => device.read(x))));
+      const states = await Promise.all(hidden.map((x) => device.read(x)));
+      requireStates(model, states, `before layer ${index}`);
+      inputs.push(states);
       const layer = await model.loadLayer(index);
       for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
       model.leaveLayer(index);
     }
-    inputs.push(await Promise.all(hidden.map((x) => device.read(x))));
+    const last = await Promise.all(hidden.map((x) => device.read(x)));
+    requireStates(model, last, "after the last layer");
+    inputs.push(last);
   } finally {
     for (const x of hidden) x[Symbol.dispose]();
   }

@@ -16,6 +16,8 @@ import type { Intervention, LinearInput } from "../../model/decoder/intervention
 import { linearKey } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
 import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
+import { requireNumbers } from "../../model/decoder/numbers.ts";
+import { requireStates } from "./numbers.ts";
 import type { InputStatistics } from "../method.ts";
 import { SchemeError } from "../error.ts";
 
@@ -56,6 +58,8 @@ export async function quantizeLayerwise(
   const hidden = await Promise.all(windows.map((ids) => model.embed(ids)));
   try {
     for (let index = 0; index < architecture.layers; index++) {
+      const states = await Promise.all(hidden.map((x) => model.device.read(x)));
+      requireStates(model, states, `before layer ${index}`);
       const places = layerLinears(architecture, index);
       let layer = withQuantizedExperts(await model.loadLayer(index), result);
       for (const stage of stages(places, sequential(index))) {
@@ -151,7 +155,10 @@ async function inputStatistics(
   }
   const statistics = new Map<string, InputStatistics>();
   for (const [key, { gram, tokens }] of found) {
-    statistics.set(key, { gram: await gram.read(), windows: windows.length, tokens });
+    const sums = await gram.read();
+    const what = () => `${model.name}: the calibration inputs of layer ${layer.index} (${key})`;
+    requireNumbers(sums, sums.length, what);
+    statistics.set(key, { gram: sums, windows: windows.length, tokens });
   }
   return statistics;
 }

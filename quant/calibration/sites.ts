@@ -8,6 +8,7 @@ import { type InputSite, type LinearRole, rolesOfSite } from "../../model/archit
 import { addToResidual, attend, blockInput } from "../../model/decoder.ts";
 import type { LoadedNorm, PassContext } from "../../model/decoder/context.ts";
 import type { Model } from "../../model/model.ts";
+import { requireStates } from "./numbers.ts";
 import { denseLinear, type Linear } from "../../model/decoder/parameter.ts";
 import type { Matrix } from "../method.ts";
 
@@ -118,6 +119,7 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
     const fed = await stop("down", intermediateSize, product, first, [hiddenSize], null);
     if (architecture.parallel) residual("attention", added);
     residual("mlp", fed);
+    requireStates(model, await Promise.all(states.map((x) => device.read(x))), `after layer ${index}`);
     model.leaveLayer(index);
   }
   release(states);
