@@ -1,6 +1,13 @@
 /** Checks that every device makes before it computes: each buffer is long enough for the shape of its operation. */
 
-import type { AttentionShape, Device, DeviceBuffer, GemmShape, RotaryShape } from "./device.ts";
+import type {
+  AttentionShape,
+  Device,
+  DeviceBuffer,
+  GemmShape,
+  HadamardShape,
+  RotaryShape,
+} from "./device.ts";
 import type { BinaryRule } from "./codes.ts";
 import { DeviceError } from "./error.ts";
 import { checkRule } from "./quantizer.ts";
@@ -171,6 +178,14 @@ export function checkLogSoftmax(x: DeviceBuffer, y: DeviceBuffer, rows: number, 
   checkInteger("logSoftmax", "columns", columns, 1);
   checkLength("logSoftmax", "x", x, rows * columns);
   checkLength("logSoftmax", "y", y, rows * columns);
+}
+
+/** Arguments of `hadamard`. */
+export function checkHadamard(x: DeviceBuffer, { rows, size, stride = 1 }: HadamardShape): void {
+  checkInteger("hadamard", "rows", rows);
+  checkInteger("hadamard", "size", size, 1);
+  checkInteger("hadamard", "stride", stride, 1);
+  checkLength("hadamard", "x", x, rows * size * stride);
 }
 
 /** Arguments of `fakeQuantize`. */

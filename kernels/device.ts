@@ -145,6 +145,18 @@ export interface RotaryShape {
   readonly layout: "half" | "interleaved";
 }
 
+/** Hadamard transforms of the vectors of a `[rows, size, stride]` array, along its middle axis. */
+export interface HadamardShape {
+  /** Blocks of `size * stride` elements. */
+  readonly rows: number;
+  /** Length of the vectors that are transformed: any, see `hadamardPlan` in `host/hadamard.ts`. */
+  readonly size: number;
+  /** Distance of a vector's elements; 1 when absent. */
+  readonly stride?: number;
+  /** By the transposed matrix, which is the inverse; it differs only where the size is no power of two. */
+  readonly transposed?: boolean;
+}
+
 /** `c = alpha * op(a) * op(b) + beta * c` with `op(a)` `[m, k]` and `op(b)` `[k, n]`. */
 export interface GemmShape {
   /** Rows of `op(a)` and `c`. */
@@ -226,6 +238,12 @@ export interface Device extends Disposable {
    * many sines.
    */
   rotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void;
+  /**
+   * `x = H x / sqrt(size)` in place, for each vector: an orthogonal rotation that spreads an outlier over all elements (QuaRot). `size` is
+   * `K 2^m` with a Hadamard matrix of order `K` known by formula; a size that none reaches falls into blocks of a power of two. The same
+   * bits on every device, but where a GPU flushes subnormal values.
+   */
+  hadamard(x: DeviceBuffer, shape: HadamardShape): void;
   /** Softmax attention: `q` and `y` `[tokens, heads * headDim]`, `k` and `v` `[>= kvTokens, kvHeads * headDim]`. */
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
   /** Attention of one query over packed keys and values, which it decodes as it reads them; no slopes. */

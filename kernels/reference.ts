@@ -14,6 +14,7 @@ import type {
   DevicePull,
   DeviceWeight,
   GemmShape,
+  HadamardShape,
   RotaryShape,
 } from "./device.ts";
 import type { BinaryFit, BinaryRule, PackedCodes, QuantizeLayout, UniformRule } from "./codes.ts";
@@ -25,6 +26,7 @@ import { attention, attentionProbabilities, attentionValues } from "./reference/
 import { fitBinary } from "./reference/binary_fit.ts";
 import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
+import { hadamardProduct } from "./reference/hadamard.ts";
 import { layerNorm, logSoftmax, rmsNorm } from "./reference/rows.ts";
 import { activations, rotary } from "./host/functions.ts";
 
@@ -219,6 +221,11 @@ class ReferenceDevice implements Device {
   rotary(x: DeviceBuffer, table: DeviceBuffer, shape: RotaryShape): void {
     check.checkRotary(x, table, shape);
     rotary(this.open(x, "rotary", "x"), this.open(table, "rotary", "table"), shape);
+  }
+
+  hadamard(x: DeviceBuffer, shape: HadamardShape): void {
+    check.checkHadamard(x, shape);
+    hadamardProduct(this.open(x, "hadamard", "x"), shape);
   }
 
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {

@@ -9,6 +9,7 @@ import { compare, linearDevices, suites } from "./suite.ts";
 import { referenceDevice } from "../reference.ts";
 import "./attention_test.ts";
 import "./decode_test.ts";
+import "./hadamard_test.ts";
 import "./int8_test.ts";
 import "./quantize_test.ts";
 import "./device_test.ts";

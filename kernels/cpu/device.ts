@@ -20,6 +20,7 @@ import { HostPull } from "./pull.ts";
 import { FloatInt8Weight } from "../host/int8.ts";
 import { fitBinary } from "../host/binary_fit.ts";
 import { checkDecode, decodeRows } from "../host/coded_rows.ts";
+import { hadamard } from "../host/hadamard.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../host/packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../host/packed.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
@@ -249,6 +250,11 @@ export class CpuDevice implements Device {
       { units: tokens, nanoseconds: tokens * heads * rotaryDim },
       [address, angles, heads, headDim, rotaryDim, Number(layout === "interleaved")],
     );
+  }
+
+  hadamard(x: DeviceBuffer, shape: types.HadamardShape): void {
+    check.checkHadamard(x, shape);
+    hadamard(this.floats("hadamard", "x", x), shape);
   }
 
   attention(q: DeviceBuffer, k: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void {

@@ -18,6 +18,7 @@ import { canLookUp, GpuBinaryWeight } from "./binary.ts";
 import { runFitBinary } from "./binary_fit.ts";
 import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
+import { runHadamard } from "./hadamard.ts";
 import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
 import { runLinear } from "./product.ts";
@@ -250,6 +251,15 @@ export class GpuDevice implements Device {
         },
         Math.ceil(pairs / 256),
       );
+    }
+  }
+
+  hadamard(x: DeviceBuffer, shape: types.HadamardShape): void {
+    check.checkHadamard(x, shape);
+    const { rows, size, stride = 1 } = shape, width = size * stride;
+    for (const { first, count } of this.views.windows(rows, width)) {
+      const part = this.views.part("hadamard", "x", x, first * width, count * width);
+      runHadamard(this.recorder, part, { ...shape, rows: count });
     }
   }
 

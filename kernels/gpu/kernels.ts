@@ -19,6 +19,8 @@ import exact from "./wgsl/exact.wgsl" with { type: "text" };
 import fakeQuantize from "./wgsl/fake_quantize.wgsl" with { type: "text" };
 import fourDense from "./wgsl/four_dense.wgsl" with { type: "text" };
 import fourHalf from "./wgsl/four_half.wgsl" with { type: "text" };
+import hadamard from "./wgsl/hadamard.wgsl" with { type: "text" };
+import hadamardTable from "./wgsl/hadamard_table.wgsl" with { type: "text" };
 import half from "./wgsl/half.wgsl" with { type: "text" };
 import int8Product from "./wgsl/int8_product.wgsl" with { type: "text" };
 import limits from "./wgsl/limits.wgsl" with { type: "text" };
@@ -67,6 +69,8 @@ export const kernels = {
   decode: new Kernel("decode", eachRow, decode),
   derive: new Kernel("derive", each, exact, derive),
   fakeQuantize: new Kernel("fakeQuantize", each, exact, fakeQuantize),
+  hadamard: new Kernel("hadamard", eachRow, hadamard),
+  hadamardTable: new Kernel("hadamardTable", eachRow, hadamardTable),
   halfProduct: new Kernel("halfProduct", half, rightHalf, product),
   halfVectorProduct: new Kernel("halfVectorProduct", vector, half, fourHalf, vectorProduct),
   int8Product: new Kernel("int8Product", int8Product),
