@@ -24,6 +24,7 @@ export type {
   DevicePull,
   DeviceWeight,
   GemmShape,
+  HadamardShape,
   PackedTokens,
   RotaryShape,
 } from "./device.ts";
