@@ -72,6 +72,7 @@ const edges = [
   "base/environment.ts",
   "base/file.ts",
   "base/hash.ts",
+  "base/lock.ts",
   "kernels/native/",
   "kernels/cpu/module.ts",
   "kernels/cpu/pool.ts",

@@ -1,12 +1,13 @@
 /** Models come from a hub on the loopback interface: resumed, checked, cached, refused with the reason. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { HubError } from "./hub/error.ts";
 import { hubDirectory, type HubOptions, isHubName } from "./hub.ts";
 import { commit, type FakeHub, fakeHub, withHubEnvironment } from "./hub/server_testing.ts";
 import { loadModel } from "./load.ts";
 
-const fixture = decodeURIComponent(new URL("../fixtures/models/llama", import.meta.url).pathname);
-const sharded = decodeURIComponent(new URL("../fixtures/families/llama_sharded3", import.meta.url).pathname);
+const fixture = pathOf(new URL("../fixtures/models/llama", import.meta.url));
+const sharded = pathOf(new URL("../fixtures/families/llama_sharded3", import.meta.url));
 const patience = { tries: 4, seconds: 0.01 };
 const name = "someone/tiny-llama";
 
@@ -67,7 +68,9 @@ Deno.test("a cut download goes on where it ended, in this run or the next", asyn
     assert(Number(ranges[2]?.match(/\d+/)?.[0]) > Number(ranges[1]?.match(/\d+/)?.[0]), `${ranges}`);
   });
   await withHub(async (hub) => {
-    hub.faults.push({ path: "model.safetensors", kind: { cut: 100_000 }, times: 4 });
+    hub.faults.push({ path: "model.safetensors", kind: { cut: 100_000 } });
+    // A try that brings something does not count.
+    hub.faults.push({ path: "model.safetensors", kind: { cut: 0 }, times: 4 });
     assertEquals((await refused()).code, "network");
     const before = hub.requests.length;
     await hubDirectory(name, { patience });
@@ -83,7 +86,8 @@ Deno.test("wrong bytes, wrong lengths and wrong answers are refused, and nothing
       [{ path: "config.json", kind: "corrupt" }, "checksum"],
       [{ path: "/revision/main", kind: "garbage" }, "answer"],
       [{ path: "/api/models", kind: { status: 401 } }, "unauthorized"],
-      [{ path: "/resolve/", kind: { status: 403 } }, "unauthorized"],
+      [{ path: "/api/models", kind: { status: 403, code: "GatedRepo" } }, "forbidden"],
+      [{ path: "/resolve/", kind: { status: 403 } }, "forbidden"],
       [{ path: "/api/models", kind: { status: 404 } }, "missing"],
       [{ path: "tokenizer.json", kind: { status: 404 } }, "missing"],
       [{ path: "/api/models", kind: { status: 503 }, times: 4 }, "busy"],

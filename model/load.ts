@@ -98,7 +98,13 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
     return { checkpoint: await ggufCheckpoint(file), tokenizer };
   }
   if (isHubName(specifier) && !await exists(specifier)) {
-    const checkpoint = await openCheckpoint(await hubDirectory(specifier, options));
+    const notices: string[] = [];
+    const onNotice = (notice: string) => {
+      notices.push(notice);
+      options.onNotice?.(notice);
+    };
+    const opened = await openCheckpoint(await hubDirectory(specifier, { ...options, onNotice }));
+    const checkpoint = { ...opened, notices: [...notices, ...opened.notices] };
     return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
   }
   if (!specifier.startsWith("fixture:")) {

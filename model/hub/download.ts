@@ -3,19 +3,13 @@
  * in an `.incomplete` file, the rest is asked for as a range, and the whole is checked against the announced hash.
  */
 import { createHash } from "node:crypto";
-import { fileError } from "../files/read.ts";
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { isMissing, makeDirectory, statOf } from "../../base/file.ts";
+import { lockFile } from "../../base/lock.ts";
+import { type HubFile, onDisk } from "./cache.ts";
 import { HubError } from "./error.ts";
-import { type HubAccess, hubFetch, pause } from "./request.ts";
-
-/** A file of a model on the hub. */
-export interface HubFile {
-  /** Path in the repository. */
-  readonly path: string;
-  /** Bytes. */
-  readonly size: number;
-  /** What identifies the contents: SHA-256 of large files, the git hash of others. */
-  readonly etag: string;
-}
+import { type HubAccess, hubFetch, pause, reasonOf, tries } from "./request.ts";
 
 /** Where a download stands. */
 export interface DownloadProgress {
@@ -27,92 +21,164 @@ export interface DownloadProgress {
   readonly total: number;
 }
 
+/** Where a file goes, and what keeps others from downloading it too. */
+interface Place {
+  readonly target: string;
+  readonly lock: string;
+}
+
 /**
- * Downloads `file` to `target` unless it is there.
+ * Downloads `file` to `target` unless it is there. Whoever else does waits at the lock; where there are no locks, it is
+ * downloaded twice.
  *
- * @throws {HubError} `checksum`, `network`, `busy`, `missing`, `unauthorized` or `answer`
+ * @throws {HubError} `checksum`, `network`, `busy`, `missing`, `unauthorized`, `forbidden`, `disk` or `answer`
  */
 export async function downloadFile(
   access: HubAccess,
   url: string,
   file: HubFile,
-  target: string,
+  { target, lock }: Place,
   onProgress: (progress: DownloadProgress) => void,
 ): Promise<void> {
   if (await sizeOf(target) === file.size) return;
-  const partial = `${target}.incomplete`;
-  for (let attempt = 1;; attempt++) {
+  for (const path of [target, lock]) await onDisk(path, () => makeDirectory(dirname(path)));
+  using held = await onDisk(lock, () => lockFile(lock));
+  if (await sizeOf(target) === file.size) return;
+  for (;;) {
+    const partial = `${target}.${crypto.randomUUID().slice(0, 8)}.incomplete`;
+    const inherited = held.locked && await onDisk(partial, () => takeOver(target, partial, file.size));
+    await receiveAll(access, url, file, partial, onProgress);
+    const found = await etagOf(partial, file);
+    if (found === file.etag) return await onDisk(target, () => settle(partial, target, file.size));
+    await rm(partial, { force: true });
+    // What somebody else had begun may not have been what it was taken for.
+    if (inherited) continue;
+    throw new HubError("checksum", `${url}: the bytes have hash ${found}, the hub announced ${file.etag}`);
+  }
+}
+
+/**
+ * Gives the longest piece of a download that nobody finished the name of ours: as we hold the lock, whoever made it is gone.
+ * Names of one's own, as Python's, keep those apart who have no lock.
+ */
+async function takeOver(target: string, partial: string, size: number): Promise<boolean> {
+  let longest = 0, best: string | undefined;
+  for (const name of await readdir(dirname(target))) {
+    if (!name.startsWith(`${basename(target)}.`) || !name.endsWith(".incomplete")) continue;
+    const path = `${dirname(target)}/${name}`, bytes = await sizeOf(path) ?? 0;
+    if (bytes > size) await rm(path, { force: true });
+    else if (bytes > longest) [longest, best] = [bytes, path];
+  }
+  if (best === undefined) return false;
+  return await rename(best, partial).then(() => true, (error) => {
+    if (isMissing(error)) return false;
+    throw error;
+  });
+}
+
+/** Tries until all bytes are there; a try that brought some does not count, as with Python's. */
+async function receiveAll(
+  access: HubAccess,
+  url: string,
+  file: HubFile,
+  partial: string,
+  onProgress: (progress: DownloadProgress) => void,
+): Promise<void> {
+  for (let attempt = 1;;) {
+    const before = await sizeOf(partial) ?? 0;
     const cut = await receive(access, url, file, partial, onProgress);
-    if (cut === null) break;
-    if (attempt >= access.patience.tries) {
-      const have = await sizeOf(partial) ?? 0;
-      throw new HubError("network", `${url}: ${cut} at byte ${have} of ${file.size}, ${attempt} times`);
+    if (cut === null) return;
+    const have = await sizeOf(partial) ?? 0;
+    if (have > before) attempt = 1;
+    else if (attempt++ >= access.patience.tries) {
+      const last = attempt - 1;
+      throw new HubError(
+        "network",
+        `${url}: ${cut} at byte ${have} of ${file.size}, ${tries(last)} in a row`,
+      );
     }
     await pause(access.patience.seconds * 2 ** (attempt - 1));
   }
-  const found = await etagOf(partial, file);
-  if (found !== file.etag) {
-    await Deno.remove(partial);
-    throw new HubError("checksum", `${url}: the bytes have hash ${found}, the hub announced ${file.etag}`);
-  }
-  await Deno.rename(partial, target);
 }
 
 /** Appends what is missing; the reason when the connection ended early, null when all is there. */
 async function receive(
   access: HubAccess,
   url: string,
-  { path, size }: HubFile,
+  file: HubFile,
   partial: string,
   onProgress: (progress: DownloadProgress) => void,
 ): Promise<string | null> {
+  const { path, size } = file;
   let have = await sizeOf(partial) ?? 0;
-  if (have > size) {
-    await Deno.remove(partial);
-    have = 0;
-  }
   if (have === size && size > 0) return null;
-  const headers: HeadersInit = have > 0 ? { range: `bytes=${have}-` } : {};
-  const response = await hubFetch(access)(url, { headers });
-  // A server that knows no ranges begins anew.
+  const range = `bytes=${have}-`;
+  const response = await hubFetch(access)(url, have > 0 ? { headers: { range } } : {});
+  const starts = Number(response.headers.get("content-range")?.match(/^bytes (\d+)-/)?.[1] ?? have);
+  // A server that knows no ranges begins anew; one that gives another range is not understood, and asked for all.
   if (response.status === 200) have = 0;
-  else if (response.status !== 206) {
+  else if (response.status === 416 || starts !== have) {
+    await response.body?.cancel();
+    await onDisk(partial, () => rm(partial, { force: true }));
+    return `the answer to ${range} was of another range`;
+  } else if (response.status !== 206) {
     await response.body?.cancel();
     throw new HubError("answer", `${url}: status ${response.status}: expected 200 or 206`);
   }
-  using output = await Deno.open(partial, { write: true, create: true, truncate: have === 0 });
-  await output.seek(have, Deno.SeekMode.Start);
+  const output = await onDisk(partial, () => openAt(partial, have));
   try {
     for await (const chunk of response.body ?? []) {
       if (have + chunk.length > size) {
+        await rm(partial, { force: true });
         throw new HubError("checksum", `${url}: more than the announced ${size} bytes`);
       }
-      for (let at = 0; at < chunk.length;) at += await output.write(chunk.subarray(at));
+      await onDisk(partial, () => writeAll(output, chunk, have));
       have += chunk.length;
       onProgress({ file: path, bytes: have, total: size });
     }
+    if (have === size) await onDisk(partial, () => output.sync());
   } catch (error) {
+    // A disk that is full shall not stay so.
+    if (error instanceof HubError && error.code === "disk") {
+      await rm(partial, { force: true }).catch(() => {});
+    }
     if (error instanceof HubError) throw error;
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
+  } finally {
+    await output.close();
   }
   return have === size ? null : "the connection was cut";
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw fileError(error, path);
+async function openAt(path: string, size: number): Promise<FileHandle> {
+  const handle = await open(path, "a").then((made) => made.close()).then(() => open(path, "r+"));
+  await handle.truncate(size);
+  return handle;
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < chunk.length;) {
+    at += (await handle.write(chunk, at, chunk.length - at, position + at)).bytesWritten;
   }
+}
+
+/** The whole file gets its name; where locks do nothing, somebody else may have done it first. */
+async function settle(partial: string, target: string, size: number): Promise<void> {
+  await rename(partial, target).catch(async (error) => {
+    if (!isMissing(error) || await sizeOf(target) !== size) throw error;
+  });
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return (await onDisk(path, () => statOf(path)))?.size;
 }
 
 /** The hash of the kind that was announced: SHA-256, or git's SHA-1 of a blob. */
 async function etagOf(path: string, { etag, size }: HubFile): Promise<string> {
   const hash = createHash(etag.length === 64 ? "sha256" : "sha1");
   if (etag.length !== 64) hash.update(`blob ${size}\0`);
-  using file = await Deno.open(path);
+  await using file = await onDisk(path, () => open(path));
   const piece = new Uint8Array(1 << 20);
-  for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
+  for (let count; (count = (await file.read(piece)).bytesRead) > 0;) hash.update(piece.subarray(0, count));
   return hash.digest("hex");
 }

@@ -5,8 +5,22 @@ import { createHash } from "node:crypto";
 export interface Fault {
   /** Part of the path. */
   readonly path: string;
-  /** Another status, the body cut after so many bytes, other bytes, bytes too many, or an answer to every request. */
-  readonly kind: { status: number } | { cut: number } | "corrupt" | "long" | "garbage" | { redirect: string };
+  /**
+   * Another status with a code in the header, the body cut or silent after so many bytes, a pause after each piece of it, other
+   * bytes, bytes too many, the range ignored or another one given, no answer, an answer to every request, or one elsewhere.
+   */
+  readonly kind:
+    | { readonly status: number; readonly code?: string }
+    | { readonly cut: number }
+    | { readonly silent: number }
+    | { readonly slow: number }
+    | { readonly redirect: string }
+    | "corrupt"
+    | "long"
+    | "whole"
+    | "shifted"
+    | "silence"
+    | "garbage";
   /** How often (default 1). */
   times?: number;
 }
@@ -21,9 +35,11 @@ export interface FakeHub extends AsyncDisposable {
   readonly faults: Fault[];
   /** Authorization headers seen. */
   readonly tokens: (string | null)[];
+  /** The commit that every revision is. */
+  head: string;
 }
 
-/** The commit of every revision that it has. */
+/** The commit that every revision is at first. */
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
 /** Starts a hub that has the files of `directory` as model `name`, or other files as a data set. */
@@ -40,6 +56,7 @@ export async function fakeHub(
   const api = `/api/${typeof source === "string" ? "models" : "datasets"}/${name}`;
   const revision = typeof source === "string" ? "main" : encodeURIComponent("refs/convert/parquet");
   const requests: string[] = [], faults: Fault[] = [], tokens: (string | null)[] = [];
+  const silent: (() => void)[] = [];
   const hash = (kind: string, ...parts: (string | Uint8Array)[]) => {
     const digest = createHash(kind);
     for (const part of parts) digest.update(part);
@@ -55,7 +72,7 @@ export async function fakeHub(
       : {}),
   }));
 
-  function answer(request: Request): Response {
+  function answer(request: Request): Response | Promise<Response> {
     const { pathname } = new URL(request.url), range = request.headers.get("range");
     requests.push(`${request.method} ${pathname}${range ? ` ${range}` : ""}`);
     tokens.push(request.headers.get("authorization"));
@@ -66,17 +83,19 @@ export async function fakeHub(
     }
     const kind = fault?.kind;
     if (typeof kind === "object" && "status" in kind) {
-      return new Response("no", { status: kind.status, headers: { "retry-after": "0.01" } });
+      const code: HeadersInit = kind.code ? { "x-error-code": kind.code } : {};
+      return new Response("no", { status: kind.status, headers: { "retry-after": "0.01", ...code } });
     }
     if (typeof kind === "object" && "redirect" in kind) {
       return new Response(null, { status: 302, headers: { location: kind.redirect + pathname } });
     }
+    if (kind === "silence") return new Promise((resolve) => silent.push(() => resolve(new Response("late"))));
     if (kind === "garbage") return new Response("<html>not a hub</html>");
-    if (pathname === `${api}/revision/${revision}`) {
+    if (pathname === `${api}/revision/${revision}` || pathname === `${api}/revision/${hub.head}`) {
       return Response.json({
         _id: "1",
         id: name,
-        sha: commit,
+        sha: hub.head,
         private: false,
         downloads: 1,
         likes: 0,
@@ -94,7 +113,14 @@ export async function fakeHub(
       ? files.get(path)
       : undefined;
     if (bytes === undefined) return new Response("not found", { status: 404 });
-    return body(bytes, Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0), kind);
+    const { oid, lfs } = tree.find((one) => one.path === path) ?? { oid: "" };
+    const about = { "x-repo-commit": hub.head, etag: `"${lfs?.oid ?? oid}"`, "accept-ranges": "bytes" };
+    if (request.method === "HEAD") {
+      return new Response(null, { headers: { ...about, "content-length": String(bytes.length) } });
+    }
+    const from = kind === "whole" ? 0 : Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+    if (from > 0 && from >= bytes.length) return new Response(null, { status: 416 });
+    return body(bytes, from, kind, about);
   }
 
   const server = Deno.serve({
@@ -103,39 +129,76 @@ export async function fakeHub(
     onListen() {},
     onError: () => new Response("error", { status: 500 }),
   }, answer);
-  return {
+  const hub: FakeHub = {
+    head: commit,
     endpoint: `http://127.0.0.1:${server.addr.port}`,
     requests,
     faults,
     tokens,
     async [Symbol.asyncDispose]() {
+      for (const answer of silent) answer();
       await server.shutdown();
     },
   };
+  return hub;
 }
 
 /** A body from a byte on, with its fault. */
-function body(bytes: Uint8Array<ArrayBuffer>, from: number, kind: Fault["kind"] | undefined): Response {
-  let part = bytes.slice(from);
-  const status = from > 0 ? 206 : 200;
+function body(
+  bytes: Uint8Array<ArrayBuffer>,
+  from: number,
+  kind: Fault["kind"] | undefined,
+  about: Record<string, string>,
+): Response {
+  const first = kind === "shifted" ? Math.max(0, from - 1) : from;
+  let part = bytes.slice(first);
+  const status = from > 0 ? 206 : 200, end = bytes.length;
+  const range: HeadersInit = from > 0 ? { "content-range": `bytes ${first}-${end - 1}/${end}` } : {};
+  const headers = { ...about, ...range };
   if (kind === "corrupt") part[part.length >> 1] ^= 1;
   if (kind === "long") part = new Uint8Array([...part, 0]);
-  if (typeof kind !== "object" || !("cut" in kind)) return new Response(part, { status });
-  const { cut } = kind;
+  const length = { "content-length": String(part.length) };
+  if (typeof kind !== "object" || "status" in kind || "redirect" in kind) {
+    return new Response(part, { status, headers });
+  }
   return new Response(
     new ReadableStream({
       async start(controller) {
-        controller.enqueue(part.subarray(0, cut));
+        if ("slow" in kind) {
+          const step = Math.ceil(part.length / 10);
+          for (let at = 0; at < part.length; at += step) {
+            controller.enqueue(part.subarray(at, at + step));
+            await new Promise((resolve) => setTimeout(resolve, kind.slow));
+          }
+          return controller.close();
+        }
+        controller.enqueue(part.subarray(0, "cut" in kind ? kind.cut : kind.silent));
         // The first bytes shall arrive before the connection ends.
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        controller.error(new Error("cut"));
+        await new Promise((resolve) => setTimeout(resolve, "cut" in kind ? 50 : 1000));
+        if ("cut" in kind) controller.error(new Error("cut"));
+        else controller.close();
       },
     }),
-    { status, headers: { "content-length": String(part.length) } },
+    { status, headers: { ...headers, ...length } },
   );
 }
 
-const settings = ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"];
+const settings = [
+  "HF_ENDPOINT",
+  "HF_HOME",
+  "HF_HUB_CACHE",
+  "HUGGINGFACE_HUB_CACHE",
+  "XDG_CACHE_HOME",
+  "HF_TOKEN",
+  "HUGGING_FACE_HUB_TOKEN",
+  "HF_TOKEN_PATH",
+  "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+  "HF_HUB_DISABLE_SYMLINKS",
+  "HF_HUB_ETAG_TIMEOUT",
+  "HF_HUB_DOWNLOAD_TIMEOUT",
+  "HF_HUB_OFFLINE",
+  "TRANSFORMERS_OFFLINE",
+];
 
 /**
  * Runs with the environment of a hub and of a fresh cache. A process has one environment: test files that run side by
