@@ -18,7 +18,6 @@ export function checkNames(
   revision: string,
 ): void {
   if (!isHubName(name)) throw new HubError("missing", `${name} is no name of a ${type} on the hub`);
-  // deno-lint-ignore no-control-regex
   const bad = /[\0-\x20\x7f~^:?*[\\]|\.\.|\/\/|@\{|\/\.|\.lock(?:\/|$)|^[./]|[./]$|^$/;
   if (bad.test(revision)) {
     throw new HubError(
