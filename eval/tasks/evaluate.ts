@@ -5,6 +5,7 @@ import type { Model } from "../../model/model.ts";
 import { hashOf } from "../../base/hash.ts";
 import { groupOf, resultOf } from "./aggregate.ts";
 import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
+import { type EncoderOptions, harnessLength, taskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { openLog, type TaskLog } from "./log.ts";
@@ -24,7 +25,7 @@ export interface TaskData {
 }
 
 /** How to evaluate. */
-export interface TaskOptions {
+export interface TaskOptions extends EncoderOptions {
   /**
    * A directory with files `task.ext` or `task.split.ext`, one file, data, or `"hub"` for the public set on the Hugging Face
    * hub (cached, see `HF_HOME`; default: the suite's own sets). The hub has no worked chains for `bbh`: a subtask takes
@@ -37,7 +38,7 @@ export interface TaskOptions {
   readonly fewShot?: number;
   /** Seed of their choice (default 1234). */
   readonly seed?: number;
-  /** Most tokens that the model is fed (default: its positions). */
+  /** Most tokens that the model is fed (default: its positions, or 2048 where the harness finds none in the configuration). */
   readonly maxLength?: number;
   /** Most tokens of an answer (default: the task's). */
   readonly maxNewTokens?: number;
@@ -102,7 +103,8 @@ async function membersOf(name: string, data: string | TaskData): Promise<readonl
 }
 
 async function evaluateOne(model: Model, task: Task, options: TaskOptions): Promise<TaskResult> {
-  const { limit = Infinity, maxLength = model.architecture.maxPositions, truncate = false } = options;
+  const { limit = Infinity, maxLength = harnessLength(model), truncate = false } = options;
+  const encoder = taskEncoder(model, options);
   const { questions, pool, prefix } = await readData(task, options);
   const placed = place(task, questions.slice(0, limit), pool ?? questions, prefix, {
     ...options,
@@ -115,10 +117,12 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
     maxLength,
     truncate,
     maxNewTokens: newTokens(task, options),
+    addBosToken: encoder.addBosToken,
+    prefixToken: encoder.prefixToken,
   };
   using log = options.log === undefined ? null : openLog(options.log, key);
   using scorer = new LikelihoodScorer(model);
-  const examples = await runAll({ model, scorer, maxLength, truncate }, task, placed, log, options);
+  const examples = await runAll({ model, encoder, scorer, maxLength, truncate }, task, placed, log, options);
   return resultOf(task.name, examples);
 }
 
@@ -249,8 +253,9 @@ function workedExample(example: AnyExample): string {
   return `${typeof context === "string" ? context : context[gold]} ${continuations[gold]}`;
 }
 
-function checkOptions(model: Model, { limit, fewShot, maxLength, maxNewTokens }: TaskOptions): void {
-  const { maxPositions } = model.architecture;
+function checkOptions(model: Model, options: TaskOptions): void {
+  const { limit, fewShot, maxLength, maxNewTokens, prefixToken } = options;
+  const { maxPositions, vocabularySize } = model.architecture;
   const check = (name: string, value: number | undefined, least: number, most = Number.MAX_SAFE_INTEGER) => {
     if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
     const accepted = most === Number.MAX_SAFE_INTEGER ? `an integer from ${least}` : `${least} to ${most}`;
@@ -260,4 +265,5 @@ function checkOptions(model: Model, { limit, fewShot, maxLength, maxNewTokens }:
   check("fewShot", fewShot, 0);
   check("maxLength", maxLength, 2, maxPositions);
   check("maxNewTokens", maxNewTokens, 1);
+  check("prefixToken", prefixToken, 0, vocabularySize - 1);
 }

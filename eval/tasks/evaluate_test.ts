@@ -6,6 +6,7 @@ import { kivi } from "../../quant/methods/kivi.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { rtn } from "../../quant/methods/rtn.ts";
 import { readRows } from "./data.ts";
+import { taskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
 import { evaluateTask, type TaskOptions } from "./evaluate.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
@@ -289,10 +290,9 @@ Deno.test("a done example is taken from the log, not computed again", async () =
 
 async function sharesWithoutATrace(name: string): Promise<void> {
   using model = await loadModel(name);
-  const { tokenizer } = model;
   const context = `${"The bell of Tom is grey. ".repeat(12)}\nQuestion: what is grey?\nAnswer:`;
   const pairs = [" the bell", " the boat", " the bell of Rose", " Tom"].map((text) =>
-    encodePair(tokenizer, context, text)
+    encodePair(taskEncoder(model), context, text)
   );
   const requests = pairs.map((pair) => tokenRequest(pair, 2048));
   using scorer = new LikelihoodScorer(model);
@@ -321,8 +321,7 @@ for (const name of ["fixture:llama", "fixture:opt"]) {
 
 Deno.test("what does not treat tokens one by one is fed whole sequences", async () => {
   using model = await loadModel("fixture:llama");
-  const { tokenizer } = model;
-  const pair = (text: string) => tokenRequest(encodePair(tokenizer, "The bell is", text), 2048);
+  const pair = (text: string) => tokenRequest(encodePair(taskEncoder(model), "The bell is", text), 2048);
   const requests = [pair(" grey"), pair(" the very same")];
   const all = requests.reduce((sum, { fed }) => sum + fed.length, 0);
   for (

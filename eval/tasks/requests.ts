@@ -1,5 +1,5 @@
 /** From text to tokens: where a context ends and its continuation begins, and what of both fits into the model. */
-import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { prefixOf, type TaskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
 import { stripEnd } from "./text.ts";
 
@@ -22,20 +22,17 @@ export interface TokenRequest {
 /**
  * Splits as lm-evaluation-harness does: white space at the end of the context goes to the continuation, and the
  * continuation's tokens are those of the joint text after as many as the context alone has. Where tokens straddle
- * the border this is no tokenization of the text, but it is what published numbers were measured with.
+ * the border this is no tokenization of the text, but it is what published numbers were measured with. An answer without
+ * a context is a text of its own: with special tokens it begins with one that is scored.
  */
-export function encodePair(tokenizer: Tokenizer, context: string, continuation: string): TokenPair {
-  const plain = { addSpecialTokens: false };
+export function encodePair(encoder: TaskEncoder, context: string, continuation: string): TokenPair {
   if (context === "") {
-    const start = tokenizer.bos ?? tokenizer.eos;
-    if (start === undefined) {
-      throw new TaskError("option", "An empty context needs a tokenizer with a first token");
-    }
-    return { context: Int32Array.of(start), continuation: tokenizer.encode(continuation, plain) };
+    const start = prefixOf(encoder, "An empty context");
+    return { context: Int32Array.of(start), continuation: encoder.encode(continuation) };
   }
   const stem = stripEnd(context);
-  const before = tokenizer.encode(stem, plain);
-  const whole = tokenizer.encode(context + continuation, plain);
+  const before = encoder.encode(stem);
+  const whole = encoder.encode(context + continuation);
   return { context: before, continuation: whole.slice(before.length) };
 }
 

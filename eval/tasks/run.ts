@@ -1,6 +1,7 @@
 /** Runs single examples of a task on a model. */
 import type { Model } from "../../model/model.ts";
 import { generateUntil } from "../generation/until.ts";
+import { prefixOf, type TaskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
 import type { LikelihoodScorer } from "./likelihood.ts";
 import { encodePair, rollingWindows, type TokenPair, tokenRequest } from "./requests.ts";
@@ -19,6 +20,8 @@ import { codePoints } from "./text.ts";
 export interface TaskRunner {
   /** The model. */
   readonly model: Model;
+  /** Turns its texts into tokens. */
+  readonly encoder: TaskEncoder;
   /** Scores its continuations. */
   readonly scorer: LikelihoodScorer;
   /** Most tokens that the model is fed. */
@@ -45,10 +48,10 @@ export async function runChoice(
   { id, row, example, prompts }: Placed<ChoiceExample>,
   metrics: readonly ChoiceMetric[],
 ): Promise<ChoiceRecord> {
-  const { model: { tokenizer }, scorer, maxLength } = runner;
+  const { encoder, scorer, maxLength } = runner;
   const texts = example.continuations.map((one) => ` ${one}`);
   const contexts = texts.map((_, i) => prompts[prompts.length === 1 ? 0 : i]);
-  const pairs = texts.map((text, i) => encodePair(tokenizer, contexts[i], text));
+  const pairs = texts.map((text, i) => encodePair(encoder, contexts[i], text));
   const requests = pairs.map((pair) => atRow(row, () => tokenRequest(pair, maxLength)));
   const truncated = pairs.map((pair, i) => lengthOf(pair) - 1 - requests[i].fed.length);
   refuseTruncation(runner, row, Math.max(...truncated) + maxLength);
@@ -101,9 +104,9 @@ export async function runGeneration(
   { id, row, example, prompts: [context] }: Placed<GenerationExample>,
   maxNewTokens: number,
 ): Promise<GenerationRecord> {
-  const { model, maxLength } = runner;
+  const { model, encoder, maxLength } = runner;
   const { tokenizer } = model;
-  const contextIds = tokenizer.encode(context, { addSpecialTokens: false });
+  const contextIds = encoder.encode(context);
   const room = maxLength - maxNewTokens;
   if (room < 1) {
     throw new TaskError(
@@ -130,14 +133,12 @@ export async function runGeneration(
   };
 }
 
-/** Predicts every token of a page. */
+/** Predicts every token of a page; a special token that the page begins with is one of them, after the prefix. */
 export async function runRolling(
-  { model: { tokenizer }, scorer, maxLength }: TaskRunner,
+  { encoder, scorer, maxLength }: TaskRunner,
   { id, row, example: { text, words, bytes } }: Placed<RollingExample>,
 ): Promise<RollingRecord> {
-  const ids = tokenizer.encode(text, { addSpecialTokens: false });
-  const start = tokenizer.bos ?? tokenizer.eos;
-  if (start === undefined) throw new TaskError("option", "A page needs a tokenizer with a first token");
+  const ids = encoder.encode(text), start = prefixOf(encoder, "A page");
   let logProbability = 0;
   for (const window of rollingWindows(ids, start, maxLength)) {
     const [found] = await scorer.score([atRow(row, () => tokenRequest(window, maxLength))]);

@@ -1,0 +1,65 @@
+/**
+ * What lm-evaluation-harness 0.4.8 decides by the kind of a model before it sees a text (`HFLM.__init__`, `tok_encode`,
+ * `prefix_token_id` and `max_length` in its models/huggingface.py).
+ */
+import { isJsonObject, own } from "../../base/json.ts";
+import type { Model } from "../../model/model.ts";
+import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { TaskError } from "./error.ts";
+
+/** Settings that the harness takes as `--model_args`. */
+export interface EncoderOptions {
+  /**
+   * Whether contexts, whole texts, pages and prompts get the tokenizer's special tokens, usually a beginning
+   * (`add_bos_token`). Default, as in 0.4.8: only where the model's type contains "gemma". Since 0.4.9.2 the harness does as
+   * the tokenizer does: `true` is that.
+   */
+  readonly addBosToken?: boolean;
+  /** The token that an empty context and a page begin with (`prefix_token_id`; default: the first token, else the end token). */
+  readonly prefixToken?: number;
+}
+
+/** Turns the texts of a task into tokens. */
+export interface TaskEncoder {
+  /** Whether texts get special tokens. */
+  readonly addBosToken: boolean;
+  /** The token that stands where there is no context. */
+  readonly prefixToken: number | undefined;
+  /** Tokens of a text. */
+  encode(text: string): Int32Array<ArrayBuffer>;
+}
+
+/** The encoder of a model's tasks. */
+export function taskEncoder(
+  { tokenizer, architecture: { family } }: { tokenizer: Tokenizer; architecture: { family: string } },
+  options: EncoderOptions = {},
+): TaskEncoder {
+  const addBosToken = options.addBosToken ?? family.includes("gemma");
+  return {
+    addBosToken,
+    prefixToken: options.prefixToken ?? tokenizer.bos ?? tokenizer.eos,
+    encode: (text) => tokenizer.encode(text, { addSpecialTokens: addBosToken }),
+  };
+}
+
+/**
+ * The prefix, where one is needed.
+ *
+ * @throws {TaskError} `option`, when the tokenizer has neither a first nor an end token
+ */
+export function prefixOf({ prefixToken }: TaskEncoder, what: string): number {
+  if (prefixToken !== undefined) return prefixToken;
+  throw new TaskError("option", `${what} needs a tokenizer with a first token, or prefixToken`);
+}
+
+/**
+ * Most tokens that the harness feeds a model: its positions, if its configuration names them at the top under one of three
+ * names (for a family without a default of its own), else 2048.
+ */
+export function harnessLength({ architecture: { family, maxPositions }, checkpoint }: Model): number {
+  const { values } = checkpoint.config;
+  const named = ["n_positions", "max_position_embeddings", "n_ctx"].some((key) => Object.hasOwn(values, key));
+  const nested = isJsonObject(own(values, "text_config"));
+  // Bloom's positions have no end, and its configuration names none that the harness looks for.
+  return !named && (nested || family === "bloom") ? Math.min(2048, maxPositions) : maxPositions;
+}
