@@ -9,13 +9,9 @@ import { TaskError } from "./error.ts";
 
 /** Settings that the harness takes as `--model_args`. */
 export interface EncoderOptions {
-  /**
-   * Whether contexts, whole texts, pages and prompts get the tokenizer's special tokens, usually a beginning
-   * (`add_bos_token`). Default, as in 0.4.8: only where the model's type contains "gemma". Since 0.4.9.2 the harness does as
-   * the tokenizer does: `true` is that.
-   */
+  /** `add_bos_token`; see `TaskOptions`. */
   readonly addBosToken?: boolean;
-  /** The token that an empty context and a page begin with (`prefix_token_id`; default: the first token, else the end token). */
+  /** `prefix_token_id`. */
   readonly prefixToken?: number;
 }
 

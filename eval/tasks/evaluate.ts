@@ -5,7 +5,7 @@ import type { Model } from "../../model/model.ts";
 import { hashOf } from "../../base/hash.ts";
 import { groupOf, resultOf } from "./aggregate.ts";
 import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
-import { type EncoderOptions, harnessLength, taskEncoder } from "./encoder.ts";
+import { harnessLength, taskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { openLog, type TaskLog } from "./log.ts";
@@ -25,7 +25,7 @@ export interface TaskData {
 }
 
 /** How to evaluate. */
-export interface TaskOptions extends EncoderOptions {
+export interface TaskOptions {
   /**
    * A directory with files `task.ext` or `task.split.ext`, one file, data, or `"hub"` for the public set on the Hugging Face
    * hub (cached, see `HF_HOME`; default: the suite's own sets). The hub has no worked chains for `bbh`: a subtask takes
@@ -40,6 +40,13 @@ export interface TaskOptions extends EncoderOptions {
   readonly seed?: number;
   /** Most tokens that the model is fed (default: its positions, or 2048 where the harness finds none in the configuration). */
   readonly maxLength?: number;
+  /**
+   * Whether texts get the tokenizer's special tokens (`add_bos_token`). Default, as in 0.4.8: only where the model's type
+   * contains "gemma". Since 0.4.9.2 the harness does as the tokenizer does: `true` is that.
+   */
+  readonly addBosToken?: boolean;
+  /** The token before an empty context and before a page (`prefix_token_id`; default: the first token, else the end token). */
+  readonly prefixToken?: number;
   /** Most tokens of an answer (default: the task's). */
   readonly maxNewTokens?: number;
   /** Cut longer contexts from the left, as lm-evaluation-harness does silently, where the default is an error. */
