@@ -1,9 +1,7 @@
 /** Text to token ids and back, by the rules of a `tokenizer.json`. */
 import { isMissing, readBytes, readText } from "../../base/file.ts";
-import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
-import { QuantbookError } from "../../base/error.ts";
 import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
-import { checkTokenizer } from "./rules.ts";
+import { Pipeline } from "./pipeline.ts";
 import { TokenizerError } from "./error.ts";
 
 /** Turns text into token ids and back. */
@@ -64,7 +62,6 @@ export function tokenizerOf(
   config: JsonObject,
   template?: string,
 ): Tokenizer {
-  checkTokenizer(json, file);
   return new JsonTokenizer(file, json, config, template);
 }
 
@@ -102,20 +99,15 @@ class JsonTokenizer implements Tokenizer {
   readonly eos?: number;
   readonly bosToken?: string;
   readonly eosToken?: string;
+  readonly notices: readonly string[];
   readonly chatTemplate?: string;
-  readonly #inner: HubTokenizer;
+  readonly #pipeline: Pipeline;
 
-  constructor(private readonly file: string, json: JsonObject, config: JsonObject, template?: string) {
-    try {
-      this.#inner = new HubTokenizer(
-        { ...json, pre_tokenizer: wholeDigits(own(json, "pre_tokenizer")) },
-        config,
-      );
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new TokenizerError("unsupported", `${file}: ${reason}`, { cause: error });
-    }
-    this.vocabularySize = 1 + largestId(json);
+  constructor(file: string, json: JsonObject, config: JsonObject, template?: string) {
+    const notices: string[] = [];
+    this.#pipeline = new Pipeline(json, file, notices);
+    this.notices = notices;
+    this.vocabularySize = 1 + this.#pipeline.largestId;
     this.bosToken = content(config, "bos_token");
     this.eosToken = content(config, "eos_token");
     this.bos = this.#id(this.bosToken);
@@ -127,10 +119,7 @@ class JsonTokenizer implements Tokenizer {
     if (typeof text !== "string") {
       throw new TokenizerError("text", `Cannot encode a ${typeof text}: expected a string`);
     }
-    return this.#run(
-      "encode",
-      () => Int32Array.from(this.#inner.encode(text, { add_special_tokens: addSpecialTokens }).ids),
-    );
+    return this.#pipeline.encode(text, addSpecialTokens);
   }
 
   decode(ids: Iterable<number>, { skipSpecialTokens = false } = {}): string {
@@ -140,53 +129,16 @@ class JsonTokenizer implements Tokenizer {
         throw new TokenizerError("token", `Cannot decode id ${id}: expected 0 to ${this.vocabularySize - 1}`);
       }
     }
-    if (list.length === 0) return "";
-    return this.#run("decode", () => this.#inner.decode(list, { skip_special_tokens: skipSpecialTokens }));
+    return this.#pipeline.decode(list, skipSpecialTokens);
   }
 
   #id(token: string | undefined): number | undefined {
-    return token === undefined ? undefined : this.#inner.token_to_id(token);
+    return token === undefined ? undefined : this.#pipeline.idOf(token);
   }
-
-  #run<T>(what: string, run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      if (error instanceof QuantbookError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new TokenizerError("unsupported", `${this.file}: cannot ${what}: ${reason}`, { cause: error });
-    }
-  }
-}
-
-/** The library's digits are 0 to 9; those of the format are all that Unicode calls a number. */
-function wholeDigits(part: unknown): unknown {
-  if (!isJsonObject(part)) return part;
-  const children = own(part, "pretokenizers");
-  if (Array.isArray(children)) return { ...part, pretokenizers: children.map(wholeDigits) };
-  if (own(part, "type") !== "Digits") return part;
-  const pattern = own(part, "individual_digits") === true ? "\\p{N}" : "\\p{N}+";
-  return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
 }
 
 function content(config: JsonObject, key: string): string | undefined {
   const value = own(config, key);
   const text = isJsonObject(value) ? own(value, "content") : value;
   return typeof text === "string" ? text : undefined;
-}
-
-function largestId(json: JsonObject): number {
-  let largest = -1;
-  const model = own(json, "model");
-  const vocabulary = isJsonObject(model) ? own(model, "vocab") : undefined;
-  if (Array.isArray(vocabulary)) largest = vocabulary.length - 1;
-  else if (isJsonObject(vocabulary)) {
-    for (const id of Object.values(vocabulary)) if (typeof id === "number" && id > largest) largest = id;
-  }
-  const added = own(json, "added_tokens");
-  for (const token of Array.isArray(added) ? added : []) {
-    const id = isJsonObject(token) ? own(token, "id") : undefined;
-    if (typeof id === "number" && id > largest) largest = id;
-  }
-  return largest;
 }
