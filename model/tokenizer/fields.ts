@@ -1,5 +1,6 @@
 /** Fields of a tokenizer's files, read with their types; what nobody reads becomes a notice. */
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
+import { checkFields } from "../../base/fields.ts";
 import { show } from "../../base/show.ts";
 import { TokenizerError } from "./error.ts";
 
@@ -16,12 +17,14 @@ export class Fields {
   readonly #read = new Set<string>();
 
   /**
-   * @param where the file, and the path of the object in it: `tokenizer.json: decoder`
+   * @param file named in messages
+   * @param at where the object stands in the file: `decoder.decoders[0]`; nothing for the whole
    * @param notices where {@linkcode finish} says what was not read
    */
   constructor(
     readonly json: JsonObject,
-    readonly where: string,
+    readonly file: string,
+    readonly at: string,
     readonly notices: string[],
   ) {}
 
@@ -82,23 +85,30 @@ export class Fields {
   /** An object, as fields. */
   object(key: string): Fields {
     const value = this.value(key);
-    return isJsonObject(value)
-      ? new Fields(value, this.path(key), this.notices)
-      : this.fail(key, "an object");
+    return isJsonObject(value) ? this.part(key, value) : this.fail(key, "an object");
   }
 
   /** Objects of a list, as fields. */
   objects(key: string): Fields[] {
     return this.list(key).map((one, i) =>
       isJsonObject(one)
-        ? new Fields(one, `${this.path(key)}[${i}]`, this.notices)
+        ? this.part(`${key}[${i}]`, one)
         : this.fail(key, `a list of objects`, `${key}[${i}]`, one)
     );
   }
 
+  /** A value found inside a field, as fields of its own: `name` is its path, `single[0]`. */
+  part(name: string, value: JsonObject): Fields {
+    return new Fields(value, this.file, this.#inside(name), this.notices);
+  }
+
   /** Where a field stands. */
   path(key: string): string {
-    return `${this.where}${this.where.endsWith(":") ? " " : "."}${key}`;
+    return `${this.file}: ${this.#inside(key)}`;
+  }
+
+  #inside(key: string): string {
+    return this.at === "" ? key : `${this.at}.${key}`;
   }
 
   /** Refuses a field: `format`, or `unsupported` where the file may be right and this reader cannot. */
@@ -113,9 +123,10 @@ export class Fields {
 
   /** Ends the reading: fields that nobody read become notices, but those that are known to change nothing. */
   finish(...harmless: readonly string[]): void {
-    for (const key of Object.keys(this.json)) {
-      if (this.#read.has(key) || harmless.includes(key)) continue;
-      this.notices.push(`${this.path(key)} is not used`);
-    }
+    const refuse = (message: string): never => {
+      throw new TokenizerError("unsupported", message);
+    };
+    const source = this.at === "" ? this.file : `${this.file}: ${this.at}`;
+    this.notices.push(...checkFields(source, this.json, { used: this.#read, harmless }, refuse));
   }
 }

@@ -4,7 +4,9 @@
  * lines, `++` is possessive but `{1,3}+` is a repeat of a repeat, classes nest and intersect, `\h` is a hexadecimal digit.
  * What has no exact translation is refused by name.
  */
-import { space } from "./unicode.ts";
+import { show } from "../../base/show.ts";
+import { Cursor } from "./pattern/cursor.ts";
+import { literal, not, readMember, readSet } from "./pattern/sets.ts";
 
 /** A piece of a translated pattern. */
 interface Part {
@@ -28,27 +30,8 @@ interface Flags {
   readonly dotAll: boolean;
 }
 
-const word = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]";
 /** Outside of classes a table for the first 256 characters is asked, and it has more of them. */
 const looseWord = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe]";
-
-/** POSIX names, in brackets and as properties. */
-const posix: Readonly<Record<string, string>> = {
-  alnum: "[\\p{Alphabetic}\\p{Nd}]",
-  alpha: "\\p{Alphabetic}",
-  ascii: "[\\x00-\\x7f]",
-  blank: "[\\p{Zs}\\t]",
-  cntrl: "\\p{Cc}",
-  digit: "\\p{Nd}",
-  graph: "[[\\p{Any}--\\p{White_Space}]--[\\p{Cc}\\p{Cn}\\p{Cs}]]",
-  lower: "\\p{Lowercase}",
-  print: "[\\p{Any}--[\\p{Cc}\\p{Cn}\\p{Cs}\\u2028\\u2029]]",
-  punct: "[\\p{P}\\p{S}]",
-  space,
-  upper: "\\p{Uppercase}",
-  word,
-  xdigit: "[0-9A-Fa-f]",
-};
 
 /** Neighbours that fold to one character (ß, ﬀ, ﬁ, ﬂ, ﬆ): JavaScript folds single characters only. */
 const foldsTogether = /ss|ff|fi|fl|st/;
@@ -89,15 +72,17 @@ function isInside(text: string, at: number): boolean {
 }
 
 class Translator {
-  #at = 0;
   #atoms = 0;
   #depth = 0;
+  readonly #cursor: Cursor;
 
-  constructor(readonly pattern: string) {}
+  constructor(pattern: string) {
+    this.#cursor = new Cursor(pattern);
+  }
 
   whole(): string {
     const { js } = this.#alternatives({ fold: false, dotAll: false });
-    if (this.#at < this.pattern.length) throw new SyntaxError("unmatched )");
+    if (this.#cursor.at < this.#cursor.pattern.length) throw new SyntaxError("unmatched )");
     return js;
   }
 
@@ -105,7 +90,7 @@ class Translator {
   #alternatives(flags: Flags): Part {
     if (++this.#depth > 100) throw new SyntaxError("groups are nested more than 100 deep");
     const branches = [this.#branch(flags)];
-    while (this.#take("|")) branches.push(this.#branch(flags));
+    while (this.#cursor.take("|")) branches.push(this.#branch(flags));
     this.#depth--;
     return {
       js: branches.map(({ js }) => js).join("|"),
@@ -116,7 +101,9 @@ class Translator {
 
   #branch(flags: Flags): Part {
     const parts: Part[] = [];
-    while (this.#at < this.pattern.length && !"|)".includes(this.pattern[this.#at])) {
+    while (
+      this.#cursor.at < this.#cursor.pattern.length && !"|)".includes(this.#cursor.pattern[this.#cursor.at])
+    ) {
       const rest = this.#looseFlags(flags);
       // Flags without a group hold to its end, branches and all.
       if (rest) parts.push(grouped(this.#alternatives(rest), flags, rest));
@@ -131,16 +118,16 @@ class Translator {
   }
 
   #looseFlags(flags: Flags): Flags | undefined {
-    const found = /^\(\?([a-zA-Z]*(?:-[a-zA-Z]*)?)\)/.exec(this.pattern.slice(this.#at));
+    const found = /^\(\?([a-zA-Z]*(?:-[a-zA-Z]*)?)\)/.exec(this.#cursor.rest);
     if (!found) return undefined;
-    this.#at += found[0].length;
+    this.#cursor.at += found[0].length;
     return withFlags(flags, found[1]);
   }
 
   #atom(flags: Flags): Part {
-    const char = this.#character();
+    const char = this.#cursor.character();
     if (char === "(") return this.#group(flags);
-    if (char === "[") return this.#foldable(this.#set(), flags);
+    if (char === "[") return this.#foldable(readSet(this.#cursor), flags);
     if (char === "\\") return this.#escape(flags);
     if (char === ".") return { js: flags.dotAll ? "\\p{Any}" : "[^\\n]", one: true };
     // At the end of the text an empty line has no beginning.
@@ -152,19 +139,23 @@ class Translator {
 
   #group(flags: Flags): Part {
     const kind = /^\?(?:<?[=!]|[:>#]|<[a-zA-Z_]\w*>|([a-zA-Z]*(?:-[a-zA-Z]*)?):)/.exec(
-      this.pattern.slice(this.#at),
+      this.#cursor.rest,
     );
     if (!kind) {
-      if (this.pattern[this.#at] === "?" || this.pattern[this.#at] === "*") {
-        throw new SyntaxError(`the group ${show(this.pattern.slice(this.#at - 1, this.#at + 3))} is unknown`);
+      if (this.#cursor.pattern[this.#cursor.at] === "?" || this.#cursor.pattern[this.#cursor.at] === "*") {
+        throw new SyntaxError(
+          `the group ${
+            show(this.#cursor.pattern.slice(this.#cursor.at - 1, this.#cursor.at + 3))
+          } is unknown`,
+        );
       }
       return this.#closed(flags);
     }
-    this.#at += kind[0].length;
+    this.#cursor.at += kind[0].length;
     if (kind[0] === "?#") {
-      const end = this.pattern.indexOf(")", this.#at);
+      const end = this.#cursor.pattern.indexOf(")", this.#cursor.at);
       if (end < 0) throw new SyntaxError("a comment does not end");
-      this.#at = end + 1;
+      this.#cursor.at = end + 1;
       return { js: "" };
     }
     if (kind[0] === "?>") return this.#atomic(this.#closed(flags));
@@ -187,7 +178,7 @@ class Translator {
 
   #body(flags: Flags): Part {
     const inner = this.#alternatives(flags);
-    if (!this.#take(")")) throw new SyntaxError("a group does not end");
+    if (!this.#cursor.take(")")) throw new SyntaxError("a group does not end");
     return inner;
   }
 
@@ -210,9 +201,9 @@ class Translator {
 
   /** Bounds and kind of a quantifier; what is none, such as `{x}`, is text. */
   #quantifier(): [number, number, "greedy" | "lazy" | "possessive"] | undefined {
-    const found = /^(?:([?*+])([?+]?)|\{(\d+)\}|\{(\d*),(\d*)\}(\??))/.exec(this.pattern.slice(this.#at));
+    const found = /^(?:([?*+])([?+]?)|\{(\d+)\}|\{(\d*),(\d*)\}(\??))/.exec(this.#cursor.rest);
     if (!found || found[0].startsWith("{,}")) return undefined;
-    this.#at += found[0].length;
+    this.#cursor.at += found[0].length;
     const [, sign, mode, exactly, from, to, lazy] = found;
     if (sign) {
       return [
@@ -251,7 +242,7 @@ class Translator {
   }
 
   #escape(flags: Flags): Part {
-    const char = this.#character();
+    const char = this.#cursor.character();
     switch (char) {
       case "A":
         return { js: "^" };
@@ -274,8 +265,8 @@ class Translator {
       case "W":
         return { js: not(looseWord), one: true };
     }
-    this.#at -= char.length;
-    const member = this.#member();
+    this.#cursor.at -= char.length;
+    const member = readMember(this.#cursor);
     if (member.code === undefined) return this.#foldable(member.js, flags);
     const text = String.fromCodePoint(member.code);
     return { js: literal(text), one: true, literal: text };
@@ -291,131 +282,6 @@ class Translator {
     }
     return { js, one: true };
   }
-
-  /** A class after its opening bracket. */
-  #set(): string {
-    if (++this.#depth > 100) throw new SyntaxError("classes are nested more than 100 deep");
-    const negated = this.#take("^");
-    const operands: string[] = [];
-    let members = "";
-    if (this.#take("]")) {
-      if (!this.pattern.includes("]", this.#at)) throw new SyntaxError("an empty class");
-      members = "\\]";
-    }
-    while (!this.#take("]")) {
-      if (this.#at >= this.pattern.length) throw new SyntaxError("a class does not end");
-      if (this.#take("&&")) {
-        operands.push(`[${members}]`);
-        members = "";
-      } else {
-        members += this.#range();
-      }
-    }
-    this.#depth--;
-    operands.push(`[${members}]`);
-    return `[${negated ? "^" : ""}${operands.length === 1 ? members : operands.join("&&")}]`;
-  }
-
-  /** A member of a class, or a range of them. */
-  #range(): string {
-    const bracket = /^\[:(\^?)([a-z]+):\]/.exec(this.pattern.slice(this.#at));
-    if (bracket) {
-      this.#at += bracket[0].length;
-      if (!Object.hasOwn(posix, bracket[2])) throw new SyntaxError(`${bracket[0]} is unknown`);
-      return bracket[1] ? not(posix[bracket[2]]) : posix[bracket[2]];
-    }
-    if (this.#take("[")) return this.#set();
-    const first = this.#classMember();
-    if (first.code === undefined || !/^-[^\]]/.test(this.pattern.slice(this.#at))) return first.js;
-    this.#at++;
-    if (this.pattern[this.#at] === "[" || this.pattern.startsWith("&&", this.#at)) return `${first.js}\\-`;
-    const last = this.#classMember();
-    if (last.code === undefined) throw new SyntaxError("a range ends with a class");
-    if (last.code < first.code) throw new SyntaxError("a range is empty");
-    return `${first.js}-${last.js}`;
-  }
-
-  #classMember(): Member {
-    const char = this.#character();
-    if (char !== "\\") return memberOf(char.codePointAt(0) ?? 0);
-    if (this.pattern[this.#at] === "b") {
-      this.#at++;
-      return memberOf(8);
-    }
-    return this.#member();
-  }
-
-  /** What an escape means, in a class and outside. */
-  #member(): Member {
-    const rest = this.pattern.slice(this.#at), char = this.#character();
-    const simple: Record<string, number> = { t: 9, v: 11, n: 10, r: 13, f: 12, a: 7, e: 27 };
-    if (Object.hasOwn(simple, char)) return memberOf(simple[char]);
-    const sets: Record<string, string> = {
-      d: "\\p{Nd}",
-      D: "\\P{Nd}",
-      s: space,
-      S: "\\P{White_Space}",
-      h: "[0-9a-fA-F]",
-      H: "[^0-9a-fA-F]",
-      w: word,
-      W: not(word),
-    };
-    if (Object.hasOwn(sets, char)) return { js: sets[char] };
-    const property = /^([pP])\{(\^?)([\w \-]+)\}/.exec(rest);
-    if (property) {
-      this.#at += property[0].length - 1;
-      const set = propertyOf(property[3]);
-      return { js: (property[1] === "P") !== (property[2] === "^") ? not(set) : set };
-    }
-    const code =
-      /^(?:x\{([0-9a-fA-F]{1,8})\}|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|(0[0-7]{0,2}|[1-3][0-7]{2}))/
-        .exec(rest);
-    if (code) {
-      this.#at += code[0].length - 1;
-      const value = code[4] ? parseInt(code[4], 8) : parseInt(code[1] ?? code[2] ?? code[3], 16);
-      const isByte = code[2] !== undefined || code[4] !== undefined;
-      if (value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff) || (isByte && value > 0x7f)) {
-        throw new SyntaxError(`\\${code[0]} is no character`);
-      }
-      return memberOf(value);
-    }
-    if (/[0-9A-Za-z]/.test(char)) throw new SyntaxError(`\\${char} is unknown here`);
-    return memberOf(char.codePointAt(0) ?? 0);
-  }
-
-  #take(text: string): boolean {
-    if (!this.pattern.startsWith(text, this.#at)) return false;
-    this.#at += text.length;
-    return true;
-  }
-
-  #character(): string {
-    const code = this.pattern.codePointAt(this.#at);
-    if (code === undefined) throw new SyntaxError("it ends too early");
-    const char = String.fromCodePoint(code);
-    this.#at += char.length;
-    return char;
-  }
-}
-
-/** A member of a class: a set, or one character. */
-interface Member {
-  readonly js: string;
-  readonly code?: number;
-}
-
-function memberOf(code: number): Member {
-  return { js: literal(String.fromCodePoint(code)), code };
-}
-
-/** A character as itself. */
-function literal(char: string): string {
-  return /^[A-Za-z0-9 ]$/.test(char) ? char : `\\u{${char.codePointAt(0)?.toString(16)}}`;
-}
-
-function not(set: string): string {
-  if (/^\\p\{/.test(set)) return `\\P${set.slice(2)}`;
-  return `[^${set}]`;
 }
 
 /** Whether brackets hold the whole of it already. */
@@ -446,26 +312,4 @@ function checkFolding(parts: readonly Part[]): void {
   if (foldsTogether.test(text.toLowerCase()) || /[^\x00-\x7f]/.test(text)) {
     throw new SyntaxError(`${show(text)} where case is ignored`);
   }
-}
-
-/** A property by one of its names. */
-function propertyOf(name: string): string {
-  const plain = name.replaceAll(/[ _\-]/g, "").toLowerCase();
-  if (plain === "punct") return "\\p{P}";
-  if (Object.hasOwn(posix, plain)) return posix[plain];
-  // Sets of strings are no sets of characters.
-  const candidates = /emoji|rgi/i.test(name) && !/^Emoji$/.test(name) ? [] : [name, `sc=${name}`];
-  for (const candidate of candidates) {
-    try {
-      new RegExp(`\\p{${candidate}}`, "v");
-      return `\\p{${candidate}}`;
-    } catch {
-      // Tried under the next name.
-    }
-  }
-  throw new SyntaxError(`the property ${show(name)} is unknown`);
-}
-
-function show(text: string): string {
-  return JSON.stringify(text);
 }

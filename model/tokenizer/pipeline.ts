@@ -5,7 +5,6 @@
 import type { JsonObject } from "../../base/json.ts";
 import { show } from "../../base/show.ts";
 import { addedTokenOf, AddedTokens } from "./added.ts";
-import { TokenizerError } from "./error.ts";
 import { Fields, isId, maxId } from "./fields.ts";
 import type { TokenModel } from "./models/model.ts";
 import { modelOf } from "./models/read.ts";
@@ -34,7 +33,7 @@ export class Pipeline {
    * @throws {TokenizerError} `format` or `unsupported`, naming the field
    */
   constructor(json: JsonObject, file: string, notices: string[]) {
-    const fields = new Fields(json, `${file}:`, notices);
+    const fields = new Fields(json, file, "", notices);
     if (fields.text("version", "1.0") !== "1.0") fields.refuse("version", 'expected "1.0"');
     this.model = modelOf(fields.object("model"));
     const part = (key: string) => fields.optionalObject(key);

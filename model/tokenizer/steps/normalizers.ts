@@ -117,12 +117,16 @@ const nmtGone = /[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]/gu;
 const nmtBlank = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/gu;
 const nmt = mapped((text) => text.replace(nmtGone, "").replace(nmtBlank, " "));
 
+/** Of the blocks that BERT's code lists. */
+const ideographs =
+  "[\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b81f}" +
+  "\\u{2b920}-\\u{2ceaf}\\u{2f800}-\\u{2fa1f}]";
+
 function bert(fields: Fields): Rewrite {
   const clean = fields.flag("clean_text"), chinese = fields.flag("handle_chinese_chars");
   const lower = fields.flag("lowercase"), accents = fields.flag("strip_accents", lower);
   const gone = new RegExp(`[\\0\\ufffd${control}]`, "gv"), blank = new RegExp(space, "gv");
-  const ideograph =
-    /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gv;
+  const ideograph = new RegExp(ideographs, "gv");
   const accent = new RegExp(nonspacing, "gv");
   return mapped((text) => {
     let result = text;

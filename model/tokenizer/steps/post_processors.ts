@@ -1,6 +1,6 @@
 /** Post-processors of a `tokenizer.json`: the special tokens around a text. */
 import { isJsonObject } from "../../../base/json.ts";
-import { Fields, isId } from "../fields.ts";
+import { type Fields, isId } from "../fields.ts";
 
 /** Ids around a text, in order; undefined where the text stands. */
 export type Template = readonly (number | undefined)[];
@@ -48,7 +48,7 @@ function template(fields: Fields): Template {
   return fields.list("single").flatMap((piece, i): Template => {
     const name = `single[${i}]`;
     if (!isJsonObject(piece)) return fields.fail("single", "a Sequence or a SpecialToken", name, piece);
-    const part = new Fields(piece, fields.path(name), fields.notices);
+    const part = fields.part(name, piece);
     const sequence = part.optionalObject("Sequence");
     if (sequence) {
       if (sequence.text("id") !== "A") sequence.refuse("id", "one text is encoded at a time");
