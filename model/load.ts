@@ -4,6 +4,7 @@ import { fixture } from "../base/fixture.ts";
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint/checkpoint.ts";
+import { watched } from "./checkpoint/watched.ts";
 import { architectureOf } from "./families.ts";
 import { CheckpointError } from "./files/error.ts";
 import { type GgufFile, isGguf, openGguf } from "./gguf/file.ts";
@@ -49,9 +50,9 @@ export interface LoadOptions extends HubOptions {
  * ```
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint: opened, tokenizer: open } = await openSpecifier(specifier, options);
+  const { checkpoint: opened, tokenizer: open, whole } = await openSpecifier(specifier, options);
   const architecture = architectureOf(opened.config);
-  const checkpoint = withBasePrefix(opened, architecture.embedding);
+  const { checkpoint, unused } = watched(withBasePrefix(opened, architecture.embedding));
   const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;
   const device = options.device ?? await defaultDevice();
   const model = Model.create({
@@ -62,14 +63,28 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
     device,
     streaming: options.streaming,
   });
+  if (whole) requireNone(specifier, unused(), model);
   const { notices } = model;
   if (!options.strict || notices.length === 0) return model;
   model[Symbol.dispose]();
   throw new CheckpointError("notice", notices.join("\n"));
 }
 
+/** A GGUF file holds what its model computes with and nothing else: a tensor that is left over would change the result. */
+function requireNone(specifier: string, [name, ...others]: readonly string[], model: Model): void {
+  if (name === undefined) return;
+  model[Symbol.dispose]();
+  const more = others.length === 0 ? "" : ` and ${others.length} others`;
+  throw new CheckpointError(
+    "tensor",
+    `${specifier}: tensor "${name}"${more} is no part of a ${model.architecture.family} model as it is known here`,
+  );
+}
+
 interface Opened {
   readonly checkpoint: Checkpoint;
+  /** Whether every tensor must have a use. */
+  readonly whole?: boolean;
   readonly tokenizer: Tokenizer | ((vocabularySize: number) => Tokenizer);
 }
 
@@ -95,7 +110,7 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
   if (specifier.endsWith(".gguf") || await isGguf(specifier)) {
     const file = await openGguf(specifier);
     const tokenizer = tokenizerOf(file);
-    return { checkpoint: await ggufCheckpoint(file), tokenizer };
+    return { checkpoint: await ggufCheckpoint(file), tokenizer, whole: true };
   }
   if (isHubName(specifier) && !await exists(specifier)) {
     const notices: string[] = [];

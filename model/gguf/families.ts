@@ -1,38 +1,37 @@
 /**
  * What tells the GGUF files of one architecture from those of another: names, and what llama.cpp's converter changes.
- * Checked against the `gguf` package's tables of names and transformers' reader.
+ * Checked against the `gguf` package's tables of names, llama.cpp's loader and transformers.
  */
+import type { Metadata } from "./metadata.ts";
 
-/** A number of the metadata, under the architecture's prefix; undefined when it is not there and has no fallback. */
-export interface GgufNumbers {
-  /** A number, or the fallback where it is missing. */
-  number(key: string, least: number, most: number, fallback?: number): number;
-  /** Whether the key is there. */
-  has(key: string): boolean;
-  /** For each layer whether it sees a window, as a list or by a period; undefined when the file does not say. */
-  pattern(key: string): number | undefined;
-}
-
-/** Sizes that all architectures state. */
+/** What a file holds beside its metadata, and the sizes that all architectures state. */
 export interface GgufSizes {
   /** Width of the hidden states. */
   readonly hidden: number;
   /** Query heads. */
   readonly heads: number;
+  /** Key-value heads. */
+  readonly kvHeads: number;
   /** Dimensions of a head. */
   readonly headDim: number;
+  /** Width of the feed-forward block. */
+  readonly intermediate: number;
   /** Decoder layers. */
   readonly layers: number;
+  /** Whether the file has a tensor; in a layer, whether its first one has. */
+  readonly holds: (tensor: string) => boolean;
 }
 
 /** An architecture of GGUF files. */
 export interface GgufFamily {
-  /** `model_type` of config.json. */
+  /** `model_type` of config.json, unless `extra` names another. */
   readonly type: string;
   /** What stands before a layer's index and before the other tensors in checkpoints (default `model.layers.`, none). */
   readonly prefix?: string;
-  /** Names of tensors without `.weight`, where they differ from llama's. */
+  /** Names of tensors without `.weight`, where they differ from llama's; `{head}` stands for each head in turn. */
   readonly parts?: Readonly<Record<string, string>>;
+  /** Names of an expert's layers and of the router; `{expert}` stands for its index. */
+  readonly experts?: Readonly<Record<"router" | "gate" | "up" | "down", string>>;
   /** The key of config.json for the constant under the norm's root (default `rms_norm_eps`); others are LayerNorms. */
   readonly epsilon?: string;
   /** Other names of keys in config.json. */
@@ -43,9 +42,15 @@ export interface GgufFamily {
   readonly transposed?: readonly string[];
   /** Whether query and key rows are interleaved. */
   readonly interleaved?: boolean;
+  /** Parts of checkpoints in which each head, or each key-value head with its queries, has query, key and value side by side. */
+  readonly grouped?: "heads" | "kvHeads";
+  /** Whether positions are rotated in (default true). */
+  readonly rotary?: boolean;
   /** Further keys of config.json. */
-  readonly extra?: (metadata: GgufNumbers, sizes: GgufSizes) => Record<string, unknown>;
+  readonly extra?: (metadata: Metadata, sizes: GgufSizes) => Record<string, unknown>;
 }
+
+type Extra = NonNullable<GgufFamily["extra"]>;
 
 const gemmaParts = {
   post_attention_norm: "post_attention_layernorm",
@@ -54,7 +59,7 @@ const gemmaParts = {
 };
 
 /** llama.cpp knows Gemma's largest models by their layers: these alone scale by the hidden width per head. */
-function queryScale(largest: number): NonNullable<GgufFamily["extra"]> {
+function queryScale(largest: number): Extra {
   return (metadata, { hidden, heads, headDim, layers }) => {
     if (!metadata.has("attention.scale")) {
       return { query_pre_attn_scalar: layers === largest ? hidden / heads : headDim };
@@ -65,37 +70,135 @@ function queryScale(largest: number): NonNullable<GgufFamily["extra"]> {
   };
 }
 
-function window({ has, number }: GgufNumbers): Record<string, unknown> {
-  const key = "attention.sliding_window";
-  return has(key) ? { sliding_window: number(key, 1, 2 ** 53) } : {};
+/** The window, if there is one; 0 stands for none. */
+function window(metadata: Metadata, fallback = 0): Record<string, unknown> {
+  const size = metadata.number("attention.sliding_window", 0, 2 ** 53, fallback);
+  return size === 0 ? {} : { sliding_window: size };
 }
 
-/** Softcaps are not rounded: nobody prints them with more digits than a float32 has. */
-function softcaps({ has, number }: GgufNumbers): Record<string, unknown> {
-  const caps = ["attn_logit_softcapping", "final_logit_softcapping"].filter(has);
-  return Object.fromEntries(caps.map((key) => [key, number(key, 1e-6, 1e6)]));
+/** Which layers see a window: as the file lists them, or all but every so many. */
+function windowLayers(metadata: Metadata, layers: number, fallback: number): string[] {
+  const name = "attention.sliding_window_pattern", listed = metadata.value(name) ?? fallback;
+  const sees = (layer: number): boolean => {
+    if (typeof listed === "number" && Number.isInteger(listed) && listed >= 0) {
+      return listed === 0 || layer % listed < listed - 1;
+    }
+    if (Array.isArray(listed) && listed.length === layers) return Boolean(listed[layer]);
+    return metadata.fail(name, `a period, or ${layers} values of true or false`);
+  };
+  return Array.from({ length: layers }, (_, layer) => sees(layer) ? "sliding_attention" : "full_attention");
 }
 
-function partialRotary({ has, number }: GgufNumbers, { headDim }: GgufSizes): Record<string, unknown> {
-  if (!has("rope.dimension_count")) return {};
-  return { partial_rotary_factor: number("rope.dimension_count", 1, headDim) / headDim };
+/** A soft cap; 0 stands for none. Not rounded: nobody prints it with more digits than a float32 has. */
+function softcap(metadata: Metadata, name: string, fallback: number): Record<string, unknown> {
+  const value = metadata.number(name, 0, 1e6, fallback);
+  return value === 0 ? {} : { [name]: value };
+}
+
+/** Biases are there when their tensors are. */
+function biases({ holds }: GgufSizes): Record<string, unknown> {
+  return {
+    attention_bias: holds("blk.0.attn_output.bias"),
+    mlp_bias: holds("blk.0.ffn_up.bias"),
+  };
+}
+
+/** A factor that must be over 0, or 0 for none. */
+function factor(metadata: Metadata, name: string, none: number): number {
+  const value = metadata.number(name, 0, 2 ** 20, 0);
+  return value === 0 ? none : value;
+}
+
+/** `general.architecture` "llama" stands for all that computes what llama.cpp's graph of that name does. */
+const llamaKinds: Extra = (metadata, sizes) => {
+  const { holds, intermediate } = sizes, experts = metadata.number("expert_count", 0, 2 ** 16, 0);
+  const own = { ...window(metadata), ...biases(sizes) };
+  if (experts > 0) {
+    const perToken = metadata.integer("expert_used_count", experts);
+    const width = metadata.integer("expert_feed_forward_length", 2 ** 24, intermediate);
+    if (width !== intermediate) metadata.fail("expert_feed_forward_length", `${intermediate}, as the others`);
+    return { model_type: "mixtral", num_local_experts: experts, num_experts_per_tok: perToken, ...own };
+  }
+  // Queries, keys and values with biases, the output without: Qwen 2's layers.
+  if (holds("blk.0.attn_q.bias") && !holds("blk.0.attn_output.bias")) {
+    return { model_type: "qwen2", ...own, use_sliding_window: "sliding_window" in own, max_window_layers: 0 };
+  }
+  return { model_type: "sliding_window" in own ? "mistral" : "llama", ...own };
+};
+
+const fusedFalcon = {
+  token_embd: "transformer.word_embeddings",
+  output_norm: "transformer.ln_f",
+  attn_norm: "input_layernorm",
+  attn_qkv: "self_attention.query_key_value",
+  attn_output: "self_attention.dense",
+  ffn_up: "mlp.dense_h_to_4h",
+  ffn_down: "mlp.dense_4h_to_h",
+};
+
+/** The widths that configurations of some families do not state. */
+function fourfold(metadata: Metadata, { hidden, intermediate }: GgufSizes): void {
+  if (intermediate !== 4 * hidden) metadata.fail("feed_forward_length", `four times the embedding_length`);
 }
 
 /** The architectures by `general.architecture`. */
 export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
-  llama: { type: "llama", interleaved: true },
-  qwen2: { type: "qwen2" },
-  qwen3: { type: "qwen3" },
+  llama: {
+    type: "llama",
+    interleaved: true,
+    experts: {
+      router: "block_sparse_moe.gate",
+      gate: "block_sparse_moe.experts.{expert}.w1",
+      up: "block_sparse_moe.experts.{expert}.w3",
+      down: "block_sparse_moe.experts.{expert}.w2",
+    },
+    extra: llamaKinds,
+  },
+  qwen2: { type: "qwen2", extra: (metadata) => qwenWindow(metadata) },
+  qwen3: { type: "qwen3", extra: (metadata) => qwenWindow(metadata) },
+  qwen3moe: {
+    type: "qwen3_moe",
+    experts: {
+      router: "mlp.gate",
+      gate: "mlp.experts.{expert}.gate_proj",
+      up: "mlp.experts.{expert}.up_proj",
+      down: "mlp.experts.{expert}.down_proj",
+    },
+    extra: (metadata, { intermediate }) => {
+      const experts = metadata.integer("expert_count", 2 ** 16);
+      const perToken = metadata.integer("expert_used_count", experts);
+      return {
+        ...qwenWindow(metadata),
+        num_experts: experts,
+        num_experts_per_tok: perToken,
+        moe_intermediate_size: metadata.integer(
+          "expert_feed_forward_length",
+          2 ** 24,
+          Math.floor(intermediate / perToken),
+        ),
+        norm_topk_prob: true,
+        mlp_only_layers: [],
+      };
+    },
+  },
   gemma: { type: "gemma", normsPlusOne: true },
   gemma2: {
     type: "gemma2",
     normsPlusOne: true,
     parts: gemmaParts,
-    extra: (metadata, sizes) => ({
-      ...window(metadata),
-      ...softcaps(metadata),
-      ...queryScale(46)(metadata, sizes),
-    }),
+    extra: (metadata, sizes) => {
+      const base = metadata.number("rope.freq_base", 1, 2 ** 53, 10000);
+      if (metadata.number("rope.freq_base_swa", 1, 2 ** 53, base) !== base) {
+        metadata.fail("rope.freq_base_swa", `${base}, the base of the other layers`);
+      }
+      return {
+        ...window(metadata, 4096),
+        layer_types: windowLayers(metadata, sizes.layers, 2),
+        ...softcap(metadata, "attn_logit_softcapping", 50),
+        ...softcap(metadata, "final_logit_softcapping", 30),
+        ...queryScale(46)(metadata, sizes),
+      };
+    },
   },
   gemma3: {
     type: "gemma3_text",
@@ -103,9 +206,59 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
     parts: gemmaParts,
     extra: (metadata, sizes) => ({
       ...window(metadata),
+      layer_types: windowLayers(metadata, sizes.layers, 6),
+      ...softcap(metadata, "final_logit_softcapping", 0),
       ...queryScale(62)(metadata, sizes),
-      sliding_window_pattern: metadata.pattern("attention.sliding_window_pattern") ?? 6,
       rope_local_base_freq: metadata.number("rope.freq_base_swa", 1, 2 ** 53, 10000),
+    }),
+  },
+  granite: {
+    type: "granite",
+    interleaved: true,
+    extra: (metadata, sizes) => {
+      // Here the key says whether positions are rotated in at all.
+      if (!metadata.boolean("rope.scaling.finetuned", true)) metadata.fail("rope.scaling.finetuned", "true");
+      return {
+        ...biases(sizes),
+        logits_scaling: metadata.number("logit_scale", 1e-6, 2 ** 20),
+        residual_multiplier: factor(metadata, "residual_scale", 1),
+        embedding_multiplier: factor(metadata, "embedding_scale", 1),
+        attention_multiplier: factor(metadata, "attention.scale", sizes.headDim ** -0.5),
+      };
+    },
+  },
+  "command-r": {
+    type: "cohere",
+    epsilon: "layer_norm_eps",
+    extra: (metadata) => ({ logit_scale: factor(metadata, "logit_scale", 1) }),
+  },
+  olmo: {
+    type: "olmo",
+    interleaved: true,
+    epsilon: "layer_norm_eps",
+    extra: (metadata) => {
+      const eps = metadata.number("attention.layer_norm_epsilon", 0, 1);
+      if (Math.fround(eps) !== Math.fround(1e-5)) metadata.fail("attention.layer_norm_epsilon", "1e-5");
+      const clip = metadata.number("attention.clamp_kqv", 0, 2 ** 20, 0);
+      return clip === 0 ? {} : { clip_qkv: clip };
+    },
+  },
+  olmo2: {
+    type: "olmo2",
+    parts: { post_attention_norm: "post_attention_layernorm", post_ffw_norm: "post_feedforward_layernorm" },
+  },
+  smollm3: { type: "smollm3", interleaved: true, extra: (_metadata, sizes) => biases(sizes) },
+  stablelm: {
+    type: "stablelm",
+    epsilon: "layer_norm_eps",
+    parts: {
+      attn_q_norm: "self_attn.q_layernorm.norms.{head}",
+      attn_k_norm: "self_attn.k_layernorm.norms.{head}",
+    },
+    extra: (_metadata, { holds }) => ({
+      use_parallel_residual: !holds("blk.0.ffn_norm.weight"),
+      use_qkv_bias: holds("blk.0.attn_q.bias") || holds("blk.0.attn_qkv.bias"),
+      qk_layernorm: holds("blk.0.attn_q_norm.weight"),
     }),
   },
   phi2: {
@@ -117,23 +270,85 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
       ffn_up: "mlp.fc1",
       ffn_down: "mlp.fc2",
     },
-    extra: partialRotary,
   },
   phi3: {
     type: "phi3",
     parts: { attn_qkv: "self_attn.qkv_proj", ffn_up: "mlp.gate_up_proj" },
-    extra: (metadata, sizes) => ({ ...window(metadata), ...partialRotary(metadata, sizes) }),
+    extra: (metadata) => window(metadata),
   },
   starcoder2: {
     type: "starcoder2",
     epsilon: "norm_epsilon",
     parts: { ffn_up: "mlp.c_fc", ffn_down: "mlp.c_proj" },
-    extra: window,
+    extra: (metadata, { holds }) => ({ ...window(metadata), use_bias: holds("blk.0.attn_output.bias") }),
+  },
+  bloom: {
+    type: "bloom",
+    prefix: "transformer.h.",
+    epsilon: "layer_norm_epsilon",
+    rotary: false,
+    grouped: "heads",
+    keys: {
+      num_hidden_layers: "n_layer",
+      num_attention_heads: "n_head",
+      max_position_embeddings: "seq_length",
+    },
+    parts: {
+      ...fusedFalcon,
+      token_embd_norm: "transformer.word_embeddings_layernorm",
+      ffn_norm: "post_attention_layernorm",
+    },
+    extra: (metadata, sizes) => {
+      fourfold(metadata, sizes);
+      if (sizes.kvHeads !== sizes.heads) metadata.fail("attention.head_count_kv", `${sizes.heads}`);
+      return {};
+    },
+  },
+  falcon: {
+    type: "falcon",
+    prefix: "transformer.h.",
+    epsilon: "layer_norm_epsilon",
+    grouped: "kvHeads",
+    keys: { num_key_value_heads: "num_kv_heads", intermediate_size: "ffn_hidden_size" },
+    // With two norms the first one of the file is the feed-forward block's.
+    parts: { ...fusedFalcon, attn_norm_2: "ln_attn" },
+    extra: (_metadata, { holds }) => ({
+      new_decoder_architecture: true,
+      num_ln_in_parallel_attn: holds("blk.0.attn_norm_2.weight") ? 2 : 1,
+      bias: false,
+      alibi: false,
+    }),
+  },
+  gptneox: {
+    type: "gpt_neox",
+    prefix: "gpt_neox.layers.",
+    epsilon: "layer_norm_eps",
+    grouped: "heads",
+    parts: {
+      token_embd: "gpt_neox.embed_in",
+      output: "embed_out",
+      output_norm: "gpt_neox.final_layer_norm",
+      attn_norm: "input_layernorm",
+      attn_qkv: "attention.query_key_value",
+      attn_output: "attention.dense",
+      ffn_norm: "post_attention_layernorm",
+      ffn_up: "mlp.dense_h_to_4h",
+      ffn_down: "mlp.dense_4h_to_h",
+    },
+    extra: (metadata, { heads, kvHeads, holds }) => {
+      if (kvHeads !== heads) metadata.fail("attention.head_count_kv", `${heads}`);
+      if (!metadata.has("use_parallel_residual")) metadata.fail("use_parallel_residual", "true or false");
+      return {
+        use_parallel_residual: metadata.boolean("use_parallel_residual", true),
+        attention_bias: holds("blk.0.attn_output.bias"),
+      };
+    },
   },
   gpt2: {
     type: "gpt2",
     prefix: "transformer.h.",
     epsilon: "layer_norm_epsilon",
+    rotary: false,
     keys: {
       hidden_size: "n_embd",
       intermediate_size: "n_inner",
@@ -153,5 +368,15 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
       ffn_down: "mlp.c_proj",
     },
     transposed: ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
+    extra: (metadata, { heads, kvHeads }) => {
+      if (kvHeads !== heads) metadata.fail("attention.head_count_kv", `${heads}`);
+      return {};
+    },
   },
 };
+
+/** Qwen's configurations have a switch for the window. */
+function qwenWindow(metadata: Metadata): Record<string, unknown> {
+  const own = window(metadata);
+  return "sliding_window" in own ? { ...own, use_sliding_window: true, max_window_layers: 0 } : {};
+}

@@ -1,7 +1,7 @@
 /** Exported files hold the quantized weights: read back by the formats' own formulas, and run by ONNX Runtime. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { readGguf } from "../../model/gguf/file.ts";
-import { splitRow } from "../../model/gguf/checkpoint.ts";
+import { splitRow } from "../../model/gguf/names.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";

@@ -2,7 +2,7 @@
 import type { Architecture } from "../../model/architecture.ts";
 import { encodeF16 } from "../../model/files/dtype.ts";
 import { encodeGguf, type GgufEntry, type GgufSource } from "../../model/gguf/encode.ts";
-import { ggufName, splitRow } from "../../model/gguf/checkpoint.ts";
+import { ggufName, splitRow } from "../../model/gguf/names.ts";
 import { preTokenizers } from "../../model/gguf/tokenizer.ts";
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
