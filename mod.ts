@@ -50,10 +50,14 @@ export { type ExportFormat, exportFormats, exportModel, type ExportOptions } fro
 export { awq } from "./quant/methods/awq.ts";
 export { bcq } from "./quant/methods/bcq.ts";
 export { distill } from "./quant/methods/distill.ts";
+export { fp8 } from "./quant/methods/fp8.ts";
 export { gptq } from "./quant/methods/gptq.ts";
 export { kivi } from "./quant/methods/kivi.ts";
 export { kvquant } from "./quant/methods/kvquant.ts";
 export { llmInt8 } from "./quant/methods/llmint8.ts";
+export { mx } from "./quant/methods/mx.ts";
+export { nf4 } from "./quant/methods/nf4.ts";
+export { nvfp4 } from "./quant/methods/nvfp4.ts";
 export { qqq } from "./quant/methods/qqq.ts";
 export { qrazor } from "./quant/methods/qrazor.ts";
 export { rtn } from "./quant/methods/rtn.ts";

@@ -17,10 +17,14 @@ import { denseLinear, type Linear, type Parameter, vectorParameter } from "../mo
 import { awq } from "../quant/methods/awq.ts";
 import { bcq } from "../quant/methods/bcq.ts";
 import { distill } from "../quant/methods/distill.ts";
+import { fp8 } from "../quant/methods/fp8.ts";
 import { gptq } from "../quant/methods/gptq.ts";
 import { kivi } from "../quant/methods/kivi.ts";
 import { kvquant } from "../quant/methods/kvquant.ts";
 import { llmInt8 } from "../quant/methods/llmint8.ts";
+import { mx } from "../quant/methods/mx.ts";
+import { nf4 } from "../quant/methods/nf4.ts";
+import { nvfp4 } from "../quant/methods/nvfp4.ts";
 import { qqq } from "../quant/methods/qqq.ts";
 import { qrazor } from "../quant/methods/qrazor.ts";
 import { quantize } from "../quant/quantize.ts";
@@ -102,6 +106,10 @@ const schemes: Record<string, Scheme> = {
   qqq: { weights: qqq({ groupSize: 128, thresholds: 8 }), activations: token8 },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
   bcq: { weights: bcq({ bits: 4, groupSize: 64, rounds: 2 }) },
+  fp8: { weights: fp8({ granularity: "block" }), activations: fp8({ granularity: "token" }) },
+  mx: { weights: mx({ element: "e2m1" }), activations: mx({ element: "e4m3" }) },
+  nvfp4: { weights: nvfp4({ target: "mse" }) },
+  nf4: { weights: nf4({ doubleQuant: true }) },
   kivi: { kv: kivi({ bits: 2 }) },
   kvquant: { kv: kvquant({ bits: 4 }) },
 };

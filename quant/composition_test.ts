@@ -7,10 +7,14 @@ import { loadModel } from "../model/load.ts";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.ts";
 import { awq } from "./methods/awq.ts";
 import { bcq } from "./methods/bcq.ts";
+import { fp8 } from "./methods/fp8.ts";
 import { gptq } from "./methods/gptq.ts";
 import { kivi } from "./methods/kivi.ts";
 import { kvquant } from "./methods/kvquant.ts";
 import { llmInt8 } from "./methods/llmint8.ts";
+import { mx } from "./methods/mx.ts";
+import { nf4 } from "./methods/nf4.ts";
+import { nvfp4 } from "./methods/nvfp4.ts";
 import { qqq } from "./methods/qqq.ts";
 import { qrazor } from "./methods/qrazor.ts";
 import { quantize } from "./quantize.ts";
@@ -31,6 +35,10 @@ const weights: Record<string, Scheme> = {
   zeroQuant: { weights: zeroQuant({ bits: 8, mlpBits: 4 }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   qqq: { weights: qqq({ groupSize: 128 }) },
+  fp8: { weights: fp8({ granularity: "block" }) },
+  mx: { weights: mx({ element: "e2m1", scaleRule: "even" }) },
+  nvfp4: { weights: nvfp4() },
+  nf4: { weights: nf4({ doubleQuant: true }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
 };
 const transforms: Record<string, Scheme> = {
@@ -40,6 +48,7 @@ const transforms: Record<string, Scheme> = {
 const activations: Record<string, Scheme> = {
   none: {},
   token8: { activations: token8 },
+  mxfp8: { activations: mx({ element: "e4m3" }) },
   attention8: { activations: token8, query: token8, key: token8, scores: token8 },
 };
 const caches: Record<string, Scheme> = {

@@ -6,10 +6,14 @@
 export { awqMethod as awq } from "./methods/awq.ts";
 export { bcqMethod as bcq } from "./methods/bcq.ts";
 export { distillMethod as distill } from "./methods/distill.ts";
+export { fp8Method as fp8 } from "./methods/fp8.ts";
 export { gptqMethod as gptq } from "./methods/gptq.ts";
 export { kiviMethod as kivi } from "./methods/kivi.ts";
 export { kvquantMethod as kvquant } from "./methods/kvquant.ts";
 export { llmInt8Method as llmInt8 } from "./methods/llmint8.ts";
+export { mxMethod as mx } from "./methods/mx.ts";
+export { nf4Method as nf4 } from "./methods/nf4.ts";
+export { nvfp4Method as nvfp4 } from "./methods/nvfp4.ts";
 export { qqqMethod as qqq } from "./methods/qqq.ts";
 export { qrazorMethod as qrazor } from "./methods/qrazor.ts";
 export { rtnMethod as rtn } from "./methods/rtn.ts";

@@ -16,6 +16,17 @@ export {
   SortedSamples,
   uniformCodebook,
 } from "./grids/codebook.ts";
+export {
+  decodeFloat,
+  floatEncoder,
+  type FloatFormat,
+  floatFormat,
+  floatFormats,
+  type FloatName,
+  type FloatRounding,
+  floatValues,
+  largestFloat,
+} from "./grids/float.ts";
 export type { Precision } from "./grids/precision.ts";
 export type { RazorRule, RazorVariant } from "./grids/razor.ts";
 export type { RealZeroQuantizer } from "./grids/real_zero.ts";
@@ -39,6 +50,7 @@ export type { Awq, AwqOptions } from "./methods/awq.ts";
 export { type Bcq, type BcqOptions, binaryCode } from "./methods/bcq.ts";
 export { type Distill, distillModel, type DistillOptions } from "./methods/distill.ts";
 export type { Training } from "./methods/distill/layer.ts";
+export type { Fp8, Fp8Granularity, Fp8Options } from "./methods/fp8.ts";
 export { type Gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./methods/gptq.ts";
 export type { Kivi, KiviOptions } from "./methods/kivi.ts";
 export type { KvQuant, KvQuantOptions } from "./methods/kvquant.ts";
@@ -51,6 +63,9 @@ export {
   type Samples,
 } from "./methods/kvquant/samples.ts";
 export type { LlmInt8, LlmInt8Options } from "./methods/llmint8.ts";
+export type { Mx } from "./methods/mx.ts";
+export type { Nf4 } from "./methods/nf4.ts";
+export type { Nvfp4 } from "./methods/nvfp4.ts";
 export type { Qqq, QqqOptions } from "./methods/qqq.ts";
 export type { Compensation, QRazor, QRazorOptions } from "./methods/qrazor.ts";
 export { type Granularity, quantizeRows, type Rtn, type RtnOptions } from "./methods/rtn.ts";
@@ -97,4 +112,5 @@ export { lutGemv } from "./weights/lut_gemv.ts";
 export { type RazoredParts, RazoredWeight } from "./weights/razored.ts";
 export type { SparseMatrix } from "./weights/sparse.ts";
 export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
+export { type TableParts, TableWeight } from "./weights/table.ts";
 export { type UniformParts, UniformWeight } from "./weights/uniform.ts";

@@ -3,31 +3,11 @@ import { fixture } from "../../base/fixture.ts";
 import { readText } from "../../base/file.ts";
 import { show } from "../../base/show.ts";
 import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
-import type { Scheme } from "../../quant/scheme.ts";
 import { OracleError } from "./error.ts";
+import { readFormat } from "./schemes/formats.ts";
+import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
 
-/** What of a stored result says how it was made. */
-export interface GoldenResult {
-  /** Such as `"mxfp4.wa.rceil"`: the grammar stands in the README of its group. */
-  readonly id: string;
-  /** As the group calls it. */
-  readonly method: string;
-  /** The original code's settings. */
-  readonly config: Readonly<Record<string, unknown>>;
-  /** The model that it was run on: `"llama"`, `"opt"`. */
-  readonly model: string;
-}
-
-/** What reproduces a result. */
-export interface GoldenRun {
-  /** For {@linkcode quantize}. */
-  readonly scheme: Scheme;
-  /** How many of the stored calibration windows, from the first on, the original was given. */
-  readonly calibrationWindows: number;
-}
-
-/** Reads the results of one method; `tensor` throws where a stored tensor is needed and was not given. */
-export type GoldenReader = (result: GoldenResult, tensor: (name: string) => RawTensor) => GoldenRun;
+export type { GoldenReader, GoldenResult, GoldenRun };
 
 /** The float model. */
 const baseline: GoldenReader = () => ({ scheme: {}, calibrationWindows: 0 });
@@ -37,7 +17,7 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
-  "formats": { baseline },
+  "formats": { baseline, format: readFormat },
   "rotation-w4a8": {},
   "sparse-obq": { baseline },
   "learned": { baseline },

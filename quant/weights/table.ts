@@ -1,0 +1,116 @@
+/** Weights as codes into a table, one scale per block: floats of few bits, NF4. */
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
+import { packBits, unpackBits } from "../grids/bits.ts";
+import { type BlockRule, encodeBlocks } from "../grids/blocks.ts";
+
+/** Parts of a {@linkcode TableWeight}. */
+export interface TableParts {
+  /** Rows and columns of the weight. */
+  readonly shape: readonly [out: number, inputs: number];
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** `[2^bits]`: what codes stand for. Part of the format, not of the weight: its bytes do not count. */
+  readonly values: Float32Array;
+  /** Rows and columns that share a scale; the last block may be cut off. */
+  readonly block: readonly [rows: number, columns: number];
+  /** `[out, in]` as a bit stream: code `i` starts at bit `i * bits`. */
+  readonly packed: Uint8Array;
+  /** `[ceil(out / block rows), ceil(in / block columns)]`: float32, or bytes. */
+  readonly scales: Float32Array | Uint8Array;
+  /** `[256]`: what the bytes of scales stand for, that of the tensor included. */
+  readonly scaleValues?: Float32Array;
+  /** The absmax of the tensor where a scale of it follows from that: stored as float32, and already in `scaleValues`. */
+  readonly tensorMax?: number;
+  /** Bytes that scales take, where they are stored otherwise. */
+  readonly scaleBytes?: number;
+}
+
+/** `w = values[code] * scale`, rounded to float32. */
+export class TableWeight implements StoredWeight {
+  readonly shape: readonly [number, number];
+
+  /** Takes the parts as they are, without a copy. */
+  constructor(private readonly parts: TableParts) {
+    this.shape = parts.shape;
+  }
+
+  /** Bits of a code. */
+  get bits(): number {
+    return this.parts.bits;
+  }
+
+  /** What codes stand for. */
+  get values(): Float32Array {
+    return this.parts.values;
+  }
+
+  /** Rows and columns that share a scale, at most those of the weight. */
+  get block(): readonly [rows: number, columns: number] {
+    const { shape, block } = this.parts;
+    return [Math.min(block[0], shape[0]), Math.min(block[1], shape[1])];
+  }
+
+  /** By rows of blocks: float32, or bytes into `scaleValues`. */
+  get scales(): Float32Array | Uint8Array {
+    return this.parts.scales;
+  }
+
+  /** What the bytes of scales stand for; null where scales are float32. */
+  get scaleValues(): Float32Array | null {
+    return this.parts.scaleValues ?? null;
+  }
+
+  /** The absmax of the tensor where a scale of it follows from that, else null. */
+  get tensorMax(): number | null {
+    return this.parts.tensorMax ?? null;
+  }
+
+  get byteLength(): number {
+    const { packed, scales, scaleBytes = scales.byteLength, tensorMax } = this.parts;
+    return packed.byteLength + scaleBytes + (tensorMax === undefined ? 0 : 4);
+  }
+
+  /** Codes `[out, in]`. */
+  codes(): Uint8Array {
+    return unpackBits(this.parts.packed, this.bits, this.shape[0] * this.shape[1]);
+  }
+
+  /** The same codes with float32 scales that are stored in so many bytes. */
+  withScales(scales: Float32Array, scaleBytes: number): TableWeight {
+    const { scaleValues: _, ...parts } = this.parts;
+    return new TableWeight({ ...parts, scales, scaleBytes });
+  }
+
+  dequantize(): Float32Array {
+    const [rows, columns] = this.shape, [tall, wide] = this.block;
+    const { values, scales, scaleValues } = this, codes = this.codes();
+    const perRow = Math.ceil(columns / wide), result = new Float32Array(codes.length);
+    for (let row = 0, i = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++, i++) {
+        const scale = scales[Math.floor(row / tall) * perRow + Math.floor(column / wide)];
+        result[i] = values[codes[i]] * (scaleValues ? scaleValues[scale] : scale);
+      }
+    }
+    return result;
+  }
+}
+
+/** A weight quantized by a rule; `tensorMax` where the rule follows from the absmax of the whole weight. */
+export function tableWeight(
+  { rows, columns, data }: { readonly rows: number; readonly columns: number; readonly data: Float32Array },
+  rule: BlockRule,
+  tensorMax?: number,
+): TableWeight {
+  const { codes, scales } = encodeBlocks(data, { rows, columns }, rule);
+  const { bits, values, block, scaleValues } = rule;
+  return new TableWeight({
+    shape: [rows, columns],
+    bits,
+    values,
+    block,
+    packed: packBits(codes, bits),
+    scales,
+    ...scaleValues && { scaleValues },
+    ...tensorMax !== undefined && { tensorMax },
+  });
+}
