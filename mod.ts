@@ -42,7 +42,12 @@ export type { Model } from "./model/model.ts";
 export { readConfig } from "./model/checkpoint/read_config.ts";
 export { readGguf } from "./model/gguf/file.ts";
 export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
-export { type ChatMessage, renderChat } from "./model/tokenizer/chat.ts";
+export {
+  type ChatMessage,
+  type ChatPart,
+  renderChat,
+  type RenderChatOptions,
+} from "./model/tokenizer/chat.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer/tokenizer.ts";
 
 export { SchemeError } from "./quant/error.ts";

@@ -96,13 +96,13 @@ async function translated(
   return `import "${from.startsWith(".") ? from : `./${from}`}";\n${code}`;
 }
 
-/** Versions are those that the suite is tested with; what only a worker or S3 needs is listed too. */
+/** Versions are those that the suite is tested with; what only S3 needs is listed too. */
 async function pin(file: string, more: ReadonlyMap<string, string>): Promise<void> {
   const json = JSON.parse(await Deno.readTextFile(file));
   const pinned: Record<string, string> = { ...json.dependencies, ...Object.fromEntries(more) };
   for (const specifier of Object.values(config.imports)) {
     const found = /^npm:((?:@[^/]+\/)?[^@/]+)@([^/]+)/.exec(specifier);
-    if (found !== null && (found[1] in pinned || found[1].endsWith("/jinja"))) pinned[found[1]] = found[2];
+    if (found !== null && found[1] in pinned) pinned[found[1]] = found[2];
   }
   json.dependencies = Object.fromEntries(Object.entries(pinned).sort(([a], [b]) => a < b ? -1 : 1));
   json.engines = { node: ">=22" };

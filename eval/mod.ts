@@ -5,7 +5,7 @@
  */
 export { type Cost, CostError, type DeviceProfile, loadProfile, predictCost } from "./cost.ts";
 export type { WindowLengths } from "./cost/work.ts";
-export { ChatError, chatPrompt, questionTemplate } from "./generation/chat.ts";
+export { type ChatData, ChatError, chatPrompt, questionTemplate } from "./generation/chat.ts";
 export {
   needle,
   type NeedleCell,

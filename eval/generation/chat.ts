@@ -1,6 +1,6 @@
 /** Conversations: a chat template around what was said, and what several models answer, side by side. */
 import { QuantbookError } from "../../base/error.ts";
-import { type ChatMessage, renderChat } from "../../model/tokenizer/chat.ts";
+import { type ChatMessage, renderChat, type RenderChatOptions } from "../../model/tokenizer/chat.ts";
 import type { Model } from "../../model/model.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { generateUntil } from "./until.ts";
@@ -8,9 +8,12 @@ import { generateUntil } from "./until.ts";
 /** A conversation cannot be written down: `"template"` (none there, or it fails), `"option"`, `"length"`. */
 export class ChatError extends QuantbookError {}
 
+/** What a template may be given beside the messages. */
+export type ChatData = Pick<RenderChatOptions, "tools" | "documents" | "variables">;
+
 /** How the models are asked. */
-export interface ChatOptions {
-  /** Jinja template with `messages`, `bos_token`, `eos_token` and `add_generation_prompt` (default: the tokenizer's own). */
+export interface ChatOptions extends ChatData {
+  /** Jinja template, or the name of one of the tokenizer's (default: the tokenizer's own). */
   readonly template?: string;
   /** Most tokens of an answer (default 128). */
   readonly maxNewTokens?: number;
@@ -58,9 +61,11 @@ export async function chatPrompt(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
   template?: string,
+  data: ChatData = {},
 ): Promise<string> {
-  const text = template ?? tokenizer.chatTemplate;
-  if (text === undefined) {
+  if (
+    template === undefined && tokenizer.chatTemplate === undefined && tokenizer.chatTemplates === undefined
+  ) {
     throw new ChatError("template", "The tokenizer has no chat template: pass one, such as questionTemplate");
   }
   const last = messages.at(-1);
@@ -68,13 +73,18 @@ export async function chatPrompt(
   if (last.role === "assistant") {
     throw new ChatError("option", "The last message is the assistant's: expected a user's, to be answered");
   }
-  const token = (id: number | undefined) => id === undefined ? "" : tokenizer.decode([id]);
+  const token = (id: number | undefined) => id === undefined ? undefined : tokenizer.decode([id]);
   try {
-    return await renderChat({
-      chatTemplate: text,
-      bosToken: tokenizer.bosToken ?? token(tokenizer.bos),
-      eosToken: tokenizer.eosToken ?? token(tokenizer.eos),
-    }, messages);
+    const { chatTemplate, chatTemplates, specialTokens } = tokenizer;
+    return await renderChat(
+      {
+        ...{ chatTemplate, chatTemplates, specialTokens },
+        bosToken: tokenizer.bosToken ?? token(tokenizer.bos),
+        eosToken: tokenizer.eosToken ?? token(tokenizer.eos),
+      },
+      messages,
+      { template, ...data },
+    );
   } catch (cause) {
     throw new ChatError("template", `The template fails: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
@@ -103,11 +113,11 @@ export async function chatPrompt(
 export async function chat(
   models: Readonly<Record<string, Model>>,
   messages: readonly ChatMessage[],
-  { template, maxNewTokens = 128, stop = [], repeatSpecialTokens = false }: ChatOptions = {},
+  { template, maxNewTokens = 128, stop = [], repeatSpecialTokens = false, ...data }: ChatOptions = {},
 ): Promise<ChatReply[]> {
   const replies: ChatReply[] = [];
   for (const [name, model] of Object.entries(models)) {
-    const prompt = await chatPrompt(model.tokenizer, messages, template);
+    const prompt = await chatPrompt(model.tokenizer, messages, template, data);
     const ids = model.tokenizer.encode(prompt, { addSpecialTokens: repeatSpecialTokens });
     const { maxPositions } = model.architecture;
     if (ids.length >= maxPositions) {

@@ -90,7 +90,9 @@ export function ggufTokenizer(file: GgufFile): Tokenizer {
   };
   const template = metadata.get("tokenizer.chat_template");
   const config = { bos_token: bos, eos_token: eos };
-  return tokenizerOf(path, json, config, typeof template === "string" ? template : undefined);
+  return tokenizerOf(path, json, config, {
+    chatTemplate: typeof template === "string" ? template : undefined,
+  });
 }
 
 /** Model, pre-tokenizer and decoder of a byte-level vocabulary with its merges. */

@@ -1,36 +1,50 @@
-/**
- * Chat templates: a conversation as the text that a model was trained on. Templates come with a checkpoint and are programs
- * (Jinja): they run in a worker that is ended when they take too long.
- */
+/** Chat templates: a conversation as the text that a model was trained on, as `apply_chat_template` of transformers makes it. */
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { show } from "../../base/show.ts";
+import { continuation } from "./chat/continuation.ts";
+import { type ChatMessage, normalized } from "./chat/messages.ts";
+import { chooseTemplate } from "./chat/templates.ts";
 import { TokenizerError } from "./error.ts";
+import { renderTemplate, TemplateError } from "./jinja.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** A message of a conversation. */
-export interface ChatMessage {
-  /** Who speaks: usually `system`, `user` or `assistant`. */
-  readonly role: string;
-  /** What is said. */
-  readonly content: string;
+export type { ChatMessage, ChatPart } from "./chat/messages.ts";
+
+/** How a conversation is rendered. */
+export interface RenderChatOptions {
+  /** Whether the text ends where the assistant begins to speak (default: unless the last message is to be continued). */
+  readonly addGenerationPrompt?: boolean;
+  /** The model is to go on with the last message: with its `content` if true, or with a field of this name. */
+  readonly continueFinalMessage?: boolean | string;
+  /** Functions that the model may call, as JSON schemas. */
+  readonly tools?: readonly JsonObject[];
+  /** Documents that the model may quote; most templates read `title` and `text`. */
+  readonly documents?: readonly JsonObject[];
+  /** The name of one of the tokenizer's templates (`tool_use`, `rag`), or a template. */
+  readonly template?: string;
+  /** Further variables of the template: `enable_thinking`. Special tokens may be given here too. */
+  readonly variables?: Readonly<Record<string, unknown>>;
+  /** What `strftime_now` takes for the present (default: now). */
+  readonly now?: Date;
 }
 
-/** What the worker is asked. */
-export interface ChatRequest {
-  /** The Jinja template. */
-  readonly template: string;
-  /** Variables of the template. */
-  readonly variables: Record<string, unknown>;
-}
-
-/** What it answers: the text, or what went wrong. */
-export type ChatAnswer = { readonly text: string } | { readonly error: string };
-
-/** Real templates take milliseconds. */
-const limitSeconds = 1.5;
+/** Variables that have an option of their own. */
+const reserved: Readonly<Record<string, string>> = {
+  messages: "messages",
+  tools: "tools",
+  documents: "documents",
+  add_generation_prompt: "addGenerationPrompt",
+  continue_final_message: "continueFinalMessage",
+};
 
 /**
  * Renders a conversation with the tokenizer's chat template, up to where the assistant begins to speak.
  *
- * @throws {TokenizerError} `missing` when there is no template, `format` when it cannot be rendered (`chat_template` is named)
+ * Numbers in messages and tools are Python's ints where they are integral. Keys that look like integers stand first in an object of
+ * JavaScript, in their order; a `Map` keeps the order that it was given.
+ *
+ * @throws {TokenizerError} `missing` when there is no such template, `chat` when messages or options are wrong, `format` when the template
+ * cannot be rendered (`chat_template` and the line are named; the cause is a `TemplateError`)
  *
  * @example
  * ```ts
@@ -45,43 +59,68 @@ const limitSeconds = 1.5;
  * ```
  */
 export async function renderChat(
-  tokenizer: Pick<Tokenizer, "chatTemplate"> & Partial<Pick<Tokenizer, "bosToken" | "eosToken">>,
+  tokenizer:
+    & Pick<Tokenizer, "chatTemplate">
+    & Partial<Pick<Tokenizer, "bosToken" | "eosToken" | "chatTemplates" | "specialTokens">>,
   messages: readonly ChatMessage[],
-  { addGenerationPrompt = true }: { readonly addGenerationPrompt?: boolean } = {},
+  options: RenderChatOptions = {},
 ): Promise<string> {
-  const { chatTemplate: template } = tokenizer;
-  if (template === undefined) throw new TokenizerError("missing", "the tokenizer has no chat_template");
-  const variables = {
-    messages,
-    add_generation_prompt: addGenerationPrompt,
-    bos_token: tokenizer.bosToken ?? "",
-    eos_token: tokenizer.eosToken ?? "",
-  };
-  const answer = await ask({ template, variables });
-  if ("error" in answer) {
-    throw new TokenizerError("format", `chat_template cannot be rendered: ${answer.error}`);
+  const { tools, documents, variables = {}, now } = options;
+  const field = options.continueFinalMessage === true ? "content" : options.continueFinalMessage || undefined;
+  const addGenerationPrompt = options.addGenerationPrompt ?? field === undefined;
+  if (field !== undefined && addGenerationPrompt) {
+    throw new TokenizerError("chat", "addGenerationPrompt and continueFinalMessage: expected one of them");
   }
-  return answer.text;
+  const data = { tools: objects("tools", tools), documents: objects("documents", documents) };
+  const wrong = Object.keys(variables).find((name) => Object.hasOwn(reserved, name));
+  if (wrong !== undefined) {
+    throw new TokenizerError("chat", `variables.${wrong}: use the option ${reserved[wrong]}`);
+  }
+  const template = chooseTemplate(tokenizer, options.template, tools !== undefined);
+  const said = normalized(messages);
+  const { messages: all, cut } = field === undefined
+    ? { messages: said, cut: (text: string) => text }
+    : continuation(said, field, template);
+  const given = { ...specialTokens(tokenizer), ...variables };
+  const text = render(template, {
+    ...given,
+    messages: all,
+    ...data,
+    add_generation_prompt: addGenerationPrompt,
+  }, now);
+  return await Promise.resolve(cut(text));
 }
 
-async function ask(request: ChatRequest): Promise<ChatAnswer> {
-  const worker = new Worker(import.meta.resolve("./chat_worker.ts"), { type: "module" });
-  const { promise, resolve } = Promise.withResolvers<ChatAnswer>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  worker.onmessage = ({ data }: MessageEvent<ChatAnswer | "ready">) => {
-    if (data !== "ready") return resolve(data);
-    // Only the template's own time counts, not that of loading the interpreter.
-    timer = setTimeout(() => resolve({ error: `it runs for over ${limitSeconds} s` }), limitSeconds * 1000);
-    worker.postMessage(request);
+function objects(name: string, list: readonly JsonObject[] | undefined): readonly JsonObject[] | null {
+  if (list === undefined) return null;
+  const isObject = (one: unknown) => isJsonObject(one);
+  if (Array.isArray(list) && list.every(isObject)) return list;
+  throw new TokenizerError("chat", `${name} is ${show(list)}: expected a list of objects`);
+}
+
+/** The variables that name special tokens; those that a tokenizer has not are undefined in templates. */
+function specialTokens(
+  { specialTokens, bosToken, eosToken }: Partial<Pick<Tokenizer, "bosToken" | "eosToken" | "specialTokens">>,
+): Record<string, string> {
+  return {
+    ...bosToken === undefined ? {} : { bos_token: bosToken },
+    ...eosToken === undefined ? {} : { eos_token: eosToken },
+    ...specialTokens,
   };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    resolve({ error: event.message });
-  };
+}
+
+function render(
+  template: string,
+  variables: Readonly<Record<string, unknown>>,
+  now: Date | undefined,
+): string {
   try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    worker.terminate();
+    return renderTemplate(template, variables, now).text;
+  } catch (cause) {
+    if (!(cause instanceof TemplateError)) throw cause;
+    const place = cause.line === undefined ? "" : `line ${cause.line}: `;
+    throw new TokenizerError("format", `chat_template cannot be rendered: ${place}${cause.message}`, {
+      cause,
+    });
   }
 }

@@ -3,7 +3,8 @@ import { QuantbookError } from "../../base/error.ts";
 
 /**
  * A tokenizer is absent or malformed, or cannot do what was asked. Codes: `"missing"`, `"json"`, `"format"` (a field of
- * tokenizer.json), `"unsupported"` (a component), `"text"` (not a string), `"token"` (id outside the vocabulary).
+ * tokenizer.json), `"unsupported"` (a component), `"text"` (not a string), `"token"` (id outside the vocabulary), `"chat"` (messages or
+ * options of a chat template).
  *
  * @example
  * ```ts
@@ -13,5 +14,5 @@ import { QuantbookError } from "../../base/error.ts";
  */
 export class TokenizerError extends QuantbookError {
   /** What went wrong, stable across releases. */
-  declare readonly code: "missing" | "json" | "format" | "unsupported" | "text" | "token";
+  declare readonly code: "missing" | "json" | "format" | "unsupported" | "text" | "token" | "chat";
 }

@@ -1,7 +1,9 @@
 /** Text to token ids and back, by the rules of a `tokenizer.json`. */
-import { isMissing, readBytes, readText } from "../../base/file.ts";
-import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
+import { isMissing, readBytes } from "../../base/file.ts";
+import { decodeUtf8, isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
+import { type ChatTemplates, configuredTemplates, readTemplates } from "./chat/templates.ts";
 import { Pipeline } from "./pipeline.ts";
+import { specialTokensOf, withSpecialTokens } from "./special_tokens.ts";
 import { TokenizerError } from "./error.ts";
 
 /** Turns text into token ids and back. */
@@ -20,6 +22,10 @@ export interface Tokenizer {
   readonly notices?: readonly string[];
   /** The chat template (Jinja), if any: see `renderChat`. */
   readonly chatTemplate?: string;
+  /** Chat templates by name, where the model has several: `default`, `tool_use`. */
+  readonly chatTemplates?: Readonly<Record<string, string>>;
+  /** Special tokens by the names that chat templates know them by: `bos_token`, `pad_token`. */
+  readonly specialTokens?: Readonly<Record<string, string>>;
   /** Token ids of a text; with the special tokens of the template (usually `bos`) unless `addSpecialTokens` is false. */
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): Int32Array<ArrayBuffer>;
   /** Text of token ids; special tokens are kept unless `skipSpecialTokens`. */
@@ -47,8 +53,13 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const folder = file.slice(0, file.lastIndexOf("/") + 1);
   const json = await readJson(file);
   if (json === undefined) throw new TokenizerError("missing", `${file}: no such file`);
-  const config = await readJson(`${folder}tokenizer_config.json`) ?? {};
-  return tokenizerOf(file, json, config, await chatTemplate(folder, config));
+  const config = withSpecialTokens(
+    await readJson(`${folder}tokenizer_config.json`) ?? {},
+    await readJson(`${folder}special_tokens_map.json`) ?? {},
+  );
+  const templates = await readTemplates(folder) ??
+    configuredTemplates(config, `${folder}tokenizer_config.json`);
+  return tokenizerOf(file, json, config, templates);
 }
 
 /**
@@ -60,9 +71,9 @@ export function tokenizerOf(
   file: string,
   json: JsonObject,
   config: JsonObject,
-  template?: string,
+  templates: ChatTemplates = {},
 ): Tokenizer {
-  return new JsonTokenizer(file, json, config, template);
+  return new JsonTokenizer(file, json, config, templates);
 }
 
 /** Stands for the tokenizer of a model that has none: whoever encodes or decodes gets `error`. */
@@ -86,13 +97,6 @@ async function readJson(file: string): Promise<JsonObject | undefined> {
   }
 }
 
-/** Newer checkpoints keep the template in a file of its own. */
-async function chatTemplate(folder: string, config: JsonObject): Promise<string | undefined> {
-  const inline = own(config, "chat_template");
-  if (typeof inline === "string") return inline;
-  return await readText(`${folder}chat_template.jinja`).catch(() => undefined);
-}
-
 class JsonTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bos?: number;
@@ -101,18 +105,22 @@ class JsonTokenizer implements Tokenizer {
   readonly eosToken?: string;
   readonly notices: readonly string[];
   readonly chatTemplate?: string;
+  readonly chatTemplates?: Readonly<Record<string, string>>;
+  readonly specialTokens: Readonly<Record<string, string>>;
   readonly #pipeline: Pipeline;
 
-  constructor(file: string, json: JsonObject, config: JsonObject, template?: string) {
+  constructor(file: string, json: JsonObject, config: JsonObject, templates: ChatTemplates) {
     const notices: string[] = [];
     this.#pipeline = new Pipeline(json, file, notices);
     this.notices = notices;
     this.vocabularySize = 1 + this.#pipeline.largestId;
-    this.bosToken = content(config, "bos_token");
-    this.eosToken = content(config, "eos_token");
+    this.specialTokens = specialTokensOf(config);
+    this.bosToken = this.specialTokens.bos_token;
+    this.eosToken = this.specialTokens.eos_token;
     this.bos = this.#id(this.bosToken);
     this.eos = this.#id(this.eosToken);
-    this.chatTemplate = template;
+    this.chatTemplate = templates.chatTemplate;
+    this.chatTemplates = templates.chatTemplates;
   }
 
   encode(text: string, { addSpecialTokens = true } = {}): Int32Array<ArrayBuffer> {
@@ -135,10 +143,4 @@ class JsonTokenizer implements Tokenizer {
   #id(token: string | undefined): number | undefined {
     return token === undefined ? undefined : this.#pipeline.idOf(token);
   }
-}
-
-function content(config: JsonObject, key: string): string | undefined {
-  const value = own(config, key);
-  const text = isJsonObject(value) ? own(value, "content") : value;
-  return typeof text === "string" ? text : undefined;
 }

@@ -1,5 +1,5 @@
 /** Writes a model as files that other runtimes load, with a card that says what it is and what was measured. */
-import { makeDirectory, readBytes, readText, writeAtomic } from "../../base/file.ts";
+import { makeDirectory, namesIn, readBytes, readText, writeAtomic } from "../../base/file.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
 import { type Model, requireModel } from "../../model/model.ts";
 import { encodeSafetensors, type RawTensor } from "../../model/safetensors.ts";
@@ -72,9 +72,19 @@ export async function exportModel(model: Model, directory: string, options: Expo
       const bytes = await readBytes(`${source}/${name}`).catch(() => undefined);
       if (bytes !== undefined) await writeAtomic(`${directory}/${name}`, [bytes]);
     }
+    await copyFolder(source, directory, "additional_chat_templates");
   }
   await writeText(`${directory}/README.md`, modelCard(model, format, metrics));
   return `${directory}/${file}`;
+}
+
+/** Copies the files of a folder, if there is one. */
+async function copyFolder(source: string, directory: string, folder: string): Promise<void> {
+  const names = await namesIn(`${source}/${folder}`).catch(() => []);
+  if (names.length > 0) await makeDirectory(`${directory}/${folder}`);
+  for (const name of names) {
+    await writeAtomic(`${directory}/${folder}/${name}`, [await readBytes(`${source}/${folder}/${name}`)]);
+  }
 }
 
 async function encode(
