@@ -1,5 +1,6 @@
 /** The house holds: the rules of `mod_testing.ts` on the project's files, and on planted violations of each. */
 import { assert, assertEquals } from "@std/assert";
+import { pathOf } from "./base/file.ts";
 import config from "./deno.json" with { type: "json" };
 import {
   beyondEdges,
@@ -8,13 +9,14 @@ import {
   type File,
   fileOf,
   isProduct,
+  pathsByHand,
   supportInProduct,
   throughDoors,
   wrongDirections,
 } from "./mod_testing.ts";
 import { methods } from "./notebooks/methods.ts";
 
-const root = decodeURIComponent(new URL(".", import.meta.url).pathname);
+const root = pathOf(new URL(".", import.meta.url));
 
 async function sources(folder = ""): Promise<string[]> {
   const found: string[] = [];
@@ -35,7 +37,7 @@ const entries = await Promise.all(
   ),
 );
 
-const rules = { wrongDirections, circles, throughDoors, supportInProduct, beyondEdges };
+const rules = { wrongDirections, circles, throughDoors, supportInProduct, beyondEdges, pathsByHand };
 for (const [name, rule] of Object.entries(rules)) {
   Deno.test(`the project's files: ${name}`, () => assertEquals(rule(files), []));
 }
@@ -90,6 +92,18 @@ const planted: readonly [keyof typeof rules, path: string, source: string, compl
     "model/decoder/planted.ts",
     'import { readFile } from "node:fs/promises";',
     'model/decoder/planted.ts has "node:fs/promises": only edges may use the platform',
+  ],
+  [
+    "pathsByHand",
+    "model/planted_test.ts",
+    'const folder = decodeURIComponent(new URL("../fixtures", import.meta.url).pathname);',
+    "model/planted_test.ts has pathname: only pathOf and pathToFileURL",
+  ],
+  [
+    "pathsByHand",
+    "cli/planted.ts",
+    "const module = await import(`file://${path}`);",
+    "cli/planted.ts has file://${: only pathOf and pathToFileURL",
   ],
 ];
 for (const [rule, path, source, complaint] of planted) {

@@ -3,6 +3,8 @@
  * CONTRIBUTING.md; each rule gives a line per violation that names the import and the rule.
  */
 
+import { dirname, join } from "node:path";
+
 /** Rooms from the ground up: a name, its files (a folder, or files), and the rooms that it may import with all that those may. */
 const rooms: readonly (readonly [name: string, files: string, imports: string])[] = [
   ["base", "base/", ""],
@@ -101,13 +103,12 @@ export interface File {
 
 /** The file of a path with a text. */
 export function fileOf(path: string, source: string): File {
-  const text = source.replaceAll(/^ *\*.*$|\/\/.*$/gm, "");
+  const text = source.replaceAll(/^ *\*.*$|(?<!:)\/\/.*$/gm, "");
   const relative = text.matchAll(/(?:\bfrom|\bimport|\bimport\()\s*"(\.[^"]+)"/g);
-  const here = new URL(path, "file:///");
   return {
     path,
     text,
-    imports: Array.from(relative, ([, target]) => new URL(target, here).pathname.slice(1)),
+    imports: Array.from(relative, ([, target]) => join(dirname(path), target).replaceAll("\\", "/")),
   };
 }
 
@@ -201,6 +202,22 @@ export function beyondEdges(files: readonly File[]): string[] {
         `${path} has ${found}: only edges may use the platform`
       )
     );
+}
+
+/**
+ * Addresses taken for the names of files, and names of files put into addresses: a blank, a `#` or a `%` in a path means another
+ * file then, and on Windows there is none of that name. `pathOf` and `pathToFileURL` go from one to the other.
+ */
+export function pathsByHand(files: readonly File[]): string[] {
+  return files.filter(({ path }) => path !== "mod_testing.ts" && path !== "mod_test.ts").flatMap((
+    { path, text },
+  ) =>
+    text.split("\n").filter((line) => !line.includes("request.url")).flatMap((line) =>
+      (line.match(/\bpathname\b|file:\/\/\/?\$\{|"file:\/\/\/?" \+/g) ?? []).map((found) =>
+        `${path} has ${found}: only pathOf and pathToFileURL turn addresses into paths, and paths into addresses`
+      )
+    )
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What a file system says when it does not take what is written: so that nobody looks for the fault elsewhere. */
+import { QuantbookError } from "./error.ts";
 
 /** By code, and by the number of Linux and macOS where the runtime knows no code. */
 const reasons: readonly (readonly [code: string, numbers: readonly number[], reason: string])[] = [
@@ -26,10 +27,24 @@ const reasons: readonly (readonly [code: string, numbers: readonly number[], rea
  * ```
  */
 export function diskReason(error: unknown): string {
+  if (error instanceof DiskError) return error.reason;
   const said = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const number = Number(said.match(/\bos error (\d+)\b/)?.[1] ?? -1);
   const known = reasons.find((one) => one[0] === code) ??
     reasons.find((one) => code === undefined && one[1].includes(number));
   return known === undefined ? said : `${known[2]} (${said})`;
+}
+
+/** A file or a directory cannot be written; nothing half is left. Its code is `"disk"`. */
+export class DiskError extends QuantbookError {
+  /** Why, as {@linkcode diskReason} says it. */
+  readonly reason: string;
+
+  /** Of a path, by the system's error. */
+  constructor(path: string, cause: unknown) {
+    const reason = diskReason(cause);
+    super("disk", `${path}: cannot be written: ${reason}`, { cause });
+    this.reason = reason;
+  }
 }

@@ -1,6 +1,7 @@
 /** Files, by the `node:fs` that Deno and Node share. A path is any path: no URL is taken apart by hand. */
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { DiskError } from "./disk.ts";
 
 /** A path, or the URL of a file. */
 export type FilePath = string | URL;
@@ -53,9 +54,15 @@ export async function namesIn(directory: FilePath): Promise<string[]> {
   return (await readdir(directory)).sort();
 }
 
-/** Makes a directory and those that it lies in, unless they are there. */
+/**
+ * Makes a directory and those that it lies in, unless they are there.
+ *
+ * @throws {DiskError}
+ */
 export async function makeDirectory(path: FilePath): Promise<void> {
-  await mkdir(path, { recursive: true });
+  await mkdir(path, { recursive: true }).catch((error) => {
+    throw new DiskError(pathOf(path), error);
+  });
 }
 
 /** A file that is read in places. */
@@ -81,22 +88,30 @@ export async function openFile(path: FilePath): Promise<OpenFile> {
   };
 }
 
-/** Writes chunks to a temporary neighbour and renames it, so that a reader never sees half a file. */
+/**
+ * Writes chunks to a temporary neighbour and renames it, so that a reader never sees half a file.
+ *
+ * @throws {DiskError} and what making the chunks throws
+ */
 export async function writeAtomic(path: FilePath, chunks: Iterable<Uint8Array>): Promise<void> {
   const target = pathOf(path), temporary = `${target}.${crypto.randomUUID().slice(0, 8)}.part`;
   try {
-    const handle = await open(temporary, "wx");
+    const onDisk = async <T>(work: Promise<T>): Promise<T> =>
+      await work.catch((error) => {
+        throw new DiskError(target, error);
+      });
+    const handle = await onDisk(open(temporary, "wx"));
     try {
       for (const chunk of chunks) {
         for (let at = 0; at < chunk.length;) {
-          at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
+          at += (await onDisk(handle.write(chunk, at, chunk.length - at))).bytesWritten;
         }
       }
-      await handle.sync();
+      await onDisk(handle.sync());
     } finally {
       await handle.close();
     }
-    await rename(temporary, target);
+    await onDisk(rename(temporary, target));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw error;

@@ -104,11 +104,11 @@ function stringEnd(text: string, start: number): number {
 }
 
 const floatKey = "$float";
-const floats: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
+const floats: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity, "-0": -0 };
 
 /**
- * JSON of a value whose numbers are kept: NaN and the infinities, of which `JSON.stringify` makes null, are written as
- * `{"$float":"NaN"}`. All else is as `JSON.stringify` writes it. `readNumbers` reads it.
+ * JSON of a value whose numbers are kept: NaN and the infinities, of which `JSON.stringify` makes null, and -0, which it makes 0,
+ * are written as `{"$float":"NaN"}`. All else is as `JSON.stringify` writes it. `readNumbers` reads it.
  *
  * @example
  * ```ts
@@ -121,7 +121,10 @@ const floats: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -
 export function writeNumbers(value: unknown): string {
   return JSON.stringify(
     value,
-    (_, one) => typeof one === "number" && !Number.isFinite(one) ? { [floatKey]: String(one) } : one,
+    (_, one) => {
+      const name = Object.is(one, -0) ? "-0" : String(one);
+      return typeof one === "number" && Object.hasOwn(floats, name) ? { [floatKey]: name } : one;
+    },
   );
 }
 
@@ -135,6 +138,6 @@ export function readNumbers(text: string): unknown {
 }
 
 function numberOf(object: JsonObject): number | undefined {
-  const name = own(object, floatKey);
+  const name = Object.keys(object).length === 1 ? own(object, floatKey) : undefined;
   return typeof name === "string" && Object.hasOwn(floats, name) ? floats[name] : undefined;
 }

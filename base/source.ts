@@ -22,7 +22,7 @@ export async function hashOfSources(
 
 /** Any relative path in quotes that names a file: an import, a text, a worker, a WebAssembly module. */
 async function follow(file: URL, root: URL, found: Map<string, string>): Promise<void> {
-  if (!await add(file, root, found) || !/\.[cm]?[tj]sx?$/.test(file.pathname) || file.protocol !== "file:") {
+  if (!await add(file, root, found) || !/\.[cm]?[tj]sx?$/.test(file.href) || file.protocol !== "file:") {
     return;
   }
   const text = (await readText(file)).replaceAll(typesOnly, "");

@@ -4,6 +4,7 @@
  * when loaded: the two cannot share one process, so they are not functions that `Deno.bench` could time, and take turns.
  */
 import { cpuDevice } from "../kernels/cpu/device.ts";
+import { pathOf } from "../base/file.ts";
 import type { Device } from "../kernels/device.ts";
 import { DeviceError } from "../kernels/error.ts";
 import { nativeDevice } from "../kernels/native/device.ts";
@@ -16,7 +17,7 @@ import { runTorch } from "./torch.ts";
 import { writeWideModel } from "./wide_model.ts";
 
 const windows = await oracleWindows("test");
-const tokensFile = new URL("../fixtures/expected/tokens.safetensors", import.meta.url).pathname;
+const tokensFile = pathOf(new URL("../fixtures/expected/tokens.safetensors", import.meta.url));
 /** Tokens of the prompt, and tokens that are decoded. */
 const prompt = 128, added = 65;
 const rounds = 3;
@@ -98,7 +99,7 @@ async function compare(label: string, path: string, count: number, threads: numb
 const wide = await writeWideModel();
 try {
   for (const threads of new Set([1, navigator.hardwareConcurrency])) {
-    const path = new URL("../fixtures/models/llama", import.meta.url).pathname;
+    const path = pathOf(new URL("../fixtures/models/llama", import.meta.url));
     await compare("the fixture model", path, windows.length, threads);
     await compare("two layers of width 2048", wide, 2, threads);
   }

@@ -7,6 +7,8 @@
  */
 
 import type { cpuDevice } from "../kernels/cpu/device.ts";
+import { pathToFileURL } from "node:url";
+import { pathOf } from "../base/file.ts";
 import { plantSlowdown } from "./gate/plant.ts";
 import { gateWork } from "./gate/work.ts";
 import { judge, type Verdict } from "./gate/verdict.ts";
@@ -22,7 +24,7 @@ async function checkOut(revision: string): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "quantbook-gate-" });
   const script = 'cd "$1" && git archive "$2" kernels $(git ls-tree --name-only "$2" base) | tar -x -C "$3"';
   const { success, stderr } = await new Deno.Command("bash", {
-    args: ["-o", "pipefail", "-c", script, "gate", root.pathname, revision, folder],
+    args: ["-o", "pipefail", "-c", script, "gate", pathOf(root), revision, folder],
   }).output();
   if (success) return folder;
   await Deno.remove(folder, { recursive: true });
@@ -51,7 +53,8 @@ if (!(factor >= 1 && factor <= 10)) throw new RangeError(`--plant is ${factor}: 
 
 const planted = factor > 1;
 const folder = planted ? await plantSlowdown(root, factor) : await checkOut(revision);
-const [candidateAt, baselineAt] = planted ? [`file://${folder}/`, root] : [root, `file://${folder}/`];
+const elsewhere = pathToFileURL(`${folder}/`);
+const [candidateAt, baselineAt] = planted ? [elsewhere, root] : [root, elsewhere];
 let slower = 0;
 try {
   const load = async (from: URL | string) => {

@@ -5,6 +5,7 @@
  * processor seconds on one thread say more (with more threads they include waiting).
  */
 import { oracleWindows } from "../eval/oracle.ts";
+import { pathOf } from "../base/file.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
 import { gptq, quantizeWithHessian } from "../quant/methods/gptq.ts";
@@ -31,7 +32,7 @@ const timeTorch = () =>
   runTorch<Report>(
     "gptq",
     ...["../fixtures/models/llama", "../fixtures/expected/tokens.safetensors"]
-      .map((name) => new URL(name, import.meta.url).pathname),
+      .map((name) => pathOf(new URL(name, import.meta.url))),
     threads,
     1,
     ...shapes.map((shape) => shape.join("x")),

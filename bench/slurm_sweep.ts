@@ -4,6 +4,7 @@
  * temporary directory and end with the script. One task is requeued while it runs.
  */
 import { assert, assertEquals } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { sweep } from "../eval/sweep.ts";
 import type { Row } from "../eval/sweep/cell.ts";
 import { formatManifest } from "../eval/sweep/manifest.ts";
@@ -11,7 +12,7 @@ import { mergeResults } from "../eval/sweep/merge.ts";
 import { planSweeps } from "../eval/sweep/plan.ts";
 import { tinyProfile, tinySweep } from "../eval/sweep/tiny_testing.ts";
 
-const root = new URL("../", import.meta.url).pathname;
+const root = pathOf(new URL("../", import.meta.url));
 const needed = ["munged", "mungekey", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol"];
 const wait = (seconds: number) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 

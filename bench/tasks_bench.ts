@@ -5,6 +5,7 @@
  * peer needs `pip install torch==2.13.0 lm-eval==0.4.8 transformers==4.51.3`.
  */
 import process from "node:process";
+import { pathOf } from "../base/file.ts";
 import { choiceTasks, evaluateTask } from "../mod.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import { loadModel } from "../model/load.ts";
@@ -13,7 +14,7 @@ import { runTorch } from "./torch.ts";
 const limit = 200;
 const threads = Number(Deno.env.get("QUANTBOOK_THREADS") ?? navigator.hardwareConcurrency);
 const inputs = ["../fixtures/models/llama", "../fixtures/tasks"]
-  .map((path) => new URL(path, import.meta.url).pathname);
+  .map((path) => pathOf(new URL(path, import.meta.url)));
 
 using device = await cpuDevice({ threads });
 using model = await loadModel("fixture:llama", { device });

@@ -1,4 +1,5 @@
 /** The peer that most readers compare with: PyTorch in a Python process, when installed. */
+import { pathOf } from "../base/file.ts";
 
 /**
  * What a script of `bench/torch/` printed as JSON; null, with a line that says so, where Python or PyTorch is missing.
@@ -6,7 +7,7 @@
  * @throws {Error} if PyTorch is there and the script fails all the same.
  */
 export async function runTorch<T>(script: string, ...args: (string | number)[]): Promise<T | null> {
-  const path = new URL(`./torch/${script}.py`, import.meta.url).pathname;
+  const path = pathOf(new URL(`./torch/${script}.py`, import.meta.url));
   const env = { PYTHONDONTWRITEBYTECODE: "1" };
   try {
     const found = await new Deno.Command("python3", { args: ["-c", "import torch"], stderr: "null" })

@@ -13,6 +13,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { commandLine, runCommand, UsageError } from "./command_line.ts";
+import { writeAtomic } from "../base/file.ts";
 import { resultsLocation } from "../eval/store/key.ts";
 import type { Row } from "../eval/sweep/cell.ts";
 import { loadProfile } from "../eval/cost.ts";
@@ -90,7 +91,7 @@ async function main(): Promise<number> {
     const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
     const text = formatManifest(manifest);
     if (values.out === undefined) await Deno.stdout.write(new TextEncoder().encode(text));
-    else await Deno.writeTextFile(values.out, text);
+    else await writeAtomic(values.out, [new TextEncoder().encode(text)]);
     console.error(planText(manifest.cells));
     return 0;
   }

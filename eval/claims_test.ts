@@ -1,5 +1,6 @@
 /** No published number is lost, tables come back as printed, and contradictions are found from the numbers alone. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { pathToFileURL } from "node:url";
 import {
   ClaimError,
   errata,
@@ -226,7 +227,7 @@ Deno.test("malformed claim files have typed errors", async () => {
   }
   const folder = await Deno.makeTempDir();
   try {
-    const from = new URL(`file://${folder}/`);
+    const from = pathToFileURL(`${folder}/`);
     await Deno.writeTextFile(new URL("a.json", from), file({}));
     assertEquals((await loadClaimTables(from)).length, 1);
     await Deno.writeTextFile(new URL("b.json", from), file({}));

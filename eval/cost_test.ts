@@ -1,5 +1,6 @@
 /** The cost model against actual runs: those of `bench/cost.ts`, as recorded, and bytes measured here. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
 import type { Architecture } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
@@ -148,7 +149,7 @@ Deno.test("claims become cells once each, and plans for the models and texts tha
   assert(served > cells.length && cells.length > 150, `${cells.length} cells serve ${served} claims`);
   const directory = await Deno.makeTempDir();
   try {
-    const fixtures = new URL("../fixtures/", import.meta.url).pathname;
+    const fixtures = pathOf(new URL("../fixtures/", import.meta.url));
     await Deno.mkdir(`${directory}/models`);
     await Deno.symlink(`${fixtures}models/opt`, `${directory}/models/OPT-125M`);
     await Deno.copyFile(`${fixtures}corpora/sotu.test.txt`, `${directory}/wikitext2.txt`);

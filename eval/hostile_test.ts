@@ -1,5 +1,6 @@
 /** Every malformed or tricky file of fixtures/hostile gets the verdict its index demands, for the reason it names. */
 import { assert, assertEquals } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { QuantbookError } from "../base/error.ts";
 import { perplexity } from "./metrics/perplexity.ts";
 import { awq } from "../quant/methods/awq.ts";
@@ -27,7 +28,7 @@ interface Case {
   expected?: Record<string, unknown>;
 }
 
-const folder = decodeURIComponent(new URL("../fixtures/hostile/", import.meta.url).pathname);
+const folder = pathOf(new URL("../fixtures/hostile/", import.meta.url));
 const cases: Case[] = JSON.parse(await Deno.readTextFile(`${folder}index.json`));
 
 /** Only the family files know which model types exist. */

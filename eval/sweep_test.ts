@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertGreater, assertRejects } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { referenceDevice } from "../kernels/reference.ts";
 import { loadModel } from "../model/load.ts";
 import { kivi } from "../quant/methods/kivi.ts";
@@ -104,7 +105,7 @@ Deno.test("a sweep killed with SIGKILL resumes and gives bit-identical rows", as
   try {
     for (let kill = 0; kill < 2; kill++) {
       const before = count();
-      const config = new URL("../deno.json", import.meta.url).pathname;
+      const config = pathOf(new URL("../deno.json", import.meta.url));
       const command = new Deno.Command(Deno.execPath(), {
         args: [
           "run",

@@ -1,11 +1,12 @@
 /** Every family's tiny checkpoint computes what transformers computed on it: hidden states, logits, greedy continuation. */
 import { assert, assertEquals, assertLess } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { runLayer } from "./decoder.ts";
 import { modelTypes } from "./families.ts";
 import { loadModel } from "./load.ts";
 import { readSafetensors } from "./safetensors.ts";
 
-const folder = decodeURIComponent(new URL("../fixtures/families", import.meta.url).pathname);
+const folder = pathOf(new URL("../fixtures/families", import.meta.url));
 
 interface Entry {
   readonly dir: string;

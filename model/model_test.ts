@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { oracle, oracleTensors, oracleWindows } from "../eval/oracle.ts";
 import { perplexity } from "../eval/metrics/perplexity.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
@@ -131,7 +132,7 @@ Deno.test("bad input is refused before anything is computed", async () => {
 });
 
 Deno.test("checkpoints with a wrong shape, a NaN or an unknown family are refused by name", async () => {
-  const source = new URL("../fixtures/models/llama/", import.meta.url).pathname;
+  const source = pathOf(new URL("../fixtures/models/llama/", import.meta.url));
   const directory = await Deno.makeTempDir();
   try {
     for (const file of ["config.json", "tokenizer.json", "tokenizer_config.json"]) {

@@ -1,5 +1,6 @@
 /** Any weights x activations x cache x transforms: every combination runs without a special case in `quantize`. */
 import { assert, assertEquals, assertLess } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { oracleWindows } from "../eval/oracle.ts";
 import { perplexity } from "../eval/metrics/perplexity.ts";
 import { onSoftwareGpu } from "../kernels/conformance/software_gpu.ts";
@@ -90,7 +91,7 @@ function* combinations(): Generator<[name: string, scheme: Scheme]> {
 
 /** The fixture's first layer as a model of its own: searches and calibrations take a quarter of the time. */
 async function firstLayer(directory: string): Promise<void> {
-  const source = new URL("../fixtures/models/llama/", import.meta.url).pathname;
+  const source = pathOf(new URL("../fixtures/models/llama/", import.meta.url));
   for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
     await Deno.copyFile(source + file, `${directory}/${file}`);
   }

@@ -1,5 +1,6 @@
 /** Mixtures of experts: each expert's weights are quantized on the tokens that the router sends to it. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { hasExperts, layerLinears } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
@@ -18,7 +19,7 @@ import { SchemeError } from "./error.ts";
 import { smoothQuant } from "./methods/smoothquant.ts";
 import { spqr } from "./methods/spqr.ts";
 
-const folder = decodeURIComponent(new URL("../fixtures/families/", import.meta.url).pathname);
+const folder = pathOf(new URL("../fixtures/families/", import.meta.url));
 const families = ["mixtral", "qwen3_moe"];
 const ids = Int32Array.from({ length: 96 }, (_, i) => (i * 37 + 5 + (i >> 3)) % 160);
 

@@ -1,5 +1,6 @@
 /** Rewrites and walks know every family: what preserves the function does so, what cannot be rewritten is refused. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { pathOf } from "../base/file.ts";
 import { onSoftwareGpu } from "../kernels/conformance/software_gpu.ts";
 import { type InputSite, rolesOfSite } from "../model/architecture.ts";
 import { loadModel } from "../model/load.ts";
@@ -12,7 +13,7 @@ import { SchemeError } from "./error.ts";
 import { walkSites } from "./calibration/sites.ts";
 import { smoothQuant } from "./methods/smoothquant.ts";
 
-const folder = decodeURIComponent(new URL("../fixtures/families/", import.meta.url).pathname);
+const folder = pathOf(new URL("../fixtures/families/", import.meta.url));
 const entries: { dir: string; family: string }[] = JSON.parse(await Deno.readTextFile(`${folder}index.json`));
 /** One checkpoint of each family, and the layouts that compute something else. */
 const layouts = entries.filter(({ dir, family }, i) =>

@@ -1,4 +1,5 @@
 /** A slowdown planted in the kernels, that the performance gate must find. */
+import { pathOf } from "../../base/file.ts";
 
 /** The inner loop of products with many rows, and what stands before its arguments. */
 const file = "kernels/cpu/assembly/tile.ts", head = "export function tile(";
@@ -10,7 +11,7 @@ const file = "kernels/cpu/assembly/tile.ts", head = "export function tile(";
 export async function plantSlowdown(root: URL, factor: number): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "quantbook-gate-" });
   const { success, stderr } = await new Deno.Command("cp", {
-    args: ["-r", ...["base", "kernels"].map((room) => new URL(room, root).pathname), folder],
+    args: ["-r", ...["base", "kernels"].map((room) => pathOf(new URL(room, root))), folder],
   }).output();
   if (!success) {
     throw new Error(`kernels/ and base/ were not copied: ${new TextDecoder().decode(stderr).trim()}`);

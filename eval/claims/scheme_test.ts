@@ -1,5 +1,6 @@
 /** Published rows become the schemes that they describe, and the command that is printed runs. */
 import { assert, assertEquals } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { parseScheme } from "../../mod.ts";
 import { commandOfClaim, loadClaims, schemeOfClaim, taskOfClaim } from "../claims.ts";
 
@@ -64,7 +65,7 @@ Deno.test("every scheme is whole, every accuracy has a task, and most claims a c
 
 Deno.test("the command measures, or says what it misses", async () => {
   const run = async (id: string, ...rest: string[]) => {
-    const args = ["run", "-A", new URL("../../cli/reproduce.ts", import.meta.url).pathname, id, ...rest];
+    const args = ["run", "-A", pathOf(new URL("../../cli/reproduce.ts", import.meta.url)), id, ...rest];
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
       .output();
     return [code, new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)] as const;

@@ -4,7 +4,7 @@ import { readNumbers } from "../../base/json.ts";
 
 /**
  * A stored result cannot be read or written, is not there, contradicts another, or a store is not named as one:
- * `"corrupt"`, `"unwritable"`, `"missing"`, `"conflict"`, `"location"`.
+ * `"corrupt"`, `"unreadable"`, `"unwritable"`, `"missing"`, `"conflict"`, `"location"`.
  */
 export class ResultsError extends QuantbookError {}
 

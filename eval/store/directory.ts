@@ -1,6 +1,12 @@
 /** A results store in a directory. */
+import { diskReason } from "../../base/disk.ts";
+import { makeDirectory, writeAtomic } from "../../base/file.ts";
 import { writeNumbers } from "../../base/json.ts";
 import { parseStored, ResultsError, type ResultsStore } from "./contract.ts";
+
+function unwritable(path: string, cause: unknown): ResultsError {
+  return new ResultsError("unwritable", `${path}: cannot be written: ${diskReason(cause)}`, { cause });
+}
 
 /** One JSON file per value. Claims are file locks, which the system releases however a process ends. */
 export class DirectoryStore implements ResultsStore {
@@ -12,19 +18,18 @@ export class DirectoryStore implements ResultsStore {
       return parseStored(await Deno.readTextFile(path), path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      if (error instanceof ResultsError) throw error;
+      throw new ResultsError("unreadable", `${path}: cannot be read: ${diskReason(error)}`, { cause: error });
     }
   }
 
   async write(name: string, value: unknown): Promise<void> {
     const path = `${this.location}/${name}.json`;
-    const temporary = `${this.location}/.${name}.${crypto.randomUUID()}`;
     try {
-      await Deno.mkdir(this.location, { recursive: true });
-      await Deno.writeTextFile(temporary, writeNumbers(value));
-      await Deno.rename(temporary, path);
+      await makeDirectory(this.location);
+      await writeAtomic(path, [new TextEncoder().encode(writeNumbers(value))]);
     } catch (cause) {
-      throw new ResultsError("unwritable", `cannot write ${path}`, { cause });
+      throw unwritable(path, cause);
     }
   }
 
@@ -53,7 +58,7 @@ export class DirectoryStore implements ResultsStore {
       await Deno.mkdir(this.location, { recursive: true });
       file = await Deno.open(path, { create: true, write: true });
     } catch (cause) {
-      throw new ResultsError("unwritable", `cannot write ${path}`, { cause });
+      throw unwritable(path, cause);
     }
     await file.lock(true);
     return {

@@ -9,13 +9,16 @@ import { openLog } from "../tasks/log.ts";
 import type { TaskExample } from "../tasks/result.ts";
 import { openStore } from "../store.ts";
 
-const odd = { a: [Infinity, -Infinity, NaN, 0.1, null, "NaN"], b: { standardError: NaN, deep: [[NaN]] } };
+const odd = {
+  a: [Infinity, -Infinity, NaN, -0, 0, 0.1, null, "NaN"],
+  b: { standardError: NaN, deep: [[NaN]] },
+};
 
 Deno.test("numbers of any place and name survive; finite values are written as ever", async () => {
   assertEquals(readNumbers(writeNumbers(odd)), odd);
   const plain = { a: [1, 1e-300, "x", null], b: {} };
   assertEquals(writeNumbers(plain), JSON.stringify(plain));
-  assertEquals(new Set([NaN, Infinity, -Infinity, null].map((one) => hashOf([one]))).size, 4);
+  assertEquals(new Set([NaN, Infinity, -Infinity, null, -0, 0].map((one) => hashOf([one]))).size, 6);
   assertNotEquals(writeNumbers([NaN]), writeNumbers([null]));
   const location = await Deno.makeTempDir();
   try {

@@ -3,6 +3,7 @@
  * at a time: with threads its conditional writes look first and write later, where S3 does both at once.
  */
 import { assertEquals, assertRejects } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import { CreateBucketCommand, HeadObjectCommand, S3Client } from "npm:@aws-sdk/client-s3@3.1169.0";
 import { S3Store } from "./s3.ts";
@@ -95,7 +96,7 @@ Deno.test(
     await new S3Store("s3://sweeps", 5).claim("a");
     console.log("held");
     await new Promise(() => setInterval(() => {}, 1000));`;
-    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const config = pathOf(new URL("../../deno.json", import.meta.url));
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         "run",

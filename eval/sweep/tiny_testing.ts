@@ -1,5 +1,6 @@
 /** A sweep of cells that take milliseconds, for tests of the machinery: one layer of a fixture model, a line of text. */
 import { rtn } from "../../quant/methods/rtn.ts";
+import { pathOf } from "../../base/file.ts";
 import { corpus } from "../corpus.ts";
 import type { DeviceProfile } from "../cost.ts";
 import type { SweepPlan } from "./plan.ts";
@@ -23,7 +24,7 @@ export const tinyProfile: DeviceProfile = {
 
 /** Makes the model in a directory, and up to 224 cells on it. */
 export async function tinySweep(directory: string, count: number): Promise<SweepPlan> {
-  const source = new URL("../../fixtures/models/llama/", import.meta.url).pathname;
+  const source = pathOf(new URL("../../fixtures/models/llama/", import.meta.url));
   await Deno.mkdir(directory, { recursive: true });
   for (const name of ["model.safetensors", "tokenizer.json", "tokenizer_config.json"]) {
     await Deno.copyFile(source + name, `${directory}/${name}`);

@@ -1,5 +1,6 @@
 /** What goes wrong with data is told with its place, a log goes on where it ends, and sharing contexts changes no bit. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
 import { kivi } from "../../quant/methods/kivi.ts";
@@ -218,7 +219,7 @@ Deno.test("JSON, CSV and JSON Lines of the same rows give the same numbers", asy
 });
 
 Deno.test("a Parquet file with nested columns, as pyarrow writes it, has the rows of the JSON Lines", async () => {
-  const fixtures = new URL("../../fixtures/", import.meta.url).pathname;
+  const fixtures = pathOf(new URL("../../fixtures/", import.meta.url));
   const [parquet, lines] = [
     await readRows(`${fixtures}expected/tasks/arc_easy.parquet`),
     await readRows(`${fixtures}tasks/arc_easy.jsonl`),

@@ -1,4 +1,5 @@
 /** The log of an evaluation: one line of JSON per example, written as it is done, from which an interrupted run goes on. */
+import { diskReason } from "../../base/disk.ts";
 import { isJsonObject, own, readNumbers, writeNumbers } from "../../base/json.ts";
 import { TaskError } from "./error.ts";
 import type { TaskExample } from "./result.ts";
@@ -20,14 +21,22 @@ export interface TaskLog extends Disposable {
 export function openLog(path: string, key: Readonly<Record<string, unknown>>): TaskLog {
   const head = writeNumbers(key);
   const { done, end } = readLog(path, head);
-  const file = Deno.openSync(path, { write: true, create: true });
-  file.truncateSync(end);
-  file.seekSync(end, Deno.SeekMode.Start);
-  const encoder = new TextEncoder();
-  const write = (text: string) => {
-    const bytes = encoder.encode(`${text}\n`);
-    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  const written = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      throw new TaskError("log", `${path}: cannot be written: ${diskReason(cause)}`, { cause });
+    }
   };
+  const file = written(() => Deno.openSync(path, { write: true, create: true }));
+  const encoder = new TextEncoder();
+  const write = (text: string) =>
+    written(() => {
+      const bytes = encoder.encode(`${text}\n`);
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    });
+  written(() => file.truncateSync(end));
+  file.seekSync(end, Deno.SeekMode.Start);
   if (end === 0) write(head);
   return { done, add: (example) => write(writeNumbers(example)), [Symbol.dispose]: () => file.close() };
 }

@@ -3,6 +3,7 @@
  * and metrics, and log-probabilities within 1e-3 (float32 sums of two implementations).
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
 import type { JsonObject } from "../../base/json.ts";
@@ -11,7 +12,7 @@ import { evaluateTask, type TaskOptions } from "./evaluate.ts";
 import type { ChoiceRecord, GenerationRecord, TaskExample } from "./result.ts";
 
 const expected = new URL("../../fixtures/expected/tasks/", import.meta.url);
-const own = new URL("../../fixtures/tasks/", import.meta.url).pathname;
+const own = pathOf(new URL("../../fixtures/tasks/", import.meta.url));
 
 interface Golden {
   readonly task: string;

@@ -3,6 +3,7 @@
  * checkout (`QUANTBOOK_SHARED`), with `QUANTBOOK_ORACLE=all`.
  */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { loadModel } from "../../model/load.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { readSafetensors, writeSafetensors } from "../../model/safetensors.ts";
@@ -15,7 +16,7 @@ import { DataRow } from "./row.ts";
 import type { GenerationTask } from "./task.ts";
 import { truthfulqaGen } from "./sets/truthfulqa.ts";
 
-const shared = Deno.env.get("QUANTBOOK_SHARED") ?? new URL("../../../shared", import.meta.url).pathname;
+const shared = Deno.env.get("QUANTBOOK_SHARED") ?? pathOf(new URL("../../../shared", import.meta.url));
 const golden = `${shared}/golden/tasks`;
 const there = await Deno.stat(`${golden}/index.json`).then(() => true, () => false);
 const ignore = !there || Deno.env.get("QUANTBOOK_ORACLE") !== "all";

@@ -1,7 +1,8 @@
 /** The AssemblyScript compiler, for the WebAssembly kernels. The same source gives the same bytes. */
+import { pathOf } from "../../base/file.ts";
 
 /** Of the packages that are too large for every checkout. */
-const lock = decodeURIComponent(new URL("../../heavy.lock", import.meta.url).pathname);
+const lock = pathOf(new URL("../../heavy.lock", import.meta.url));
 
 /** Compiles a module to SIMD WebAssembly; `options` are more arguments of `asc`. */
 export async function compileAssembly(source: URL, ...options: string[]): Promise<Uint8Array<ArrayBuffer>> {
@@ -14,7 +15,7 @@ export async function compileAssembly(source: URL, ...options: string[]): Promis
         "-A",
         `--lock=${lock}`,
         "npm:assemblyscript@0.28.20/asc",
-        decodeURIComponent(source.pathname),
+        pathOf(source),
       ],
       ...["--outFile", output, "-O3", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
       ...["--enable", "simd", ...options],

@@ -1,6 +1,7 @@
 /** Tests of what only the CPU device has: threads, and how they end. The operations are tested in `../device_test.ts`. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { DeviceError } from "../error.ts";
 import { cpuDevice } from "./device.ts";
 
@@ -31,7 +32,7 @@ Deno.test("cpuDevice: threads that nobody stopped do not keep the program alive"
 });
 
 Deno.test("cpuDevice: needs no permission but to read its own files", async () => {
-  const here = decodeURIComponent(new URL(".", import.meta.url).pathname);
+  const here = pathOf(new URL(".", import.meta.url));
   const { output, errors } = await runProgram(program, [
     "--no-prompt",
     `--allow-read=${here}`,

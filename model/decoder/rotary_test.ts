@@ -1,12 +1,13 @@
 /** Rope scalings that no golden checkpoint has, against the NumPy reference; positions that a model refuses. */
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { alibiSlopes } from "./alibi.ts";
 import { CheckpointError } from "../files/error.ts";
 import { ModelConfig } from "../checkpoint/config.ts";
 import { loadModel } from "../load.ts";
 import { rotaryPositions } from "../families/rotary_scaling.ts";
 
-const folder = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
+const folder = pathOf(new URL("../../fixtures/families/", import.meta.url));
 const cases: { dir: string; change: object; ids: number[]; last: number[] }[] = JSON.parse(
   await Deno.readTextFile(`${folder}rope.json`),
 );

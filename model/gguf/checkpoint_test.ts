@@ -1,9 +1,10 @@
 /** Models in GGUF files compute what transformers computes on the same values. */
 import { assertEquals, assertLess } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { loadModel } from "../load.ts";
 import { readSafetensors } from "../safetensors.ts";
 
-const fixtures = decodeURIComponent(new URL("../../fixtures/", import.meta.url).pathname);
+const fixtures = pathOf(new URL("../../fixtures/", import.meta.url));
 
 Deno.test("a split model with a type per matrix gives transformers' logits, under any name", async () => {
   const tokens = (await readSafetensors(`${fixtures}expected/tokens.safetensors`)).get("test")

@@ -1,11 +1,12 @@
 /** Every storage type decodes to the bits of gguf-py; hostile files are refused for the reason their index names. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { openGguf, readGguf } from "./file.ts";
 import { ggufFamilies } from "./families.ts";
 import { loadModel } from "../load.ts";
 import { readSafetensors } from "../safetensors.ts";
 
-const folder = decodeURIComponent(new URL("../../fixtures/gguf/", import.meta.url).pathname);
+const folder = pathOf(new URL("../../fixtures/gguf/", import.meta.url));
 
 Deno.test("every type decodes to the bits of gguf-py", async () => {
   const expected = await readSafetensors(`${folder}expected.safetensors`);
@@ -30,7 +31,7 @@ Deno.test("rows are read without their neighbours", async () => {
 });
 
 Deno.test("models under gguf-py's names of keys and tensors compute what transformers computes", async () => {
-  const families = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
+  const families = pathOf(new URL("../../fixtures/families/", import.meta.url));
   for (const name of ["qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi2", "phi3", "starcoder2", "gpt2"]) {
     const golden = await readSafetensors(`${families}${ggufFamilies[name].type}/golden.safetensors`);
     using model = await loadModel(`${folder}${name}.gguf`);

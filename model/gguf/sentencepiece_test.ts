@@ -1,5 +1,6 @@
 /** SentencePiece vocabularies of GGUF files: the pieces of its own greedy rule, and ids of Llama 2 as published. */
 import { assertEquals, assertThrows } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { type GgufFile, openGguf } from "./file.ts";
 import { ggufTokenizer } from "./tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -132,7 +133,7 @@ Deno.test("scores that are missing, too few or no numbers are refused, and so ar
 });
 
 Deno.test("a vocabulary that gguf-py wrote", async () => {
-  const path = new URL("../../fixtures/gguf/sentencepiece.gguf", import.meta.url).pathname;
+  const path = pathOf(new URL("../../fixtures/gguf/sentencepiece.gguf", import.meta.url));
   const tokenizer = ggufTokenizer(await openGguf(path)), ids = encode(tokenizer, "hello world 12é");
   const pieces = ids.map((id) => tokenizer.decode([id]));
   assertEquals(pieces.slice(0, 6), ["<s>", "hell", "o", " world", " ", "12"]);

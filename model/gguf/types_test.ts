@@ -3,11 +3,12 @@
  * quantized rows, random bytes, and random bytes under extreme scales. Big-endian files and sets of parts give the same.
  */
 import { assertEquals, assertRejects } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import { isGguf, openGguf } from "./file.ts";
 import { ggufTypes } from "./types.ts";
 
-const folder = decodeURIComponent(new URL("../../fixtures/gguf/", import.meta.url).pathname);
+const folder = pathOf(new URL("../../fixtures/gguf/", import.meta.url));
 const digests: {
   readonly types: Record<string, string[]>;
   readonly model: Record<string, string>;

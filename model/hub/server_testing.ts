@@ -73,10 +73,10 @@ export async function fakeHub(
   }));
 
   function answer(request: Request): Response | Promise<Response> {
-    const { pathname } = new URL(request.url), range = request.headers.get("range");
-    requests.push(`${request.method} ${pathname}${range ? ` ${range}` : ""}`);
+    const { pathname: asked } = new URL(request.url), range = request.headers.get("range");
+    requests.push(`${request.method} ${asked}${range ? ` ${range}` : ""}`);
     tokens.push(request.headers.get("authorization"));
-    const fault = faults.find((one) => pathname.includes(one.path));
+    const fault = faults.find((one) => asked.includes(one.path));
     if (fault !== undefined) {
       fault.times = (fault.times ?? 1) - 1;
       if (fault.times === 0) faults.splice(faults.indexOf(fault), 1);
@@ -87,11 +87,11 @@ export async function fakeHub(
       return new Response("no", { status: kind.status, headers: { "retry-after": "0.01", ...code } });
     }
     if (typeof kind === "object" && "redirect" in kind) {
-      return new Response(null, { status: 302, headers: { location: kind.redirect + pathname } });
+      return new Response(null, { status: 302, headers: { location: kind.redirect + asked } });
     }
     if (kind === "silence") return new Promise((resolve) => silent.push(() => resolve(new Response("late"))));
     if (kind === "garbage") return new Response("<html>not a hub</html>");
-    if (pathname === `${api}/revision/${revision}` || pathname === `${api}/revision/${hub.head}`) {
+    if (asked === `${api}/revision/${revision}` || asked === `${api}/revision/${hub.head}`) {
       return Response.json({
         _id: "1",
         id: name,
@@ -102,16 +102,14 @@ export async function fakeHub(
         gated: false,
       });
     }
-    const listed = pathname.match(/\/tree\/[^/]+(\/.+)?$/);
-    if (pathname.startsWith(api) && listed !== null) {
+    const listed = asked.match(/\/tree\/[^/]+(\/.+)?$/);
+    if (asked.startsWith(api) && listed !== null) {
       const folder = listed[1] === undefined ? "" : `${listed[1].slice(1)}/`;
       const inside = tree.filter(({ path }) => path.startsWith(folder));
       return inside.length > 0 ? Response.json(inside) : new Response("not found", { status: 404 });
     }
-    const path = pathname.match(/\/resolve\/[^/]+\/(.+)$/)?.[1] ?? "";
-    const bytes = pathname.startsWith(`${api.replace(/^\/api(\/models)?/, "")}/`)
-      ? files.get(path)
-      : undefined;
+    const path = asked.match(/\/resolve\/[^/]+\/(.+)$/)?.[1] ?? "";
+    const bytes = asked.startsWith(`${api.replace(/^\/api(\/models)?/, "")}/`) ? files.get(path) : undefined;
     if (bytes === undefined) return new Response("not found", { status: 404 });
     const { oid, lfs } = tree.find((one) => one.path === path) ?? { oid: "" };
     const about = { "x-repo-commit": hub.head, etag: `"${lfs?.oid ?? oid}"`, "accept-ranges": "bytes" };

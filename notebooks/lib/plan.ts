@@ -4,6 +4,7 @@
  * Each notebook runs up to its first sweep that lacks stored rows, which goes into the manifest. Where a later sweep depends
  * on an earlier one, plan again once the first has been run. A manifest without cells means that all rows are there.
  */
+import { writeAtomic } from "../../base/file.ts";
 import { readNumbers } from "../../base/json.ts";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
 import { loadProfile } from "../../eval/cost.ts";
@@ -49,7 +50,7 @@ async function main(): Promise<number> {
   const plans: SweepPlan[] = [];
   for (const name of positionals) plans.push(...await planNotebook(notebookPath(name)));
   const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
-  await Deno.writeTextFile(values.out, formatManifest(manifest));
+  await writeAtomic(values.out, [new TextEncoder().encode(formatManifest(manifest))]);
   console.error(`${values.out}: ${manifest.cells.length} cells`);
   return 0;
 }

@@ -5,6 +5,7 @@
  * file. A notebook with a failing cell is written up to that cell, and the exit code is 1.
  */
 import { basename, dirname } from "node:path";
+import { writeAtomic } from "../../base/file.ts";
 import { executeNotebook } from "./jupyter/execute.ts";
 import { listNotebooks, notebookPath, readNotebook } from "./notebook/files.ts";
 import { keepLock } from "./notebook/lock.ts";
@@ -46,7 +47,8 @@ if (import.meta.main) {
   for (const path of paths) {
     const notebook = await readNotebook(path);
     ok = await runNotebook(notebook, path) && ok;
-    await Deno.writeTextFile(path, formatNotebook(notebook));
+    // Half a notebook is worse than none.
+    await writeAtomic(await Deno.realPath(path), [new TextEncoder().encode(formatNotebook(notebook))]);
   }
   if (!ok) Deno.exitCode = 1;
 }

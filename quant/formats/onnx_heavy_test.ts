@@ -1,5 +1,6 @@
 /** Exported graphs compute what the decoder computes: run by ONNX Runtime. */
 import { assertEquals, assertLess } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { loadModel } from "../../model/load.ts";
 import { quantize } from "../quantize.ts";
 import { exported, ids, quantizedBy, schemes } from "./export_testing.ts";
@@ -26,7 +27,7 @@ Deno.test("ONNX Runtime computes our logits and continues with our tokens", asyn
 });
 
 Deno.test("ONNX graphs of the families compute what the decoder computes", async () => {
-  const folder = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
+  const folder = pathOf(new URL("../../fixtures/families/", import.meta.url));
   const exportable = [
     "falcon_40b_like",
     "gemma",

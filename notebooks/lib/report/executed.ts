@@ -4,6 +4,7 @@
  * The key of a run is the hash of the notebook's code and prose, of every file that its numbers can depend on, and of
  * the settings in the environment. Nothing is trusted to be unchanged by its date.
  */
+import { writeAtomic } from "../../../base/file.ts";
 import { createHash } from "node:crypto";
 import { basename, dirname, join, relative } from "node:path";
 import { readAbout } from "../notebook/about.ts";
@@ -96,8 +97,7 @@ export async function executed(
     await Deno.mkdir(folder, { recursive: true });
     const kept = { ...notebook, metadata: { ...notebook.metadata, quantbookRun: { key, seconds } } };
     // Complete or not at all: a reader never sees half a file.
-    await Deno.writeTextFile(`${file}.new`, formatNotebook(kept));
-    await Deno.rename(`${file}.new`, file);
+    await writeAtomic(file, [new TextEncoder().encode(formatNotebook(kept))]);
   }
   return { name, about, notebook, seconds, error, cached: false };
 }

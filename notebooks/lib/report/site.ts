@@ -1,5 +1,6 @@
 /** Writes the whole site: the pages of all notebooks and the pages that are made of data. */
 import { join } from "node:path";
+import { makeDirectory, writeAtomic } from "../../../base/file.ts";
 import { escapeHtml } from "../html.ts";
 import { objectAt } from "../json.ts";
 import { type ClaimRow, claimsPage } from "./claims_page.ts";
@@ -48,13 +49,19 @@ export async function renderSite(
   return new Map(pages.map((page) => [page.file, renderPage(page, footer)]));
 }
 
-/** Replaces the contents of a folder by the pages. */
+/** Replaces the contents of a folder by the pages, once all are written. */
 export async function writeSite(pages: ReadonlyMap<string, string>, folder: string): Promise<void> {
-  await Deno.remove(folder, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
-  await Deno.mkdir(folder, { recursive: true });
-  for (const [file, html] of pages) await Deno.writeTextFile(join(folder, file), html);
+  const fresh = `${folder}.${crypto.randomUUID().slice(0, 8)}.part`;
+  try {
+    await makeDirectory(fresh);
+    for (const [file, html] of pages) await writeAtomic(join(fresh, file), [new TextEncoder().encode(html)]);
+    await Deno.remove(folder, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    await Deno.rename(fresh, folder);
+  } finally {
+    await Deno.remove(fresh, { recursive: true }).catch(() => {});
+  }
 }
 
 function footerOf({ commit, date, sourceUrl }: Build): string {
