@@ -23,7 +23,7 @@ const rooms: readonly (readonly [name: string, files: string, imports: string])[
   ["tokenizer", "model/tokenizer/", "base"],
   ["safetensors", "model/safetensors.ts model/safetensors/", "files"],
   ["hub", "model/hub.ts model/hub/", "files"],
-  ["config", "model/checkpoint/config.ts", "files"],
+  ["config", "model/checkpoint/config.ts model/checkpoint/rotary_sections.ts", "files"],
   ["checkpoint", "model/checkpoint/", "config safetensors"],
   ["gguf", "model/gguf/", "checkpoint tokenizer"],
   ["families", "model/families.ts model/families/", "architecture config"],

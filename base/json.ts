@@ -53,6 +53,47 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
+/**
+ * {@linkcode parseJson} of what Python's `json` writes: `NaN`, `Infinity` and `-Infinity` are numbers there.
+ *
+ * @throws {SyntaxError} whose message starts with "not valid JSON".
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(parsePythonJson('{"limits": [0.5, Infinity], "about": "NaN"}'), { limits: [0.5, Infinity], about: "NaN" });
+ * ```
+ */
+export function parsePythonJson(text: string): unknown {
+  let plain = "", from = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === '"') at = stringEnd(text, at) - 1;
+    // JSON.parse reads a number beyond the largest as Infinity; NaN needs a stand-in.
+    const name = text.startsWith("NaN", at) ? "NaN" : text.startsWith("Infinity", at) ? "Infinity" : "";
+    if (name === "") continue;
+    plain += text.slice(from, at) + (name === "NaN" ? `"${notANumber}"` : "1e999");
+    from = at + name.length;
+    at = from - 1;
+  }
+  return from === 0 ? parseJson(text) : numbered(parseJson(plain + text.slice(from)));
+}
+
+/** A noncharacter of Unicode: no text has it. */
+const notANumber = "\uFDD0NaN";
+
+/** The value with numbers for their stand-ins, changed in place; without recursion, since values may be nested deeply. */
+function numbered(value: unknown): unknown {
+  const root: JsonObject = { value }, open: object[] = [root];
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    for (const [key, inner] of Object.entries(one)) {
+      if (key === notANumber) throw new SyntaxError("not valid JSON: NaN is the name of a value");
+      if (inner === notANumber) Object.defineProperty(one, key, { value: NaN });
+      if (typeof inner === "object" && inner !== null) open.push(inner);
+    }
+  }
+  return root.value;
+}
+
 /** Scans text that is known to be valid JSON; a key is a string followed by a colon. */
 function checkKeys(text: string): void {
   const open: Set<string>[] = [];

@@ -1,7 +1,7 @@
 /** What `JSON.parse` lets pass must be refused, and nothing else. */
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { decodeUtf8, own, parseJson } from "./json.ts";
+import { decodeUtf8, own, parseJson, parsePythonJson } from "./json.ts";
 
 Deno.test("any JSON text parses as JSON.parse does", () => {
   fc.assert(fc.property(fc.json(), fc.constantFrom(undefined, 1, 100), (text, indent) => {
@@ -44,4 +44,14 @@ Deno.test("deep nesting does not overflow the stack", () => {
 
 Deno.test("own() sees no inherited property", () => {
   assertEquals(own({}, "constructor"), undefined);
+});
+
+Deno.test("Python's names of numbers are read outside of texts only", () => {
+  const text = '{"a": NaN, "b": [-Infinity, Infinity, 1], "c": "NaN \\" Infinity", "Infinity": "\\\\"}';
+  assertEquals(parsePythonJson(text), {
+    ...{ a: NaN, b: [-Infinity, Infinity, 1], c: 'NaN " Infinity', Infinity: "\\" },
+  });
+  for (const wrong of ["{NaN: 1}", "[+NaN]", "[-NaN]", "[NaN NaN]", "NaNs", "[nan]", '["NaN', '["NaN]']) {
+    assertThrows(() => parsePythonJson(wrong), SyntaxError, "not valid JSON");
+  }
 });

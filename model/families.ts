@@ -1,6 +1,6 @@
 /** The model families that the decoder knows, by `model_type` of config.json. */
 import type { Architecture } from "./architecture.ts";
-import type { ModelConfig } from "./checkpoint/config.ts";
+import { isModelType, type ModelConfig, type ModelType, modelTypes } from "./checkpoint/config.ts";
 import { bloom } from "./families/bloom.ts";
 import { cohere } from "./families/cohere.ts";
 import { falcon } from "./families/falcon.ts";
@@ -25,7 +25,7 @@ import { stablelm } from "./families/stablelm.ts";
 import { starcoder2 } from "./families/starcoder2.ts";
 import { ModelError } from "./error.ts";
 
-const families: Readonly<Record<string, (config: ModelConfig) => Architecture>> = {
+const families: Readonly<Record<ModelType, (config: ModelConfig) => Architecture>> = {
   bloom,
   cohere,
   falcon,
@@ -52,18 +52,45 @@ const families: Readonly<Record<string, (config: ModelConfig) => Architecture>> 
   starcoder2,
 };
 
-/** The `model_type`s that can be loaded. */
-export const modelTypes: readonly string[] = Object.keys(families);
+export { modelTypes };
 
-/** The architecture that a configuration describes. */
+/**
+ * The architecture that a configuration describes.
+ *
+ * @throws {ModelError} `family`, when its type is not known
+ * @throws {CheckpointError} `config`, when a field asks for what is not computed here
+ */
 export function architectureOf(config: ModelConfig): Architecture {
   const type = config.modelType;
-  if (!Object.hasOwn(families, type)) {
+  if (!isModelType(type)) {
     const known = modelTypes.join(", ");
     throw new ModelError(
       "family",
-      `${config.source}: model_type is ${JSON.stringify(type)}: expected one of ${known}`,
+      `${config.source}: model_type is ${JSON.stringify(type)}: expected one of ${known}${inner(config)}`,
     );
   }
-  return families[type](config);
+  const architecture = families[type](config);
+  requireLayerTypes(config, architecture);
+  return architecture;
+}
+
+/** What kind of text model an unknown type has inside. */
+function inner(config: ModelConfig): string {
+  for (const key of ["text_config", "llm_config", "language_config"]) {
+    const type = config.has(key) ? config.section(key)?.values["model_type"] : undefined;
+    if (typeof type === "string") return `; the model_type of its ${key} is ${JSON.stringify(type)}`;
+  }
+  return "";
+}
+
+/** Families that do not read `layer_types` compute what they compute: it has to say the same. */
+function requireLayerTypes(config: ModelConfig, { layers, window, windowLayers }: Architecture): void {
+  const types = config.list("layer_types");
+  if (types === undefined) return;
+  for (let layer = 0; layer < layers; layer++) {
+    const windowed = window !== undefined && (windowLayers?.includes(layer) ?? true);
+    const expected = windowed ? "sliding_attention" : "full_attention";
+    if (types[layer] === expected) continue;
+    config.fail("layer_types", `"${expected}" at entry ${layer}, what ${config.modelType} computes there`);
+  }
 }

@@ -1,6 +1,43 @@
 /** Reads `config.json`: a checked record that the family files turn into an architecture. */
 import { CheckpointError } from "../files/error.ts";
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
+import { show } from "../../base/show.ts";
+
+/** The `model_type`s that can be loaded. */
+export const modelTypes = [
+  "bloom",
+  "cohere",
+  "falcon",
+  "gemma",
+  "gemma2",
+  "gemma3_text",
+  "gpt2",
+  "gpt_neox",
+  "gptj",
+  "granite",
+  "llama",
+  "mistral",
+  "mixtral",
+  "olmo",
+  "olmo2",
+  "opt",
+  "phi",
+  "phi3",
+  "qwen2",
+  "qwen3",
+  "qwen3_moe",
+  "smollm3",
+  "stablelm",
+  "starcoder2",
+] as const;
+
+/** A `model_type` that can be loaded. */
+export type ModelType = typeof modelTypes[number];
+
+/** Whether a `model_type` is one of {@linkcode modelTypes}. */
+export function isModelType(type: string): type is ModelType {
+  return modelTypes.some((one) => one === type);
+}
 
 /** Limits of a number; both ends are allowed values. */
 export interface NumberOptions {
@@ -28,11 +65,26 @@ export class ModelConfig {
   readonly source: string;
   /** The JSON object as read. */
   readonly values: JsonObject;
+  /** What absent keys mean; a key that is null is not absent. */
+  readonly defaults: JsonObject;
+  /** What it says that is not used, in sentences. */
+  readonly notices: readonly string[];
 
   /** Wraps values without checking them; {@linkcode readConfig} checks. */
-  constructor(source: string, values: JsonObject) {
+  constructor(
+    source: string,
+    values: JsonObject,
+    defaults: JsonObject = {},
+    notices: readonly string[] = [],
+  ) {
     this.source = source;
     this.values = values;
+    this.defaults = defaults;
+    this.notices = notices;
+  }
+
+  #value(key: string): unknown {
+    return Object.hasOwn(this.values, key) ? this.values[key] : own(this.defaults, key);
   }
 
   /** The architecture's name, such as `"llama"`. */
@@ -40,9 +92,9 @@ export class ModelConfig {
     return this.string("model_type");
   }
 
-  /** Whether the key is present and not null. */
+  /** Whether the key, or else its default, is there and not null. */
   has(key: string): boolean {
-    return (own(this.values, key) ?? null) !== null;
+    return (this.#value(key) ?? null) !== null;
   }
 
   /**
@@ -63,7 +115,7 @@ export class ModelConfig {
    * @throws {CheckpointError} code `config`
    */
   number(key: string, { fallback, min = -Infinity, max = Infinity }: NumberOptions = {}): number {
-    const value = own(this.values, key) ?? fallback;
+    const value = this.#value(key) ?? fallback;
     if (typeof value !== "number" || !Number.isFinite(value) || value < min || value > max) {
       const range = min === -Infinity && max === Infinity ? "" : ` from ${min} to ${max}`;
       this.fail(key, `a finite number${range}`);
@@ -77,7 +129,7 @@ export class ModelConfig {
    * @throws {CheckpointError} code `config`
    */
   boolean(key: string, fallback?: boolean): boolean {
-    const value = own(this.values, key) ?? fallback;
+    const value = this.#value(key) ?? fallback;
     if (typeof value !== "boolean") this.fail(key, "true or false");
     return value;
   }
@@ -91,7 +143,7 @@ export class ModelConfig {
     key: string,
     { fallback, accepted }: { fallback?: string; accepted?: readonly string[] } = {},
   ): string {
-    const value = own(this.values, key) ?? fallback;
+    const value = this.#value(key) ?? fallback;
     if (typeof value !== "string") this.fail(key, "a string");
     if (accepted && !accepted.includes(value)) this.fail(key, accepted.map((x) => `"${x}"`).join(" or "));
     return value;
@@ -99,14 +151,14 @@ export class ModelConfig {
 
   /** A list, or `undefined` when absent or null. */
   list(key: string): readonly unknown[] | undefined {
-    const value = own(this.values, key) ?? undefined;
+    const value = this.#value(key) ?? undefined;
     if (value !== undefined && !Array.isArray(value)) this.fail(key, "a list");
     return value;
   }
 
   /** A nested object such as `rope_scaling`, or `undefined` when absent or null. */
   section(key: string): ModelConfig | undefined {
-    const value = own(this.values, key) ?? undefined;
+    const value = this.#value(key) ?? undefined;
     if (value === undefined) return undefined;
     if (!isJsonObject(value)) this.fail(key, "an object");
     return new ModelConfig(`${this.source}: ${key}`, value);
@@ -114,8 +166,14 @@ export class ModelConfig {
 
   /** Throws an error about `key` that names its value and what is accepted. */
   fail(key: string, expected: string): never {
-    const value = own(this.values, key);
-    const got = value === undefined ? "it is missing" : `got ${JSON.stringify(value).slice(0, 80)}`;
+    const value = this.#value(key);
+    const whence = Object.hasOwn(this.values, key) ? "" : " by default";
+    const got = value === undefined ? "it is missing" : `got ${show(value)}${whence}${unwritable(value)}`;
     throw new CheckpointError("config", `${this.source}: ${key} must be ${expected}, ${got}`);
   }
+}
+
+/** What JSON has no name for, though Python writes it. */
+function unwritable(value: unknown): string {
+  return typeof value === "number" && !Number.isFinite(value) ? ", which is no number of JSON" : "";
 }

@@ -3,8 +3,19 @@ import { CheckpointError } from "../files/error.ts";
 
 import { fileError, fileSize } from "../files/read.ts";
 import { type FilePath, pathOf, readBytes, statOf } from "../../base/file.ts";
-import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
-import { ModelConfig } from "./config.ts";
+import { decodeUtf8, isJsonObject, type JsonObject, parsePythonJson } from "../../base/json.ts";
+import { checkFields } from "../../base/fields.ts";
+import { show } from "../../base/show.ts";
+import { isModelType, ModelConfig, type ModelType } from "./config.ts";
+import { harmlessFields, refusedFields, typeFields } from "./fields.ts";
+import {
+  divisors,
+  kindSections,
+  layerKinds,
+  rotatedChannels,
+  scalingKind,
+  sectionFields,
+} from "./rotary_sections.ts";
 
 /** No real config.json is near this size; a bigger file is something else. */
 const maxBytes = 16_000_000;
@@ -41,22 +52,20 @@ export async function readConfig(path: FilePath): Promise<ModelConfig> {
 }
 
 /**
- * Parses and checks the text of a `config.json`.
+ * Parses and checks the text of a `config.json`, in which Python may have written Infinity and NaN.
  *
  * @throws {CheckpointError} code `config`
  */
 export function parseConfig(text: string, source: string): ModelConfig {
   let values: unknown;
   try {
-    values = parseJson(text);
+    values = parsePythonJson(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CheckpointError("config", `${source}: ${reason}`, { cause: error });
   }
   if (!isJsonObject(values)) throw new CheckpointError("config", `${source}: expected a JSON object`);
-  const config = new ModelConfig(source, values);
-  checkConfig(config);
-  return config;
+  return checkConfig(new ModelConfig(source, values));
 }
 
 /** Sizes: positive integers, with limits far above any real model so that a corrupt value cannot exhaust memory. */
@@ -105,19 +114,77 @@ const activations = [
   "quick_gelu",
 ];
 
-/** Families whose feed-forward width has another key, or a default that every implementation shares. */
-const impliedWidth = new Set(["bloom", "falcon", "gpt2", "gptj", "opt"]);
-
 /**
- * Checks a configuration.
+ * Checks a configuration; what comes back knows the defaults of its type, spells every field one way, and says what it does not use.
+ * One of a type that is not known here is not looked at: its keys mean what they mean there.
  *
  * @throws {CheckpointError} code `config`, naming the key, its value and what is accepted
  */
-export function checkConfig(config: ModelConfig): void {
-  config.string("model_type");
-  if (config.has("quantization_config")) {
-    config.fail("quantization_config", "absent: already quantized checkpoints are not supported");
+export function checkConfig(read: ModelConfig): ModelConfig {
+  const type = read.string("model_type");
+  if (!isModelType(type)) return read;
+  const { required, defaults, aliases = {} } = typeFields[type];
+  const config = new ModelConfig(read.source, canonical(read, aliases), defaults, notices(read, type));
+  for (const key of required) config.integer(key);
+  checkValues(config);
+  const hidden = config.integer(firstOf(config, "hidden_size", "n_embd"));
+  const layers = config.integer(firstOf(config, "num_hidden_layers", "n_layer"));
+  const heads = config.integer(firstOf(config, "num_attention_heads", "n_head"));
+  const headDim = checkHeads(config, hidden, heads);
+  if (config.has("num_experts_per_tok") && config.has("num_local_experts")) {
+    config.integer("num_experts_per_tok", { max: config.integer("num_local_experts") });
   }
+  checkLayerTypes(config, layers);
+  if (typeFields[type].rotary) checkRotary(config, type, headDim);
+  return config;
+}
+
+/** Refuses what is not computed here; a sentence for each field that is not used. */
+function notices(config: ModelConfig, type: ModelType): string[] {
+  const { required, defaults, aliases = {}, rotary, refused, harmless = [] } = typeFields[type];
+  const refuse = (message: string): never => {
+    throw new CheckpointError("config", message);
+  };
+  const fields = {
+    used: [
+      ...["architectures", "layer_types", ...required, ...Object.keys(defaults), ...Object.keys(aliases)],
+      ...rotary ? ["rope_scaling", "rope_parameters"] : [],
+    ],
+    harmless: [...harmlessFields, ...harmless],
+    refused: { ...refusedFields, ...refused },
+  };
+  const sections = rotary ? ["rope_scaling", "rope_parameters"].map((key) => config.section(key)) : [];
+  const all = sections.flatMap((one) => one === undefined ? [] : [one, ...Object.values(kindSections(one))]);
+  const heads = (config.list("architectures") ?? []).filter((name) => !languageModel.test(String(name)));
+  return [
+    ...checkFields(config.source, config.values, fields, refuse),
+    ...all.flatMap((one) => checkFields(one.source, one.values, sectionFields, refuse)),
+    ...heads.map((name) =>
+      `${config.source}: architectures names ${show(name)}: the language model alone is used`
+    ),
+  ];
+}
+
+/** Classes of transformers that are a language model, or the part of one without the output projection. */
+const languageModel = /^\w+(ForCausalLM|LMHeadModel|ForConditionalGeneration|(?<!DoubleHeads)Model)$/;
+
+/** The values with one name for each field. */
+function canonical(config: ModelConfig, aliases: Readonly<Record<string, string>>): JsonObject {
+  const values = { ...config.values };
+  for (const [alias, name] of Object.entries(aliases)) {
+    if (!Object.hasOwn(values, alias)) continue;
+    const value = values[alias];
+    if (config.has(alias) && config.has(name) && values[name] !== value) {
+      config.fail(alias, `${show(values[name])} as ${name}, which is another name of it`);
+    }
+    if (config.has(alias)) values[name] = value;
+    delete values[alias];
+  }
+  return values;
+}
+
+/** Types and ranges of what is there. */
+function checkValues(config: ModelConfig): void {
   for (const [key, max] of sizes) {
     const given = nullable.has(key) ? config.has(key) : Object.hasOwn(config.values, key);
     if (given) config.integer(key, { max });
@@ -125,74 +192,64 @@ export function checkConfig(config: ModelConfig): void {
   for (const key of epsilons) if (Object.hasOwn(config.values, key)) config.number(key, { min: 0 });
   for (const key of booleans) if (config.has(key)) config.boolean(key);
   for (const key of activationKeys) if (config.has(key)) config.string(key, { accepted: activations });
-  config.integer("vocab_size");
-  const hidden = config.integer(firstOf(config, "hidden_size", "n_embd"));
-  const layers = config.integer(firstOf(config, "num_hidden_layers", "n_layer"));
-  const heads = config.integer(firstOf(config, "num_attention_heads", "n_head"));
-  if (!impliedWidth.has(config.modelType)) config.integer("intermediate_size");
-  const headDim = checkHeads(config, hidden, heads);
-  if (config.has("num_experts_per_tok") && (config.has("num_local_experts") || config.has("num_experts"))) {
-    const experts = config.integer(firstOf(config, "num_local_experts", "num_experts"));
-    config.integer("num_experts_per_tok", { max: experts });
-  }
+}
+
+function checkLayerTypes(config: ModelConfig, layers: number): void {
   const types = config.list("layer_types");
-  if (types && types.length !== layers) {
-    config.fail("layer_types", `a list of ${layers} entries, one per layer`);
-  }
-  checkRotary(config, headDim);
+  if (types === undefined) return;
+  if (types.length !== layers) config.fail("layer_types", `a list of ${layers} entries, one per layer`);
+  const unknown = types.findIndex((type) => !layerKinds.some((kind) => kind === type));
+  if (unknown < 0) return;
+  const accepted = layerKinds.map((kind) => `"${kind}"`).join(" or ");
+  config.fail("layer_types", `a list of ${accepted}: entry ${unknown} is ${show(types[unknown])}`);
 }
 
 function checkHeads(config: ModelConfig, hidden: number, heads: number): number {
   if (!config.has("head_dim") && hidden % heads !== 0) {
     config.fail(firstOf(config, "hidden_size", "n_embd"), `divisible by the ${heads} attention heads`);
   }
-  const headDim = config.integer("head_dim", { fallback: hidden / heads });
-  const kvHeads = config.integer("num_key_value_heads", { fallback: heads, max: heads });
-  if (heads % kvHeads !== 0) config.fail("num_key_value_heads", `a divisor of the ${heads} attention heads`);
-  return headDim;
+  for (const key of ["num_key_value_heads", "num_kv_heads"]) {
+    const kvHeads = config.integer(key, { fallback: heads, max: heads });
+    if (heads % kvHeads !== 0) config.fail(key, `a divisor of the ${heads} attention heads`);
+  }
+  return config.integer("head_dim", { fallback: hidden / heads });
 }
 
-function checkRotary(config: ModelConfig, headDim: number): void {
-  // transformers 5 nests the values, possibly once per attention type.
-  const parameters = config.section("rope_parameters");
-  const nested = ["full_attention", "sliding_attention"].map((key) => parameters?.section(key));
-  const scaling = config.section("rope_scaling");
-  const sections = [parameters, ...nested, scaling].filter((section) => section !== undefined);
-  let fraction = 1;
-  let rotary = config.modelType === "llama";
+/** The numbers of every place that says how positions rotate. */
+function checkRotary(config: ModelConfig, type: ModelType, headDim: number): void {
+  const { rotary, defaults } = typeFields[type];
+  const sections = ["rope_scaling", "rope_parameters"].flatMap((key) => {
+    const section = config.section(key), kinds = kindSections(section);
+    const wrong = Object.keys(kinds).find(() => rotary === "layers" || key === "rope_scaling");
+    // transformers passes it over.
+    if (wrong !== undefined) section?.fail(wrong, "absent: all layers rotate alike here");
+    return section === undefined ? [] : [section, ...Object.values(kinds)];
+  });
+  const share = "rotary_pct" in defaults ? "rotary_pct" : "partial_rotary_factor";
+  const partial = share in defaults;
   for (const section of [config, ...sections]) {
-    for (const key of ["rope_theta", "rope_local_base_freq"]) {
-      if (!Object.hasOwn(section.values, key)) continue;
-      rotary = true;
-      if (section.number(key) <= 0) section.fail(key, "a number over 0");
+    for (const key of ["rope_theta", "rope_local_base_freq", "rotary_emb_base"]) {
+      if (Object.hasOwn(section.values, key) && section.number(key) <= 0) {
+        section.fail(key, "a number over 0");
+      }
     }
-    if (section.has("partial_rotary_factor")) {
-      fraction = section.number("partial_rotary_factor", { min: 0, max: 1 });
+    for (const key of ["partial_rotary_factor", "rotary_pct"]) {
+      // Types whose whole heads rotate pass it over, or fail where frequencies are scaled.
+      if (section.has(key)) section.number(key, { min: partial || section === config ? 0 : 1, max: 1 });
     }
   }
-  const rotaryDim = Math.floor(headDim * fraction);
-  if (rotary && rotaryDim % 2 !== 0) {
-    config.fail("head_dim", `even where it rotates (${rotaryDim} of ${headDim} channels)`);
-  }
+  if (config.has("alibi") && config.boolean("alibi")) return;
+  rotatedChannels(config, undefined, headDim, share);
   for (const section of sections) {
-    if (section === parameters && nested.some((inner) => inner !== undefined)) continue;
-    checkScaling(config, section, rotaryDim);
+    checkScaling(section, scalingKind(section, type), rotatedChannels(config, section, headDim, share));
   }
 }
 
 /** The fields that a `rope_type` needs. */
-function checkScaling(config: ModelConfig, section: ModelConfig, rotaryDim: number): void {
-  if (!section.has("rope_type") && !section.has("type")) {
-    config.fail("rope_scaling", "an object with rope_type");
-  }
-  const kind = section.string(section.has("rope_type") ? "rope_type" : "type");
+function checkScaling(section: ModelConfig, kind: string, channels: number): void {
   if (kind === "default") return;
-  if (kind === "longrope" || kind === "su") {
-    for (const key of ["short_factor", "long_factor"]) {
-      if (section.list(key)?.length !== rotaryDim / 2) {
-        section.fail(key, `a list of ${rotaryDim / 2} numbers, one per rotated pair`);
-      }
-    }
+  if (kind === "longrope") {
+    for (const key of ["short_factor", "long_factor"]) divisors(section, key, channels);
     return;
   }
   if (section.number("factor") <= 0) section.fail("factor", "a number over 0");
@@ -201,9 +258,8 @@ function checkScaling(config: ModelConfig, section: ModelConfig, rotaryDim: numb
     if (section.number("high_freq_factor") <= low) {
       section.fail("high_freq_factor", `over low_freq_factor ${low}`);
     }
-    section.integer("original_max_position_embeddings");
   }
-  if (kind === "yarn" && Object.hasOwn(section.values, "original_max_position_embeddings")) {
+  if (Object.hasOwn(section.values, "original_max_position_embeddings")) {
     section.integer("original_max_position_embeddings");
   }
 }

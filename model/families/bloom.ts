@@ -10,18 +10,16 @@ export function bloom(config: ModelConfig): Architecture {
     heads: "n_head",
     kvHeads: "n_head",
     positions: "seq_length",
+    headDim: null,
   });
   const prefix = "transformer.h.{layer}";
-  if (config.boolean("apply_residual_connection_post_layernorm", false)) {
-    config.fail("apply_residual_connection_post_layernorm", "false");
-  }
   return {
     ...size,
     intermediateSize: 4 * size.hiddenSize,
-    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { fallback: 1e-5, min: 0 }) },
+    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { min: 0 }) },
     positions: { kind: "alibi", scale: 1 },
     activation: "geluTanh",
-    ...head(config, "transformer.word_embeddings.weight", { tied: true }),
+    ...head(config, "transformer.word_embeddings.weight"),
     embeddingNorm: named("transformer.word_embeddings_layernorm"),
     attentionNorm: named(`${prefix}.input_layernorm`),
     mlpNorm: named(`${prefix}.post_attention_layernorm`),

@@ -15,6 +15,8 @@ export interface SizeKeys {
   readonly kvHeads?: string;
   /** Default `max_position_embeddings`; 2048 when absent. */
   readonly positions?: string;
+  /** Null where heads always divide the hidden size among them. */
+  readonly headDim?: null;
 }
 
 /** The sizes of an architecture. */
@@ -27,6 +29,10 @@ export function sizes(
 > {
   const hiddenSize = config.integer(keys.hidden ?? "hidden_size");
   const heads = config.integer(keys.heads ?? "num_attention_heads");
+  const headDim = config.integer("head_dim", { fallback: hiddenSize / heads });
+  if (keys.headDim === null && headDim * heads !== hiddenSize) {
+    config.fail("head_dim", `${hiddenSize} / ${heads}, as in all models of its type`);
+  }
   return {
     family: config.modelType,
     vocabularySize: config.integer("vocab_size"),
@@ -34,7 +40,7 @@ export function sizes(
     layers: config.integer(keys.layers ?? "num_hidden_layers"),
     heads,
     kvHeads: config.integer(keys.kvHeads ?? "num_key_value_heads", { fallback: heads }),
-    headDim: config.integer("head_dim", { fallback: hiddenSize / heads }),
+    headDim,
     maxPositions: config.integer(keys.positions ?? "max_position_embeddings", { fallback: 2048 }),
   };
 }
@@ -82,30 +88,35 @@ const activations: Readonly<Record<string, Activation>> = {
   gelu_pytorch_tanh: "geluTanh",
 };
 
-/** The activation function under `key`; `fallback` in the configuration's spelling. */
-export function activation(config: ModelConfig, fallback: string, key = "hidden_act"): Activation {
-  return activations[config.string(key, { fallback, accepted: Object.keys(activations) })];
+/** The activation function under `key`. */
+export function activation(config: ModelConfig, key = "hidden_act"): Activation {
+  return activations[config.string(key, { accepted: Object.keys(activations) })];
 }
 
 /** The name of the output projection's weight, which is the embedding's where they are tied. */
 export function head(
   config: ModelConfig,
   embedding: string,
-  { name = "lm_head.weight", tied = false }: { readonly name?: string; readonly tied?: boolean } = {},
+  { name = "lm_head.weight" }: { readonly name?: string } = {},
 ): Pick<Architecture, "embedding" | "head"> {
-  return { embedding, head: config.boolean("tie_word_embeddings", tied) ? embedding : name };
+  return { embedding, head: config.boolean("tie_word_embeddings") ? embedding : name };
+}
+
+/** The window of attention, in all layers. */
+export function slidingWindow(config: ModelConfig): Pick<Architecture, "window"> {
+  return config.has("sliding_window") ? { window: config.integer("sliding_window") } : {};
 }
 
 /** The window of attention and the layers that have it, from `layer_types` or else `isWindowed`. */
-export function slidingWindow(
+export function windowedLayers(
   config: ModelConfig,
-  isWindowed: (layer: number) => boolean = () => true,
+  isWindowed: (layer: number) => boolean,
 ): Pick<Architecture, "window" | "windowLayers"> {
-  if (!config.has("sliding_window")) return {};
   const types = config.list("layer_types");
   const all = Array.from({ length: config.integer("num_hidden_layers") }, (_, layer) => layer);
   const windowLayers = all.filter((layer) =>
     types ? types[layer] === "sliding_attention" : isWindowed(layer)
   );
+  if (windowLayers.length === 0) return { windowLayers };
   return { window: config.integer("sliding_window"), windowLayers };
 }

@@ -6,12 +6,12 @@ import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `falcon` checkpoint. */
 export function falcon(config: ModelConfig): Architecture {
-  const grouped = config.boolean("new_decoder_architecture", false);
-  const multiQuery = config.boolean("multi_query", true);
-  const bias = config.boolean("bias", false), alibi = config.boolean("alibi", false);
-  const every = sizes(config, { kvHeads: "num_kv_heads" });
+  const grouped = config.boolean("new_decoder_architecture");
+  const multiQuery = config.boolean("multi_query");
+  const bias = config.boolean("bias"), alibi = config.boolean("alibi");
+  const every = sizes(config, { kvHeads: "num_kv_heads", headDim: null });
   const size = { ...every, kvHeads: grouped ? every.kvHeads : multiQuery ? 1 : every.heads };
-  const parallel = grouped || config.boolean("parallel_attn", true);
+  const parallel = grouped || config.boolean("parallel_attn");
   const prefix = "transformer.h.{layer}";
   const two = grouped && config.integer("num_ln_in_parallel_attn", { fallback: 2 }) === 2;
   const first = named(`${prefix}.${two ? "ln_attn" : "input_layernorm"}`);
@@ -19,10 +19,10 @@ export function falcon(config: ModelConfig): Architecture {
   return {
     ...size,
     intermediateSize: config.integer("ffn_hidden_size", { fallback: 4 * size.hiddenSize }),
-    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { fallback: 1e-5, min: 0 }) },
+    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { min: 0 }) },
     positions: alibi ? { kind: "alibi", scale: size.headDim ** -0.5 } : rotaryPositions(config, size.headDim),
-    activation: activation(config, "gelu", "activation"),
-    ...head(config, "transformer.word_embeddings.weight", { tied: true }),
+    activation: activation(config, "activation"),
+    ...head(config, "transformer.word_embeddings.weight"),
     parallel,
     attentionNorm: first,
     mlpNorm: named(`${prefix}.${second}`),

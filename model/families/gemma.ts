@@ -1,7 +1,6 @@
 /** Gemma (Gemma Team, 2024): Llama with norms around one, a scaled embedding and a gated GELU. */
 import type { Architecture, NormNames } from "../architecture.ts";
 import type { ModelConfig } from "../checkpoint/config.ts";
-import { head } from "./description.ts";
 import { llama } from "./llama.ts";
 
 /** A norm's weight, which all Gemmas store minus one. */
@@ -10,12 +9,12 @@ export function gemmaNorm(name: string): NormNames {
 }
 
 /** Reads the configuration of a `gemma` checkpoint. */
-export function gemma(config: ModelConfig): Architecture {
+export function gemma(config: ModelConfig, activationKey?: string): Architecture {
+  const base = llama(config, activationKey);
   return {
+    ...base,
     // The first checkpoints say `gelu` and mean its tanh form, as those say that came after.
-    ...llama(config),
-    activation: "geluTanh",
-    ...head(config, "model.embed_tokens.weight", { tied: true }),
+    activation: base.activation === "gelu" ? "geluTanh" : base.activation,
     embeddingScale: Math.fround(Math.sqrt(config.integer("hidden_size"))),
     attentionNorm: gemmaNorm("model.layers.{layer}.input_layernorm"),
     mlpNorm: gemmaNorm("model.layers.{layer}.post_attention_layernorm"),

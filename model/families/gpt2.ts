@@ -5,23 +5,26 @@ import { activation, fusedQkv, head, linears, named, sizes } from "./description
 
 /** Reads the configuration of a `gpt2` checkpoint. */
 export function gpt2(config: ModelConfig): Architecture {
-  const keys = { hidden: "n_embd", layers: "n_layer", heads: "n_head", positions: "n_positions" };
+  const keys = {
+    hidden: "n_embd",
+    layers: "n_layer",
+    heads: "n_head",
+    positions: "n_positions",
+    headDim: null,
+  };
   const size = sizes(config, keys);
-  for (const key of ["scale_attn_by_inverse_layer_idx", "add_cross_attention"]) {
-    if (config.boolean(key, false)) config.fail(key, "false");
-  }
-  const scaled = config.boolean("scale_attn_weights", true);
+  const scaled = config.boolean("scale_attn_weights");
   const transposed = (names: Architecture["linears"]) =>
     Object.fromEntries(Object.entries(names).map(([role, one]) => [role, { ...one, transposed: true }]));
   const prefix = "transformer.h.{layer}";
   return {
     ...size,
     intermediateSize: config.integer("n_inner", { fallback: 4 * size.hiddenSize }),
-    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { fallback: 1e-5, min: 0 }) },
+    norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { min: 0 }) },
     positions: { kind: "learned", tensor: "transformer.wpe.weight", offset: 0 },
     ...(scaled ? {} : { attentionScale: 1 }),
-    activation: activation(config, "gelu_new", "activation_function"),
-    ...head(config, "transformer.wte.weight", { tied: true }),
+    activation: activation(config, "activation_function"),
+    ...head(config, "transformer.wte.weight"),
     attentionNorm: named(`${prefix}.ln_1`),
     mlpNorm: named(`${prefix}.ln_2`),
     finalNorm: named("transformer.ln_f"),

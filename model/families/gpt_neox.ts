@@ -6,16 +6,16 @@ import { rotaryPositions } from "./rotary_scaling.ts";
 
 /** Reads the configuration of a `gpt_neox` checkpoint. */
 export function gptNeox(config: ModelConfig): Architecture {
-  const size = sizes(config), prefix = "gpt_neox.layers.{layer}";
-  const bias = config.boolean("attention_bias", true);
+  const size = sizes(config, { headDim: null }), prefix = "gpt_neox.layers.{layer}";
+  const bias = config.boolean("attention_bias");
   return {
     ...size,
     intermediateSize: config.integer("intermediate_size"),
-    norm: { kind: "layer", eps: config.number("layer_norm_eps", { fallback: 1e-5, min: 0 }) },
-    positions: rotaryPositions(config, size.headDim, { fraction: 0.25 }),
-    activation: activation(config, "gelu"),
+    norm: { kind: "layer", eps: config.number("layer_norm_eps", { min: 0 }) },
+    positions: rotaryPositions(config, size.headDim, { theta: "rotary_emb_base", share: "rotary_pct" }),
+    activation: activation(config),
     ...head(config, "gpt_neox.embed_in.weight", { name: "embed_out.weight" }),
-    parallel: config.boolean("use_parallel_residual", true),
+    parallel: config.boolean("use_parallel_residual"),
     attentionNorm: named(`${prefix}.input_layernorm`),
     mlpNorm: named(`${prefix}.post_attention_layernorm`),
     finalNorm: named("gpt_neox.final_layer_norm"),

@@ -7,10 +7,10 @@ import { llama } from "./llama.ts";
 export function granite(config: ModelConfig): Architecture {
   return {
     ...llama(config),
-    embeddingScale: config.number("embedding_multiplier", { fallback: 1 }),
+    embeddingScale: config.number("embedding_multiplier"),
     // Takes the place of 1 / sqrt(headDim).
-    attentionScale: config.number("attention_multiplier", { fallback: 1 }),
-    residualScale: config.number("residual_multiplier", { fallback: 1 }),
-    logitScale: 1 / config.number("logits_scaling", { fallback: 1 }),
+    attentionScale: config.number("attention_multiplier"),
+    residualScale: config.number("residual_multiplier"),
+    logitScale: 1 / config.number("logits_scaling"),
   };
 }

@@ -4,8 +4,8 @@ import type { ModelConfig } from "../checkpoint/config.ts";
 import { activation, head, linears, sizes } from "./description.ts";
 import { rotaryPositions } from "./rotary_scaling.ts";
 
-/** Reads the configuration of a `llama` checkpoint. */
-export function llama(config: ModelConfig): Architecture {
+/** Reads the configuration of a `llama` checkpoint, or of one whose activation has another key. */
+export function llama(config: ModelConfig, activationKey = "hidden_act"): Architecture {
   const size = sizes(config);
   const attention = config.boolean("attention_bias", false), mlp = config.boolean("mlp_bias", false);
   const prefix = "model.layers.{layer}";
@@ -14,7 +14,7 @@ export function llama(config: ModelConfig): Architecture {
     intermediateSize: config.integer("intermediate_size"),
     norm: { kind: "rms", eps: config.number("rms_norm_eps", { fallback: 1e-6, min: 0 }) },
     positions: rotaryPositions(config, size.headDim),
-    activation: activation(config, "silu"),
+    activation: activation(config, activationKey),
     ...head(config, "model.embed_tokens.weight"),
     attentionNorm: { weight: `${prefix}.input_layernorm.weight` },
     mlpNorm: { weight: `${prefix}.post_attention_layernorm.weight` },

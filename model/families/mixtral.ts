@@ -9,13 +9,13 @@ export function mixtral(config: ModelConfig): Architecture {
   const { q, k, v, o } = base.linears;
   const block = "model.layers.{layer}.block_sparse_moe";
   const expert = (name: string) => ({ weight: `${block}.experts.{expert}.${name}.weight` });
-  const count = config.integer("num_local_experts", { fallback: 8 });
+  const count = config.integer("num_local_experts");
   return {
     ...base,
     linears: { q, k, v, o },
     experts: {
       count,
-      perToken: config.integer("num_experts_per_tok", { fallback: 2, max: count }),
+      perToken: config.integer("num_experts_per_tok", { max: count }),
       normalized: true,
       intermediateSize: base.intermediateSize,
       router: `${block}.gate.weight`,

@@ -7,17 +7,16 @@ import { rotaryPositions } from "./rotary_scaling.ts";
 /** Reads the configuration of a `phi` checkpoint. */
 export function phi(config: ModelConfig): Architecture {
   const size = sizes(config);
-  if (config.boolean("qk_layernorm", false)) config.fail("qk_layernorm", "false");
   const prefix = "model.layers.{layer}";
   const norm = named(`${prefix}.input_layernorm`);
   const tensors = head(config, "model.embed_tokens.weight");
   const attention = { q: "q_proj", k: "k_proj", v: "v_proj", o: "dense" };
   return {
     ...size,
-    intermediateSize: config.integer("intermediate_size", { fallback: 4 * size.hiddenSize }),
-    norm: { kind: "layer", eps: config.number("layer_norm_eps", { fallback: 1e-5, min: 0 }) },
-    positions: rotaryPositions(config, size.headDim, { fraction: 0.5 }),
-    activation: activation(config, "gelu_new"),
+    intermediateSize: config.integer("intermediate_size"),
+    norm: { kind: "layer", eps: config.number("layer_norm_eps", { min: 0 }) },
+    positions: rotaryPositions(config, size.headDim),
+    activation: activation(config),
     ...tensors,
     headBias: "lm_head.bias",
     parallel: true,

@@ -7,16 +7,16 @@ import { rotaryPositions } from "./rotary_scaling.ts";
 /** Reads the configuration of a `starcoder2` checkpoint. */
 export function starcoder2(config: ModelConfig): Architecture {
   const size = sizes(config), prefix = "model.layers.{layer}";
-  const bias = config.boolean("use_bias", true);
+  const bias = config.boolean("use_bias");
   const attention = { q: "q_proj", k: "k_proj", v: "v_proj", o: "o_proj" };
   return {
     ...size,
     intermediateSize: config.integer("intermediate_size"),
-    norm: { kind: "layer", eps: config.number("norm_epsilon", { fallback: 1e-5, min: 0 }) },
+    norm: { kind: "layer", eps: config.number("norm_epsilon", { min: 0 }) },
     positions: rotaryPositions(config, size.headDim),
     ...slidingWindow(config),
-    activation: activation(config, "gelu_pytorch_tanh"),
-    ...head(config, "model.embed_tokens.weight", { tied: true }),
+    activation: activation(config),
+    ...head(config, "model.embed_tokens.weight"),
     attentionNorm: named(`${prefix}.input_layernorm`),
     mlpNorm: named(`${prefix}.post_attention_layernorm`),
     finalNorm: named("model.norm"),

@@ -22,9 +22,10 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
   const metadata = new Metadata(file);
   const family = familyOf(file);
   const sizes = sizesOf(file, metadata);
-  const config = new ModelConfig(file.path, await configValues(file, metadata, family, sizes));
+  const config = checkConfig(
+    new ModelConfig(file.path, await configValues(file, metadata, family, sizes)),
+  );
   const notices = metadata.notices();
-  checkConfig(config);
   const views = viewsOf(file.tensors, family, sizes);
   const view = (name: string): View => {
     const found = views.get(name);

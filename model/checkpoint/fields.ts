@@ -1,0 +1,380 @@
+/**
+ * The fields of `config.json` by `model_type`: what is read and what absence means, what is refused, what changes nothing. A field that
+ * is in no list becomes a notice. Names and defaults are those of the configuration classes of transformers 5.24.
+ */
+import type { JsonObject } from "../../base/json.ts";
+import type { ModelType } from "./config.ts";
+
+/** What a model type says in its `config.json`. */
+export interface TypeFields {
+  /** Read, and needed: sizes. */
+  readonly required: readonly string[];
+  /** Read, and what they are when absent (null: nothing). */
+  readonly defaults: JsonObject;
+  /** Other names of these. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  /** Where positions rotate, `rope_parameters` and `rope_scaling` are read: of all layers at once, or of each kind. */
+  readonly rotary?: "layers" | "kinds";
+  /** Fields with the only values that mean what is computed here; null and absence always do. */
+  readonly refused?: Readonly<Record<string, readonly unknown[]>>;
+  /** Fields that change nothing, beside those of {@linkcode harmlessFields}. */
+  readonly harmless?: readonly string[];
+}
+
+const precisions = ["float32", "float16", "bfloat16", "float64", "float", "half", "auto"];
+const dtypes = precisions.flatMap((name) => [name, `torch.${name}`]);
+
+/** Refused in every type; with these values they say what is computed anyway. */
+export const refusedFields: Readonly<Record<string, readonly unknown[]>> = {
+  add_cross_attention: [false],
+  attention_chunk_size: [],
+  cross_attention_hidden_size: [],
+  dtype: dtypes,
+  is_causal: [true],
+  is_encoder_decoder: [false],
+  per_layer_config: [],
+  pruned_heads: [{}],
+  quantization_config: [],
+  tie_encoder_decoder: [false],
+  torch_dtype: dtypes,
+  use_bidirectional_attention: [false],
+};
+
+/** These change no number in any type: whence it comes, how it was trained, how transformers runs it, tokens by name, text generation. */
+export const harmlessFields: readonly string[] = [
+  ...["_commit_hash", "_name_or_path", "model_type", "name_or_path", "transformers_version"],
+  ...["attention_dropout", "attn_pdrop", "classifier_dropout", "dropout", "embd_pdrop", "embedding_dropout"],
+  ...["gradient_checkpointing", "hidden_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob"],
+  ...[
+    "init_std",
+    "initializer_range",
+    "layerdrop",
+    "output_router_logits",
+    "resid_pdrop",
+    "residual_dropout",
+  ],
+  ...["router_aux_loss_coef", "router_jitter_noise", "summary_*"],
+  ...[
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_experts_implementation",
+    "attn_implementation",
+  ],
+  ...["chunk_size_feed_forward", "cache_implementation", "output_attentions", "output_hidden_states"],
+  ...["pretraining_tp", "return_dict", "slow_but_exact", "torchscript", "use_bfloat16", "use_cache"],
+  ...["finetuning_task", "id2label", "is_decoder", "label2id", "num_labels", "problem_type"],
+  ...["task_specific_params", "tokenizer_class", "prefix"],
+  ...["bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "mask_token_id"],
+  ...["pad_token_id", "sep_token_id", "unk_token_id"],
+  // transformers 5 reads these of generation_config.json only.
+  ...["bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping"],
+  ...["encoder_no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty"],
+  ...["forced_bos_token_id", "forced_eos_token_id", "length_penalty", "max_length", "max_new_tokens"],
+  ...["min_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences"],
+  ...["output_scores", "remove_invalid_values", "repetition_penalty", "return_dict_in_generate"],
+  ...["suppress_tokens", "temperature", "top_k", "top_p", "typical_p"],
+];
+
+const sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"];
+const gatedSizes = [...sizes, "intermediate_size"];
+const gptSizes = ["vocab_size", "n_embd", "n_layer", "n_head"];
+const gptAliases = {
+  hidden_size: "n_embd",
+  max_position_embeddings: "n_positions",
+  num_attention_heads: "n_head",
+  num_hidden_layers: "n_layer",
+};
+
+/** Biases that a type does not have. */
+const noBias = { attention_bias: [false] }, noBiases = { ...noBias, mlp_bias: [false] };
+
+/** Llama, which others vary. */
+const llama: TypeFields = {
+  required: gatedSizes,
+  rotary: "layers",
+  defaults: {
+    num_key_value_heads: null,
+    head_dim: null,
+    hidden_act: "silu",
+    max_position_embeddings: 2048,
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: false,
+    rope_theta: 10000,
+    attention_bias: false,
+    mlp_bias: false,
+    original_max_position_embeddings: null,
+  },
+  // Whole heads rotate.
+  refused: { partial_rotary_factor: [1] },
+};
+
+/** Llama with other defaults; `without` are fields that the type does not read. */
+function likeLlama(
+  defaults: JsonObject,
+  without: readonly string[] = [],
+  { refused, ...rest }: Partial<TypeFields> = {},
+): TypeFields {
+  const read = Object.entries({ ...llama.defaults, ...defaults }).filter(([key]) => !without.includes(key));
+  const unread = Object.entries({ ...llama.refused, ...refused }).filter(([key]) => !(key in defaults));
+  return { ...llama, ...rest, defaults: Object.fromEntries(read), refused: Object.fromEntries(unread) };
+}
+
+const gemmaHeads = { head_dim: 256, tie_word_embeddings: true, max_position_embeddings: 8192 };
+const gemma2 = {
+  ...gemmaHeads,
+  num_key_value_heads: 4,
+  hidden_activation: "gelu_pytorch_tanh",
+  query_pre_attn_scalar: 256,
+  sliding_window: 4096,
+};
+// The first checkpoints have both names of the activation.
+const gemma2Refused = { mlp_bias: [false], hidden_act: ["gelu", "gelu_new", "gelu_pytorch_tanh"] };
+
+const biases = ["attention_bias", "mlp_bias"];
+const qwen = {
+  num_key_value_heads: 32,
+  max_position_embeddings: 32768,
+  use_sliding_window: false,
+  sliding_window: 4096,
+  max_window_layers: 28,
+};
+
+/** The fields of every model type. */
+export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
+  bloom: {
+    required: ["vocab_size", "hidden_size", "n_layer", "n_head"],
+    aliases: { n_embed: "hidden_size", num_attention_heads: "n_head", num_hidden_layers: "n_layer" },
+    defaults: { layer_norm_epsilon: 1e-5, tie_word_embeddings: true, seq_length: 2048, head_dim: null },
+    refused: { apply_residual_connection_post_layernorm: [false] },
+    harmless: [
+      ...["attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion", "n_inner"],
+      ...["offset_alibi", "skip_bias_add", "skip_bias_add_qkv"],
+    ],
+  },
+  cohere: likeLlama(
+    {
+      max_position_embeddings: 8192,
+      layer_norm_eps: 1e-5,
+      logit_scale: 0.0625,
+      rope_theta: 500000,
+      tie_word_embeddings: true,
+    },
+    ["rms_norm_eps", "mlp_bias"],
+    { refused: { use_qk_norm: [false], mlp_bias: [false] } },
+  ),
+  falcon: {
+    required: sizes,
+    rotary: "layers",
+    aliases: { n_embed: "hidden_size" },
+    defaults: {
+      activation: "gelu",
+      alibi: false,
+      bias: false,
+      ffn_hidden_size: null,
+      head_dim: null,
+      layer_norm_epsilon: 1e-5,
+      max_position_embeddings: 2048,
+      multi_query: true,
+      new_decoder_architecture: false,
+      num_kv_heads: null,
+      num_ln_in_parallel_attn: null,
+      parallel_attn: true,
+      rope_theta: 10000,
+      tie_word_embeddings: true,
+      original_max_position_embeddings: null,
+    },
+    refused: { partial_rotary_factor: [1] },
+  },
+  gemma: likeLlama(
+    { ...gemmaHeads, num_key_value_heads: 16, hidden_act: "gelu_pytorch_tanh" },
+    ["mlp_bias"],
+    { refused: { mlp_bias: [false], hidden_activation: ["gelu_pytorch_tanh"] } },
+  ),
+  gemma2: likeLlama(
+    { ...gemma2, attn_logit_softcapping: 50, final_logit_softcapping: 30 },
+    ["mlp_bias", "hidden_act"],
+    { refused: gemma2Refused, harmless: ["cache_implementation"] },
+  ),
+  gemma3_text: likeLlama(
+    {
+      ...gemma2,
+      attn_logit_softcapping: null,
+      final_logit_softcapping: null,
+      max_position_embeddings: 131072,
+      rope_theta: 1000000,
+      rope_local_base_freq: 10000,
+      sliding_window_pattern: 6,
+    },
+    ["mlp_bias", "hidden_act"],
+    // It is written beside layer_types, which says the same.
+    { rotary: "kinds", refused: gemma2Refused, harmless: ["_sliding_window_pattern"] },
+  ),
+  gpt2: {
+    required: gptSizes,
+    aliases: gptAliases,
+    defaults: {
+      activation_function: "gelu_new",
+      head_dim: null,
+      layer_norm_epsilon: 1e-5,
+      n_inner: null,
+      n_positions: 1024,
+      scale_attn_weights: true,
+      tie_word_embeddings: true,
+    },
+    refused: { scale_attn_by_inverse_layer_idx: [false] },
+    harmless: ["n_ctx", "reorder_and_upcast_attn"],
+  },
+  gpt_neox: {
+    required: gatedSizes,
+    rotary: "layers",
+    defaults: {
+      attention_bias: true,
+      head_dim: null,
+      hidden_act: "gelu",
+      layer_norm_eps: 1e-5,
+      max_position_embeddings: 2048,
+      original_max_position_embeddings: null,
+      rotary_emb_base: 10000,
+      rotary_pct: 0.25,
+      tie_word_embeddings: false,
+      use_parallel_residual: true,
+    },
+  },
+  gptj: {
+    required: gptSizes,
+    aliases: gptAliases,
+    defaults: {
+      activation_function: "gelu_new",
+      head_dim: null,
+      layer_norm_epsilon: 1e-5,
+      n_inner: null,
+      n_positions: 2048,
+      rotary_dim: 64,
+      tie_word_embeddings: false,
+    },
+    refused: { rotary: [true], scale_attn_weights: [true] },
+    harmless: ["n_ctx"],
+  },
+  granite: likeLlama({
+    attention_multiplier: 1,
+    embedding_multiplier: 1,
+    logits_scaling: 1,
+    residual_multiplier: 1,
+  }),
+  llama,
+  mistral: likeLlama(
+    { num_key_value_heads: 8, max_position_embeddings: 131072, sliding_window: 4096 },
+    biases,
+    { refused: noBiases },
+  ),
+  mixtral: likeLlama(
+    {
+      max_position_embeddings: 131072,
+      num_experts_per_tok: 2,
+      num_key_value_heads: 8,
+      num_local_experts: 8,
+      rms_norm_eps: 1e-5,
+      rope_theta: 1000000,
+      sliding_window: null,
+    },
+    biases,
+    { refused: noBiases, aliases: { num_experts: "num_local_experts" } },
+  ),
+  olmo: likeLlama({ clip_qkv: null }, ["rms_norm_eps", "mlp_bias"], { refused: { mlp_bias: [false] } }),
+  olmo2: likeLlama({ rms_norm_eps: 1e-5 }, ["mlp_bias"], { refused: { mlp_bias: [false] } }),
+  opt: {
+    required: [...sizes, "ffn_dim"],
+    defaults: {
+      _remove_final_layer_norm: false,
+      activation_function: "relu",
+      do_layer_norm_before: true,
+      enable_bias: true,
+      head_dim: null,
+      max_position_embeddings: 2048,
+      tie_word_embeddings: true,
+      word_embed_proj_dim: null,
+    },
+    refused: { layer_norm_elementwise_affine: [true] },
+    harmless: ["activation_dropout"],
+  },
+  phi: likeLlama(
+    { hidden_act: "gelu_new", layer_norm_eps: 1e-5, partial_rotary_factor: 0.5 },
+    ["rms_norm_eps", ...biases],
+    { refused: { ...noBiases, qk_layernorm: [false] } },
+  ),
+  phi3: likeLlama(
+    {
+      max_position_embeddings: 4096,
+      original_max_position_embeddings: 4096,
+      partial_rotary_factor: 1,
+      rms_norm_eps: 1e-5,
+      sliding_window: null,
+    },
+    biases,
+    { refused: noBiases },
+  ),
+  qwen2: likeLlama(qwen, biases, {
+    // Its projections of queries, keys and values always have one.
+    refused: { mlp_bias: [false], use_mrope: [false] },
+    harmless: ["attention_bias"],
+  }),
+  qwen3: likeLlama({ ...qwen, head_dim: 128 }, ["mlp_bias"], { refused: { mlp_bias: [false] } }),
+  qwen3_moe: likeLlama(
+    {
+      ...qwen,
+      decoder_sparse_step: 1,
+      mlp_only_layers: [],
+      moe_intermediate_size: 768,
+      norm_topk_prob: false,
+      num_experts_per_tok: 8,
+      num_key_value_heads: 4,
+      num_local_experts: 128,
+    },
+    ["mlp_bias", "max_window_layers"],
+    {
+      aliases: { num_experts: "num_local_experts" },
+      refused: { mlp_bias: [false] },
+      harmless: ["max_window_layers"],
+    },
+  ),
+  smollm3: likeLlama(
+    {
+      max_position_embeddings: 32768,
+      no_rope_layer_interval: 4,
+      no_rope_layers: null,
+      num_key_value_heads: 4,
+      rope_theta: 2000000,
+      sliding_window: null,
+      tie_word_embeddings: true,
+      use_sliding_window: false,
+    },
+    [],
+    { harmless: ["max_window_layers"] },
+  ),
+  stablelm: likeLlama(
+    {
+      layer_norm_eps: 1e-5,
+      max_position_embeddings: 4096,
+      num_key_value_heads: 32,
+      partial_rotary_factor: 0.25,
+      qk_layernorm: false,
+      use_parallel_residual: false,
+      use_qkv_bias: false,
+    },
+    ["rms_norm_eps", ...biases],
+    { refused: noBiases },
+  ),
+  starcoder2: likeLlama(
+    {
+      hidden_act: "gelu_pytorch_tanh",
+      max_position_embeddings: 4096,
+      norm_epsilon: 1e-5,
+      num_key_value_heads: 2,
+      sliding_window: null,
+      tie_word_embeddings: true,
+      use_bias: true,
+    },
+    ["rms_norm_eps", ...biases],
+    { refused: { ...noBiases, mlp_type: ["default"], norm_type: ["layer_norm"] } },
+  ),
+};
