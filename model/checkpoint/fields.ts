@@ -17,6 +17,8 @@ export interface TypeFields {
   readonly rotary?: "layers" | "kinds";
   /** Fields with the only values that mean what is computed here; null and absence always do. */
   readonly refused?: Readonly<Record<string, readonly unknown[]>>;
+  /** Values of fields with which the makers' implementation differs from this one, and how. */
+  readonly inexact?: Readonly<Record<string, readonly [value: unknown, how: string]>>;
   /** Fields that change nothing, beside those of {@linkcode harmlessFields}. */
   readonly harmless?: readonly string[];
 }
@@ -184,6 +186,7 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
       original_max_position_embeddings: null,
     },
     refused: { partial_rotary_factor: [1] },
+    inexact: { alibi: [true, "transformers rounds the position biases to bfloat16, this suite does not"] },
   },
   gemma: likeLlama(
     { ...gemmaHeads, num_key_value_heads: 16, hidden_act: "gelu_pytorch_tanh" },
@@ -198,7 +201,6 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
   gemma3_text: likeLlama(
     {
       ...gemma2,
-      attn_logit_softcapping: null,
       final_logit_softcapping: null,
       max_position_embeddings: 131072,
       rope_theta: 1000000,
@@ -206,8 +208,13 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
       sliding_window_pattern: 6,
     },
     ["mlp_bias", "hidden_act"],
-    // It is written beside layer_types, which says the same.
-    { rotary: "kinds", refused: gemma2Refused, harmless: ["_sliding_window_pattern"] },
+    {
+      rotary: "kinds",
+      // transformers does not read the cap of the scores.
+      refused: { ...gemma2Refused, attn_logit_softcapping: [] },
+      // It is written beside layer_types, which says the same.
+      harmless: ["_sliding_window_pattern"],
+    },
   ),
   gpt2: {
     required: gptSizes,

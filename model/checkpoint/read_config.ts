@@ -3,7 +3,7 @@ import { CheckpointError } from "../files/error.ts";
 
 import { fileError, fileSize } from "../files/read.ts";
 import { type FilePath, pathOf, readBytes, statOf } from "../../base/file.ts";
-import { decodeUtf8, isJsonObject, type JsonObject, parsePythonJson } from "../../base/json.ts";
+import { decodeUtf8, isJsonObject, type JsonObject, own, parsePythonJson } from "../../base/json.ts";
 import { checkFields } from "../../base/fields.ts";
 import { show } from "../../base/show.ts";
 import { isModelType, ModelConfig, type ModelType } from "./config.ts";
@@ -65,7 +65,8 @@ export function parseConfig(text: string, source: string): ModelConfig {
     throw new CheckpointError("config", `${source}: ${reason}`, { cause: error });
   }
   if (!isJsonObject(values)) throw new CheckpointError("config", `${source}: expected a JSON object`);
-  return checkConfig(new ModelConfig(source, values));
+  const config = new ModelConfig(source, values), type = config.string("model_type");
+  return checkConfig(config, isModelType(type) ? notices(config, type) : []);
 }
 
 /** Sizes: positive integers, with limits far above any real model so that a corrupt value cannot exhaust memory. */
@@ -120,11 +121,11 @@ const activations = [
  *
  * @throws {CheckpointError} code `config`, naming the key, its value and what is accepted
  */
-export function checkConfig(read: ModelConfig): ModelConfig {
+export function checkConfig(read: ModelConfig, notices: readonly string[] = []): ModelConfig {
   const type = read.string("model_type");
   if (!isModelType(type)) return read;
   const { required, defaults, aliases = {} } = typeFields[type];
-  const config = new ModelConfig(read.source, canonical(read, aliases), defaults, notices(read, type));
+  const config = new ModelConfig(read.source, canonical(read, aliases), defaults, notices);
   for (const key of required) config.integer(key);
   checkValues(config);
   const hidden = config.integer(firstOf(config, "hidden_size", "n_embd"));
@@ -141,7 +142,7 @@ export function checkConfig(read: ModelConfig): ModelConfig {
 
 /** Refuses what is not computed here; a sentence for each field that is not used. */
 function notices(config: ModelConfig, type: ModelType): string[] {
-  const { required, defaults, aliases = {}, rotary, refused, harmless = [] } = typeFields[type];
+  const { required, defaults, aliases = {}, rotary, refused, inexact = {}, harmless = [] } = typeFields[type];
   const refuse = (message: string): never => {
     throw new CheckpointError("config", message);
   };
@@ -156,9 +157,19 @@ function notices(config: ModelConfig, type: ModelType): string[] {
   const sections = rotary ? ["rope_scaling", "rope_parameters"].map((key) => config.section(key)) : [];
   const all = sections.flatMap((one) => one === undefined ? [] : [one, ...Object.values(kindSections(one))]);
   const heads = (config.list("architectures") ?? []).filter((name) => !languageModel.test(String(name)));
+  // Types whose whole heads rotate pass a share over, or fail where frequencies are scaled.
+  const whole = shareOf(type) === undefined ? { partial_rotary_factor: [1] } : {};
+  const [first, second] = sections;
+  const double = first !== undefined && second !== undefined && Object.keys(first.values).length > 0 &&
+    show(first.values, Infinity) !== show(second.values, Infinity) && rotary === "layers";
+  const other = Object.entries(inexact).filter(([key, [value]]) => own(config.values, key) === value);
   return [
+    ...double
+      ? [`${config.source}: rope_parameters was not used: rope_scaling goes first, as in transformers 5`]
+      : [],
+    ...other.map(([key, [value, how]]) => `${config.source}: ${key} is ${show(value)}: ${how}`),
     ...checkFields(config.source, config.values, fields, refuse),
-    ...all.flatMap((one) => checkFields(one.source, one.values, sectionFields, refuse)),
+    ...all.flatMap((one) => checkFields(one.source, one.values, { ...sectionFields, refused: whole }, refuse)),
     ...heads.map((name) =>
       `${config.source}: architectures names ${show(name)}: the language model alone is used`
     ),
@@ -215,9 +226,14 @@ function checkHeads(config: ModelConfig, hidden: number, heads: number): number 
   return config.integer("head_dim", { fallback: hidden / heads });
 }
 
+/** The key for the share of a head that rotates, in the types that have one. */
+function shareOf(type: ModelType): string | undefined {
+  return ["partial_rotary_factor", "rotary_pct"].find((key) => key in typeFields[type].defaults);
+}
+
 /** The numbers of every place that says how positions rotate. */
 function checkRotary(config: ModelConfig, type: ModelType, headDim: number): void {
-  const { rotary, defaults } = typeFields[type];
+  const { rotary } = typeFields[type];
   const sections = ["rope_scaling", "rope_parameters"].flatMap((key) => {
     const section = config.section(key), kinds = kindSections(section);
     const wrong = Object.keys(kinds).find(() => rotary === "layers" || key === "rope_scaling");
@@ -225,8 +241,7 @@ function checkRotary(config: ModelConfig, type: ModelType, headDim: number): voi
     if (wrong !== undefined) section?.fail(wrong, "absent: all layers rotate alike here");
     return section === undefined ? [] : [section, ...Object.values(kinds)];
   });
-  const share = "rotary_pct" in defaults ? "rotary_pct" : "partial_rotary_factor";
-  const partial = share in defaults;
+  const share = shareOf(type) ?? "partial_rotary_factor";
   for (const section of [config, ...sections]) {
     for (const key of ["rope_theta", "rope_local_base_freq", "rotary_emb_base"]) {
       if (Object.hasOwn(section.values, key) && section.number(key) <= 0) {
@@ -234,8 +249,7 @@ function checkRotary(config: ModelConfig, type: ModelType, headDim: number): voi
       }
     }
     for (const key of ["partial_rotary_factor", "rotary_pct"]) {
-      // Types whose whole heads rotate pass it over, or fail where frequencies are scaled.
-      if (section.has(key)) section.number(key, { min: partial || section === config ? 0 : 1, max: 1 });
+      if (section.has(key)) section.number(key, { min: 0, max: 1 });
     }
   }
   if (config.has("alibi") && config.boolean("alibi")) return;

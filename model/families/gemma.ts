@@ -11,10 +11,11 @@ export function gemmaNorm(name: string): NormNames {
 /** Reads the configuration of a `gemma` checkpoint. */
 export function gemma(config: ModelConfig, activationKey?: string): Architecture {
   const base = llama(config, activationKey);
+  // The first checkpoints say `gelu` and mean its tanh form, as those say that came after.
+  const legacy = activationKey === undefined && base.activation === "gelu";
   return {
     ...base,
-    // The first checkpoints say `gelu` and mean its tanh form, as those say that came after.
-    activation: base.activation === "gelu" ? "geluTanh" : base.activation,
+    activation: legacy ? "geluTanh" : base.activation,
     embeddingScale: Math.fround(Math.sqrt(config.integer("hidden_size"))),
     attentionNorm: gemmaNorm("model.layers.{layer}.input_layernorm"),
     mlpNorm: gemmaNorm("model.layers.{layer}.post_attention_layernorm"),

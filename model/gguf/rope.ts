@@ -24,6 +24,8 @@ export async function ropeValues(
     rope_theta: theta,
     ...(rotated === headDim ? {} : { partial_rotary_factor: rotated / headDim }),
     ...(scaling && { rope_scaling: scaling }),
+    // Where it goes before a family's default.
+    ...(scaling && { original_max_position_embeddings: scaling["original_max_position_embeddings"] ?? null }),
   };
 }
 
