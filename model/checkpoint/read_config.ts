@@ -158,7 +158,9 @@ function notices(config: ModelConfig, type: ModelType): string[] {
   const all = sections.flatMap((one) => one === undefined ? [] : [one, ...Object.values(kindSections(one))]);
   const heads = (config.list("architectures") ?? []).filter((name) => !languageModel.test(String(name)));
   // Types whose whole heads rotate pass a share over, or fail where frequencies are scaled.
-  const whole = shareOf(type) === undefined ? { partial_rotary_factor: [1] } : {};
+  const whole: Record<string, readonly unknown[]> = shareOf(type) === undefined
+    ? { partial_rotary_factor: [1] }
+    : {};
   const [first, second] = sections;
   const double = first !== undefined && second !== undefined && Object.keys(first.values).length > 0 &&
     show(first.values, Infinity) !== show(second.values, Infinity) && rotary === "layers";
@@ -169,7 +171,9 @@ function notices(config: ModelConfig, type: ModelType): string[] {
       : [],
     ...other.map(([key, [value, how]]) => `${config.source}: ${key} is ${show(value)}: ${how}`),
     ...checkFields(config.source, config.values, fields, refuse),
-    ...all.flatMap((one) => checkFields(one.source, one.values, { ...sectionFields, refused: whole }, refuse)),
+    ...all.flatMap((one) =>
+      checkFields(one.source, one.values, { ...sectionFields, refused: whole }, refuse)
+    ),
     ...heads.map((name) =>
       `${config.source}: architectures names ${show(name)}: the language model alone is used`
     ),
