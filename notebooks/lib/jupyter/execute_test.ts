@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/ass
 import { executeNotebook } from "./execute.ts";
 import { NOTEBOOKS } from "../notebook/files.ts";
 import { notebookOf } from "../notebook/notebook_testing.ts";
-import type { Notebook, Output } from "../notebook/notebook.ts";
+import { formatNotebook, type Notebook, type Output, parseNotebook } from "../notebook/notebook.ts";
 
 function outputs(notebook: Notebook, cell: number): Output[] {
   const found = notebook.cells[cell];
@@ -135,3 +135,41 @@ for (
     assertStringIncludes(results[0].error ?? "", words);
   });
 }
+
+Deno.test("a run changes outputs, and nothing that other programs keep in the notebook", async () => {
+  const given = {
+    cells: [
+      {
+        attachments: { "a.png": { "image/png": "iVBORw0KGgo=" } },
+        cell_type: "markdown",
+        metadata: { x: 1 },
+        source: [],
+      },
+      { cell_type: "raw", metadata: { raw_mimetype: "text/latex" }, source: ["y"] },
+      {
+        cell_type: "code",
+        execution_count: 9,
+        extra: 1,
+        metadata: { tags: ["t"] },
+        outputs: [],
+        source: ["1 + 1"],
+      },
+    ],
+    metadata: { kernelspec: { name: "deno" }, widgets: {} },
+    nbformat: 4,
+    nbformat_minor: 5,
+    other_program: {},
+  };
+  const notebook = parseNotebook(JSON.stringify(given));
+  await executeNotebook(notebook);
+  const run = JSON.parse(formatNotebook(notebook));
+  assertEquals(told(notebook, 2), ["execute_result:2"]);
+  const { outputs: _, execution_count, ...code } = run.cells[2];
+  const { language_info, ...metadata } = run.metadata;
+  assert(language_info !== undefined && execution_count === 1);
+  const { outputs: __, execution_count: ___, ...expected } = given.cells[2];
+  assertEquals({ ...run, metadata, cells: [run.cells[0], run.cells[1], code] }, {
+    ...given,
+    cells: [given.cells[0], given.cells[1], expected],
+  });
+});

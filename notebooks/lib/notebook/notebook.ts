@@ -1,4 +1,7 @@
-/** Reads and writes Jupyter notebooks (nbformat 4): untrusted JSON in, typed cells out, stable text back. */
+/**
+ * Reads and writes Jupyter notebooks (nbformat 4): untrusted JSON in, typed cells out, stable text back. Keys that are not
+ * named here, of the file, of cells and of outputs, are other programs': they stay where they are.
+ */
 import { QuantbookError } from "../../../base/error.ts";
 import { canonicalJson, isObject, type Json, type JsonObject, own } from "../json.ts";
 
@@ -41,6 +44,8 @@ export interface TextCell {
   readonly id?: string;
   readonly metadata: JsonObject;
   readonly source: string;
+  /** Files that were pasted into it, by name; each a MIME bundle. */
+  readonly attachments?: Json;
 }
 
 /** A cell of a notebook. */
@@ -90,6 +95,7 @@ export function parseNotebook(content: Uint8Array | string, name = "notebook"): 
   if (!Array.isArray(cells)) return refuse("cells", "cells must be a list");
   const minor = root.nbformat_minor;
   return {
+    ...root,
     cells: cells.map((cell, index) => readCell(cell, `cells[${index}]`, refuse)),
     metadata,
     nbformat: 4,
@@ -106,9 +112,10 @@ function readCell(cell: unknown, at: string, refuse: Refuse): NotebookCell {
     return refuse("source", `${at}.source must be a string or a list of strings`);
   }
   const metadata = isObject(cell.metadata) ? cell.metadata : {};
-  const id = typeof cell.id === "string" ? { id: cell.id } : {};
+  const { id: given, ...others } = cell;
+  const id = typeof given === "string" ? { id: given } : {};
   const type = own(cell, "cell_type");
-  if (type === "markdown" || type === "raw") return { cell_type: type, ...id, metadata, source };
+  if (type === "markdown" || type === "raw") return { ...others, cell_type: type, ...id, metadata, source };
   if (type !== "code") {
     return refuse("cell_type", `${at}.cell_type is ${JSON.stringify(type)}, expected code, markdown or raw`);
   }
@@ -116,6 +123,7 @@ function readCell(cell: unknown, at: string, refuse: Refuse): NotebookCell {
   if (!Array.isArray(outputs)) return refuse("outputs", `${at}.outputs must be a list`);
   const count = own(cell, "execution_count");
   return {
+    ...others,
     cell_type: "code",
     ...id,
     metadata,
@@ -128,6 +136,7 @@ function readCell(cell: unknown, at: string, refuse: Refuse): NotebookCell {
 function readOutput(output: unknown, at: string, refuse: Refuse): Output {
   const type = own(output, "output_type");
   const metadata = own(output, "metadata");
+  const others = isObject(output) ? output : {};
   const shown = () => ({
     data: readBundle(own(output, "data")),
     metadata: isObject(metadata) ? metadata : {},
@@ -135,19 +144,26 @@ function readOutput(output: unknown, at: string, refuse: Refuse): Output {
   switch (type) {
     case "stream":
       return {
+        ...others,
         output_type: type,
         name: own(output, "name") === "stderr" ? "stderr" : "stdout",
         text: joinText(own(output, "text")) ?? "",
       };
     case "display_data":
-      return { output_type: type, ...shown() };
+      return { ...others, output_type: type, ...shown() };
     case "execute_result": {
       const count = own(output, "execution_count");
-      return { output_type: type, execution_count: typeof count === "number" ? count : null, ...shown() };
+      return {
+        ...others,
+        output_type: type,
+        execution_count: typeof count === "number" ? count : null,
+        ...shown(),
+      };
     }
     case "error": {
       const traceback = own(output, "traceback");
       return {
+        ...others,
         output_type: type,
         ename: String(own(output, "ename") ?? "Error"),
         evalue: String(own(output, "evalue") ?? ""),

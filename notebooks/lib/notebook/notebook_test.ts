@@ -103,3 +103,57 @@ Deno.test("metadata.quantbook is read, and refused with the name of the field th
     "https",
   );
 });
+
+/** A notebook with keys of other programs at every level, as nbformat's schema allows them or not. */
+const foreign = {
+  cells: [
+    {
+      attachments: { "dot.png": { "image/png": "iVBORw0KGgo=" } },
+      cell_type: "markdown",
+      custom: [1, null, { own: 2 }],
+      id: "a",
+      metadata: { editable: false, vscode: { languageId: "markdown" } },
+      source: ["![dot](attachment:dot.png)"],
+    },
+    {
+      attachments: {},
+      cell_type: "raw",
+      id: "b",
+      metadata: { raw_mimetype: "text/latex" },
+      source: ["\\x\n", "y"],
+    },
+    {
+      cell_type: "code",
+      execution_count: 3,
+      extra: true,
+      id: "c",
+      metadata: { collapsed: true, tags: ["keep"] },
+      outputs: [
+        { name: "stdout", output_type: "stream", text: ["1\n"], when: "then" },
+        {
+          data: { "text/plain": ["1"] },
+          execution_count: 3,
+          metadata: { x: 1 },
+          output_type: "execute_result",
+          seen: 0,
+        },
+        { data: {}, metadata: {}, output_type: "display_data", transient: { display_id: "q" } },
+        { ename: "E", evalue: "v", output_type: "error", traceback: ["t"], where: "there" },
+      ],
+      source: ["1 + 1"],
+    },
+  ],
+  metadata: {
+    colab: { provenance: [] },
+    kernelspec: { display_name: "Deno", name: "deno" },
+    widgets: { state: {} },
+  },
+  nbformat: 4,
+  nbformat_minor: 5,
+  other_program: { version: "1.0" },
+};
+
+Deno.test("what other programs keep in a notebook stays, at every level", () => {
+  const text = JSON.stringify(foreign).replace('"own":2', '"__proto__":2');
+  assertEquals(JSON.parse(formatNotebook(parseNotebook(text))), JSON.parse(text));
+});

@@ -1,12 +1,13 @@
-/** Prose of notebooks to HTML: Markdown without raw HTML, mathematics as MathML, highlighted code, no images. */
+/** Prose of notebooks to HTML: Markdown without raw HTML, mathematics as MathML, highlighted code, pasted pictures. */
 import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
 import json from "highlight.js/lib/languages/json";
 import typescript from "highlight.js/lib/languages/typescript";
 import MarkdownIt from "markdown-it";
 import { escapeHtml } from "../html.ts";
+import { own } from "../json.ts";
 import { renderMath } from "./math.ts";
-import { isSafeLink } from "./sanitize.ts";
+import { isPicture, isSafeLink } from "./sanitize.ts";
 
 hljs.registerLanguage("typescript", typescript);
 hljs.registerLanguage("bash", bash);
@@ -38,7 +39,13 @@ export class PageMarkdown {
 
   constructor() {
     const markdown = this.#markdown;
-    markdown.validateLink = isSafeLink;
+    markdown.validateLink = (link) => isSafeLink(link) || link.startsWith(pasted);
+    // Such an address means something for pictures only.
+    markdown.renderer.rules.link_open = (tokens, i, options, _env, self) => {
+      const href = String(tokens[i].attrGet("href") ?? "");
+      tokens[i].attrs = isSafeLink(href) ? tokens[i].attrs : [];
+      return self.renderToken(tokens, i, options);
+    };
     markdown.inline.ruler.before("escape", "math", mathRule);
     markdown.renderer.rules.math = (tokens, i) => {
       const display = tokens[i].info === "$$";
@@ -51,8 +58,12 @@ export class PageMarkdown {
       `<pre tabindex="0" role="region" aria-label="Code"><code>${
         highlight(tokens[i].content, tokens[i].info.trim())
       }</code></pre>`;
-    // A picture would be a request, or data that nobody has looked at: its text is what remains.
-    markdown.renderer.rules.image = (tokens, i) => escapeHtml(tokens[i].content);
+    // Any other picture would be a request, or data that nobody has looked at: its text is what remains.
+    markdown.renderer.rules.image = (tokens, i, _options, env) => {
+      const alt = escapeHtml(tokens[i].content);
+      const source = pictureOf(String(tokens[i].attrGet("src") ?? ""), own(env, "attachments"));
+      return source === null ? alt : `<img alt="${alt}" src="${source}">`;
+    };
     markdown.renderer.rules.table_open = () =>
       '<div class="table-box" tabindex="0" role="region" aria-label="Table"><table>';
     markdown.renderer.rules.table_close = () => "</table></div>";
@@ -67,9 +78,9 @@ export class PageMarkdown {
     };
   }
 
-  /** Renders a cell of prose. */
-  render(source: string): string {
-    return this.#markdown.render(source);
+  /** Renders a cell of prose; `attachments` are the pictures that were pasted into it. */
+  render(source: string, attachments?: unknown): string {
+    return this.#markdown.render(source, { attachments });
   }
 
   #uniqueId(text: string): string {
@@ -79,6 +90,25 @@ export class PageMarkdown {
     this.#ids.add(id);
     return id;
   }
+}
+
+/** How Markdown names a file that is kept in its cell. */
+const pasted = "attachment:";
+
+/** A pasted picture as an address that holds it; null for anything else. */
+function pictureOf(address: string, attachments: unknown): string | null {
+  if (!address.startsWith(pasted)) return null;
+  let name = address.slice(pasted.length);
+  try {
+    name = decodeURIComponent(name);
+  } catch {
+    // A name with a lone percent sign is itself.
+  }
+  const file = own(attachments, name);
+  const [png, jpeg] = ["image/png", "image/jpeg"].map((type) => own(file, type));
+  if (isPicture(png, "png")) return `data:image/png;base64,${png.replaceAll(/\s/g, "")}`;
+  if (isPicture(jpeg, "jpeg")) return `data:image/jpeg;base64,${jpeg.replaceAll(/\s/g, "")}`;
+  return null;
 }
 
 type InlineRule = Parameters<InstanceType<typeof MarkdownIt>["inline"]["ruler"]["before"]>[2];

@@ -37,7 +37,11 @@ export async function notebookPage(
   for (const [index, item] of notebook.cells.entries()) {
     if (item.cell_type === "markdown") {
       const prose = sections.length === 0 ? item.source.replace(/^\s*#\s+.*\n?/, "") : item.source;
-      if (prose.trim() !== "") sections.push(`<section class="prose">${markdown.render(prose)}</section>`);
+      if (prose.trim() !== "") {
+        sections.push(`<section class="prose">${markdown.render(prose, item.attachments)}</section>`);
+      }
+    } else if (item.cell_type === "raw" && item.source.trim() !== "") {
+      sections.push(`<section class="prose"><pre class="stream">${escapeHtml(item.source)}</pre></section>`);
     } else if (item.cell_type === "code" && item.source.trim() !== "") {
       sections.push(await codeSection(item, ++cell, index, markdown));
     }

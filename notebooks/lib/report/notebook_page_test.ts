@@ -28,7 +28,7 @@ function executedOf(notebook: Notebook, name = "sample"): Executed {
 
 /** Markup that could act: what no page may hold outside of text. */
 const ACTIVE =
-  /<(?:script|style|iframe|object|embed|link|meta|base|form|img(?! alt="[^"]*" src="data:image\/png;base64,[A-Za-z0-9+/\s]*=*"))\b|<[^>]*\son\w+\s*=|<[^>]*(?:href|src)="\s*(?:javascript|vbscript|data:text)/i;
+  /<(?:script|style|iframe|object|embed|link|meta|base|form|img(?! alt="[^"]*" src="data:image\/(?:png|jpeg);base64,[A-Za-z0-9+/\s]*=*"))\b|<[^>]*\son\w+\s*=|<[^>]*(?:href|src)="\s*(?:javascript|vbscript|data:text)/i;
 
 for (const { file, wrong, mustNotContain = [] } of hostile.filter(({ expect }) => expect === "accept")) {
   Deno.test(`hostile notebook rendered: ${file} (${wrong.slice(0, 50)})`, async () => {
@@ -159,4 +159,48 @@ Deno.test("the index has a card with the picture, the question and the verdicts 
   const picture = /<div class="thumbnail"[^>]*>([^]*?)<\/div>/.exec(body)?.[1] ?? "";
   assertStringIncludes(picture, "<svg");
   assert(!/<text|data-tip/.test(picture));
+});
+
+Deno.test("pasted pictures are shown where they are pictures, by any name; raw cells as the text that they are", async () => {
+  const png =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+  const bundle = (data: Readonly<Record<string, string>>) => data;
+  const body = async (
+    source: string,
+    attachments: Readonly<Record<string, Readonly<Record<string, string>>>>,
+  ) => {
+    const cells: NotebookCell[] = [{ cell_type: "markdown", metadata: {}, source, attachments }];
+    return (await notebookPage(executedOf(notebookWith(cells)), noSource)).body;
+  };
+  const shown = `<img alt="dot" src="data:image/png;base64,${png}">`;
+  const names = [["dot.png", "dot.png"], ["image.png", "image.png"], [
+    "my%20d%C3%B6t%20%231.png",
+    "my döt #1.png",
+  ], [
+    "50%.png",
+    "50%.png",
+  ]];
+  for (const [address, name] of names) {
+    const html = await body(`![dot](attachment:${address})`, { [name]: bundle({ "image/png": png }) });
+    assertStringIncludes(html, shown);
+  }
+  const jpeg = await body("![dot](attachment:a.jpg)", { "a.jpg": { "image/jpeg": "/9j/4AAQ\nSkZJRg==" } });
+  assertStringIncludes(jpeg, `<img alt="dot" src="data:image/jpeg;base64,/9j/4AAQSkZJRg==">`);
+  for (
+    const [source, attachments] of [
+      ["![dot](attachment:b.png)", { "a.png": { "image/png": png } }],
+      ["![dot](attachment:__proto__)", {}],
+      ["![dot](attachment:a.svg)", { "a.svg": { "image/svg+xml": "<svg onload='alert(1)'/>" } }],
+      ["![dot](attachment:a.png)", { "a.png": { "image/png": "/9j/4AAQ" } }],
+      ["[dot](attachment:a.png)", { "a.png": { "image/png": png } }],
+    ] as const
+  ) {
+    const html = await body(source, attachments);
+    assert(!html.includes("<img") && !html.includes("attachment:") && html.includes("dot"), html);
+  }
+  const raw = await notebookPage(
+    executedOf(notebookWith([{ cell_type: "raw", metadata: {}, source: "\\begin{x} <b>" }])),
+    noSource,
+  );
+  assertStringIncludes(raw.body, "\\begin{x} &lt;b&gt;");
 });

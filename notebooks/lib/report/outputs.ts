@@ -8,7 +8,7 @@ import type { MimeBundle, Output } from "../notebook/notebook.ts";
 import type { Verdict } from "../display/verdict.ts";
 import type { PageMarkdown } from "./markdown.ts";
 import { plotFigure } from "./plot.ts";
-import { sanitizeHtml } from "./sanitize.ts";
+import { isPicture, sanitizeHtml } from "./sanitize.ts";
 
 /** Renders one output; `id` is unique within the page. */
 export async function renderOutput(output: Output, id: string, markdown: PageMarkdown): Promise<string> {
@@ -55,7 +55,7 @@ async function renderBundle(
     return `<div class="prose">${markdown.render(data["text/markdown"])}</div>`;
   }
   const png = data["image/png"];
-  if (typeof png === "string" && isPng(png)) {
+  if (isPicture(png, "png")) {
     const alt = escapeHtml(stringAt(about, "alt", text(data["text/plain"])));
     return `<figure class="plot"><img alt="${alt}" src="data:image/png;base64,${png.trim()}"></figure>`;
   }
@@ -95,9 +95,4 @@ function errorText({ ename, evalue, traceback }: Extract<Output, { output_type: 
 function plainText(value: string): string {
   // deno-lint-ignore no-control-regex
   return escapeHtml(value.replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, "").trimEnd());
-}
-
-function isPng(base64: string): boolean {
-  // The signature of a PNG file, and nothing but base64 after it.
-  return /^iVBORw0KGgo[A-Za-z0-9+/\s]*={0,2}\s*$/.test(base64);
 }

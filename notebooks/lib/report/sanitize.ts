@@ -17,6 +17,13 @@ export function isSafeLink(href: string): boolean {
     /^(?!\/)[\w./-]+(?:#[\w.-]*)?$/.test(href);
 }
 
+/** Whether a value is a picture in base64: the signature of such a file, and nothing but base64 after it. */
+export function isPicture(value: unknown, kind: "png" | "jpeg"): value is string {
+  const signature = { png: "iVBORw0KGgo", jpeg: "/9j/" }[kind];
+  return typeof value === "string" && value.startsWith(signature) &&
+    /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value);
+}
+
 /** The harmless part of an HTML output. */
 export function sanitizeHtml(html: string): string {
   return rebuild(html, (name, given) => {
