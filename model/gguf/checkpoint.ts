@@ -11,7 +11,7 @@ import type { GgufFile } from "./file.ts";
 import { ggufFamilies, type GgufFamily, type GgufSizes } from "./families.ts";
 import { Metadata } from "./metadata.ts";
 import { ggufName, type View, viewsOf } from "./names.ts";
-import { ropeValues } from "./rope.ts";
+import { ropeTensors, ropeValues } from "./rope.ts";
 
 /**
  * A GGUF file as a checkpoint.
@@ -26,7 +26,8 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
     new ModelConfig(file.path, await configValues(file, metadata, family, sizes)),
   );
   const notices = metadata.notices();
-  const views = viewsOf(file.tensors, family, sizes);
+  const others = [...file.tensors].filter(([name]) => family.rotary === false || !ropeTensors.includes(name));
+  const views = viewsOf(new Map(others), family, sizes);
   const view = (name: string): View => {
     const found = views.get(name);
     if (found !== undefined) return found;
@@ -130,7 +131,11 @@ function familyOf(file: GgufFile): GgufFamily {
     throw new CheckpointError("config", `${file.path}: ${key} must be ${expected}, ${got}`);
   };
   if (kind !== "model") fail("general.type", kind, `"model"`);
-  if (typeof name === "string" && Object.hasOwn(ggufFamilies, name)) return ggufFamilies[name];
+  if (typeof name === "string" && Object.hasOwn(ggufFamilies, name)) {
+    const family = ggufFamilies[name], { second } = family;
+    if (second === undefined || !file.tensors.has(`blk.0.${second.tensor}.weight`)) return family;
+    return { ...family, parts: { ...family.parts, ...second.parts } };
+  }
   const known = Object.keys(ggufFamilies).map((one) => `"${one}"`).join(" or ");
   return fail("general.architecture", name, known);
 }
@@ -182,7 +187,7 @@ async function configValues(
     ...family.extra?.(metadata, sizes),
   };
   const { model_type: type } = values;
-  if (family.interleaved && "partial_rotary_factor" in values) {
+  if (family.interleaved && Reflect.get(values, "partial_rotary_factor") !== 1) {
     metadata.fail("rope.dimension_count", `${headDim}, the dimensions of a head`);
   }
   const embedding = file.tensors.get("token_embd.weight");

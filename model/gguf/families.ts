@@ -30,6 +30,8 @@ export interface GgufFamily {
   readonly prefix?: string;
   /** Names of tensors without `.weight`, where they differ from llama's; `{head}` stands for each head in turn. */
   readonly parts?: Readonly<Record<string, string>>;
+  /** Names that parts have in files that have a certain tensor in their first layer. */
+  readonly second?: { readonly tensor: string; readonly parts: Readonly<Record<string, string>> };
   /** Names of an expert's layers and of the router; `{expert}` stands for its index. */
   readonly experts?: Readonly<Record<"router" | "gate" | "up" | "down", string>>;
   /** The key of config.json for the constant under the norm's root (default `rms_norm_eps`); others are LayerNorms. */
@@ -204,13 +206,19 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
     type: "gemma3_text",
     normsPlusOne: true,
     parts: gemmaParts,
-    extra: (metadata, sizes) => ({
-      ...window(metadata),
-      layer_types: windowLayers(metadata, sizes.layers, 6),
-      ...softcap(metadata, "final_logit_softcapping", 0),
-      ...queryScale(62)(metadata, sizes),
-      rope_local_base_freq: metadata.number("rope.freq_base_swa", 1, 2 ** 53, 10000),
-    }),
+    extra: (metadata, sizes) => {
+      // llama.cpp applies it to the layers with a window as well, which are not stretched otherwise.
+      if (metadata.number("rope.scaling.attn_factor", 0, 2 ** 20, 1) !== 1) {
+        metadata.fail("rope.scaling.attn_factor", "1");
+      }
+      return {
+        ...window(metadata),
+        layer_types: windowLayers(metadata, sizes.layers, 6),
+        ...softcap(metadata, "final_logit_softcapping", 0),
+        ...queryScale(62)(metadata, sizes),
+        rope_local_base_freq: metadata.number("rope.freq_base_swa", 1, 2 ** 53, 10000),
+      };
+    },
   },
   granite: {
     type: "granite",
@@ -310,8 +318,9 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
     epsilon: "layer_norm_epsilon",
     grouped: "kvHeads",
     keys: { num_key_value_heads: "num_kv_heads", intermediate_size: "ffn_hidden_size" },
-    // With two norms the first one of the file is the feed-forward block's.
-    parts: { ...fusedFalcon, attn_norm_2: "ln_attn" },
+    parts: fusedFalcon,
+    // Of two norms the file's first is the feed-forward block's.
+    second: { tensor: "attn_norm_2", parts: { attn_norm: "ln_mlp", attn_norm_2: "ln_attn" } },
     extra: (_metadata, { holds }) => ({
       new_decoder_architecture: true,
       num_ln_in_parallel_attn: holds("blk.0.attn_norm_2.weight") ? 2 : 1,

@@ -3,6 +3,13 @@ import { CheckpointError } from "../files/error.ts";
 import type { GgufFile } from "./file.ts";
 import type { Metadata } from "./metadata.ts";
 
+/** Tensors that are read here. */
+export const ropeTensors: readonly string[] = [
+  "rope_freqs.weight",
+  "rope_factors_short.weight",
+  "rope_factors_long.weight",
+];
+
 /**
  * `rope_theta`, `partial_rotary_factor` and `rope_scaling`. The kind is linear unless the file names another; a factor without a kind
  * counts, and `rope.scale_linear` is its name in files before November 2023. Divisors of the frequencies lie in tensors
@@ -22,7 +29,8 @@ export async function ropeValues(
   const scaling = await scalingOf(file, metadata, rotated, positions);
   return {
     rope_theta: theta,
-    ...(rotated === headDim ? {} : { partial_rotary_factor: rotated / headDim }),
+    // Families have shares of their own where a configuration does not say.
+    partial_rotary_factor: rotated / headDim,
     ...(scaling && { rope_scaling: scaling }),
     // Where it goes before a family's default.
     ...(scaling && { original_max_position_embeddings: scaling["original_max_position_embeddings"] ?? null }),
@@ -47,8 +55,14 @@ async function scalingOf(
   const original = metadata.number("rope.scaling.original_context_length", 1, 2 ** 53, positions);
   const short = await divisors(file, ["rope_factors_short.weight", "rope_freqs.weight"], rotated);
   const long = await divisors(file, ["rope_factors_long.weight", "rope_freqs.weight"], rotated);
+  if (file.tensors.has(ropeTensors[0]) && file.tensors.has(ropeTensors[1])) {
+    throw new CheckpointError(
+      "tensor",
+      `${file.path}: tensors "${ropeTensors[0]}" and "${ropeTensors[1]}": expected one`,
+    );
+  }
   if (kind === "yarn") {
-    for (const name of ["rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"]) {
+    for (const name of ropeTensors) {
       if (file.tensors.has(name)) {
         metadata.fail("rope.scaling.type", `anything but yarn beside a tensor "${name}"`);
       }

@@ -1,0 +1,45 @@
+/**
+ * Some dozens of the cases of `gguf.py`: their files are written again from their seeds, and the logits are transformers', or a typed error
+ * names the planted field. `bench/results/differential-gguf.json` records a long run.
+ */
+import { assertEquals } from "@std/assert";
+import { QuantbookError } from "../../base/error.ts";
+import { loadModel } from "../../mod.ts";
+import { type GgufCase, judge, type Verdict } from "./gguf_case_testing.ts";
+import { writeCase } from "./gguf_write_testing.ts";
+
+const lines = await Deno.readTextFile(new URL("../../fixtures/gguf/differential.jsonl", import.meta.url));
+const cases: GgufCase[] = lines.trim().split("\n").map((line) => JSON.parse(line));
+
+Deno.test("random files of every architecture compute what transformers computes, or are refused by name", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const wrong: string[] = [];
+    for (const one of cases) {
+      const verdict = await run(one, await writeCase(one, directory));
+      const expected = one.planted === null ? "equal" : "refused";
+      if (verdict.kind !== expected) wrong.push(`${one.seed} ${one.modelType}: ${JSON.stringify(verdict)}`);
+    }
+    assertEquals(wrong, []);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("the cases cover every architecture, types of blocks, splits, byte orders and planted fields", () => {
+  const covers = (of: (one: GgufCase) => unknown) => new Set(cases.map(of)).size;
+  assertEquals(covers(({ modelType }) => modelType), 22);
+  assertEquals([covers(({ big }) => big), covers(({ ending }) => ending)], [2, 2]);
+  assertEquals(new Set(cases.flatMap(({ tensors }) => tensors.map(([, type]) => type))).size, 26);
+  assertEquals(cases.some(({ split }) => split > 0) && cases.some(({ planted }) => planted !== null), true);
+});
+
+async function run(one: GgufCase, path: string): Promise<Verdict> {
+  try {
+    using model = await loadModel(path);
+    return judge(one, await model.logits(Int32Array.from(one.ids)));
+  } catch (error) {
+    if (!(error instanceof QuantbookError)) throw error;
+    return judge(one, error);
+  }
+}
