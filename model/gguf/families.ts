@@ -332,6 +332,7 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
     type: "gpt_neox",
     prefix: "gpt_neox.layers.",
     epsilon: "layer_norm_eps",
+    keys: { rope_theta: "rotary_emb_base", partial_rotary_factor: "rotary_pct" },
     grouped: "heads",
     parts: {
       token_embd: "gpt_neox.embed_in",
