@@ -2,6 +2,7 @@
 import { fixture } from "../base/fixture.ts";
 import { isMissing, readBytes, withLineFeeds } from "../base/file.ts";
 import { sha256Text } from "../base/hash.ts";
+import { show } from "../base/show.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { CorpusError, type TokenWindows } from "./windows.ts";
 import { PythonRandom } from "../base/random.ts";
@@ -26,6 +27,13 @@ export interface CorpusOptions {
   readonly skip?: number;
   /** Default: the tokenizer of the fixture models. Pass the model's own for any other model. */
   readonly tokenizer?: Tokenizer;
+  /**
+   * Where what the tokenizer puts before a text (usually a beginning-of-text token; nothing for Qwen or GPT-2) stands: once
+   * at the beginning of the `"text"`, at the beginning of every `"window"` as one of its tokens, or in `"none"`. Default:
+   * `"window"` for tokenizers of Gemma, whose models need it in every sequence, and `"text"` for all others, as in the
+   * reference code of the methods.
+   */
+  readonly bos?: "text" | "window" | "none";
 }
 
 /** Token windows, each `[length]`, that know where they come from. */
@@ -45,7 +53,7 @@ let fixtureTokenizer: Promise<Tokenizer> | undefined;
 
 /**
  * Cuts a text into token windows. The text is tokenized once, with one beginning-of-text token at its start (where the
- * tokenizer has one), and cut from position `skip` on; with `seed`, window starts are drawn as in the reference code,
+ * tokenizer puts one there; see `bos`), and cut from position `skip` on; with `seed`, window starts are drawn as in the reference code,
  * `random.seed(seed)` and `randint(0, tokens - length - 1)` per window.
  *
  * @param name `"sotu"`, `"moby"`, `"calibration"`, or the path of a UTF-8 text file (with a `/`, or ending in `.txt` or `.md`),
@@ -72,17 +80,42 @@ export async function corpus(name: string, options: CorpusOptions): Promise<Corp
   }
   const { label, files, own } = await sourceOf(name, options.split);
   const tokenizer = options.tokenizer ?? await defaultTokenizer();
-  const tokens = own ? await keptStream(files, tokenizer) : await tokenize(files, tokenizer);
-  const cut = seed === undefined
-    ? consecutive(tokens, label, length, skip, count)
-    : drawn(tokens, label, length, seed, count ?? 1);
-  const how = (skip > 0 ? `, from token ${skip}` : "") + (seed === undefined ? "" : `, seed ${seed}`);
+  const bos = options.bos ?? (tokenizer.beginsEverySequence === true ? "window" : "text");
+  if (!["text", "window", "none"].includes(bos)) {
+    throw new CorpusError("option", `bos is ${show(bos)}: expected "text", "window" or "none"`);
+  }
+  const special = bos === "text";
+  const tokens = own
+    ? await keptStream(files, tokenizer, special)
+    : await tokenize(files, tokenizer, special);
+  const before = bos === "window" ? prefixOf(tokenizer) : new Int32Array(0), taken = length - before.length;
+  requireInteger("length", taken, 1);
+  const parts = seed === undefined
+    ? consecutive(tokens, label, taken, skip, count)
+    : drawn(tokens, label, taken, seed, count ?? 1);
+  const cut = before.length === 0 ? parts : parts.map((ids) => Int32Array.of(...before, ...ids));
+  const how = (skip > 0 ? `, from token ${skip}` : "") + (seed === undefined ? "" : `, seed ${seed}`) +
+    { text: "", window: `, beginning with ${tokenizer.decode(before)}`, none: ", without a beginning" }[bos];
   return Object.defineProperties(cut, {
     // Not enumerable, so that windows compare equal to plain arrays of ids.
     description: { value: `${label}, ${cut.length} x ${length} tokens${how}` },
     sha256: { value: windowsHash(cut) },
     vocabularySize: { value: tokenizer.vocabularySize },
   }) as Int32Array<ArrayBuffer>[] & CorpusWindows;
+}
+
+/** What a tokenizer puts before a text. */
+function prefixOf(tokenizer: Tokenizer): Int32Array {
+  const probe = "a", plain = tokenizer.encode(probe, { addSpecialTokens: false }).join();
+  const whole = tokenizer.encode(probe);
+  const length = Array.from(whole.keys(), (start) => whole.subarray(start)).findIndex((rest) =>
+    `${rest.join()},`.startsWith(`${plain},`)
+  );
+  if (length > 0) return whole.subarray(0, length);
+  throw new CorpusError(
+    "option",
+    `bos is "window": this tokenizer puts no token before a text; its models read windows without (bos: "text")`,
+  );
 }
 
 /** SHA-256 of token windows, in hexadecimal. */
@@ -168,11 +201,15 @@ function defaultTokenizer(): Promise<Tokenizer> {
 }
 
 /** Tokenizing takes about a second per megabyte, so the streams of the suite's own texts are kept. */
-function keptStream(files: readonly string[], tokenizer: Tokenizer): Promise<Int32Array<ArrayBuffer>> {
+function keptStream(
+  files: readonly string[],
+  tokenizer: Tokenizer,
+  special: boolean,
+): Promise<Int32Array<ArrayBuffer>> {
   const kept = streams.get(tokenizer) ?? new Map<string, Promise<Int32Array<ArrayBuffer>>>();
   streams.set(tokenizer, kept);
-  const key = files.join();
-  const found = kept.get(key) ?? tokenize(files, tokenizer);
+  const key = [special, ...files].join();
+  const found = kept.get(key) ?? tokenize(files, tokenizer, special);
   kept.set(key, found);
   return found;
 }
@@ -180,10 +217,11 @@ function keptStream(files: readonly string[], tokenizer: Tokenizer): Promise<Int
 async function tokenize(
   files: readonly string[],
   tokenizer: Tokenizer,
+  special: boolean,
 ): Promise<Int32Array<ArrayBuffer>> {
   const texts = await Promise.all(files.map(readText));
   const parts = texts.length === 1 ? texts : texts.map((text) => text.slice(0, calibrationCharacters));
-  return tokenizer.encode(parts.join("\n\n"));
+  return tokenizer.encode(parts.join("\n\n"), { addSpecialTokens: special });
 }
 
 async function readText(file: string): Promise<string> {

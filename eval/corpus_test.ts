@@ -1,6 +1,7 @@
 /** Windows must be those that the oracle measured, token for token. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { readSafetensors } from "../model/safetensors.ts";
+import { loadTokenizer, type Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { corpus, type CorpusOptions, windowsHash } from "./corpus.ts";
 import { CorpusError } from "./windows.ts";
 
@@ -107,4 +108,28 @@ Deno.test("line ends are read as Python's open() reads them", async () => {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("a beginning stands in the text, in every window, or nowhere; Gemma's in every window", async () => {
+  const tokenizer = await loadTokenizer("fixtures/models/llama"), [bos] = tokenizer.encode("");
+  const cut = (options: Partial<CorpusOptions>) =>
+    corpus("sotu", { windows: 3, length: 8, tokenizer, ...options });
+  const stream = (await cut({ bos: "none" })).flatMap((ids) => [...ids]);
+  assertEquals(stream.includes(bos), false);
+  assertEquals((await cut({ bos: "text" })).flatMap((ids) => [...ids]), [bos, ...stream.slice(0, 23)]);
+  const windows = await cut({ bos: "window" });
+  assertEquals(windows.map(([first]) => first), [bos, bos, bos]);
+  assertEquals(windows.flatMap((ids) => [...ids.slice(1)]), stream.slice(0, 21));
+  assertEquals(windows.description, "sotu test, 3 x 8 tokens, beginning with <s>");
+  const drawn = await cut({ bos: "window", seed: 1 });
+  assertEquals(drawn.map((ids) => [ids.length, ids[0]]), [[8, bos], [8, bos], [8, bos]]);
+  const gemma: Tokenizer = {
+    vocabularySize: tokenizer.vocabularySize,
+    beginsEverySequence: true,
+    encode: (text, options) => tokenizer.encode(text, options),
+    decode: (ids, options) => tokenizer.decode(ids, options),
+  };
+  assertEquals((await cut({ tokenizer: gemma }))[1], windows[1]);
+  const none: Tokenizer = { ...gemma, encode: (text) => tokenizer.encode(text, { addSpecialTokens: false }) };
+  await assertRejects(() => cut({ tokenizer: none, bos: "window" }), CorpusError, "no token before a text");
 });

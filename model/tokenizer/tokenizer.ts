@@ -18,6 +18,8 @@ export interface Tokenizer {
   readonly bosToken?: string;
   /** Text of the end-of-text token, if any. */
   readonly eosToken?: string;
+  /** Whether its models were trained to see its first token at the beginning of every sequence, and fail without (Gemma). */
+  readonly beginsEverySequence?: boolean;
   /** What its files say that was not used, in sentences. */
   readonly notices?: readonly string[];
   /** The chat template (Jinja), if any: see `renderChat`. */
