@@ -1,7 +1,7 @@
 /** Windows must be those that the oracle measured, token for token. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { readSafetensors } from "../model/safetensors.ts";
-import { loadTokenizer, type Tokenizer } from "../model/tokenizer/tokenizer.ts";
+import { loadTokenizer, type Tokenizer, tokenizerOf } from "../model/tokenizer/tokenizer.ts";
 import { corpus, type CorpusOptions, windowsHash } from "./corpus.ts";
 import { CorpusError } from "./windows.ts";
 
@@ -130,6 +130,10 @@ Deno.test("a beginning stands in the text, in every window, or nowhere; Gemma's 
     decode: (ids, options) => tokenizer.decode(ids, options),
   };
   assertEquals((await cut({ tokenizer: gemma }))[1], windows[1]);
+  const classed = (name: string) => tokenizerOf("tokenizer.json", json, { tokenizer_class: name });
+  const json = JSON.parse(await Deno.readTextFile("fixtures/models/llama/tokenizer.json"));
+  const begins = ["GemmaTokenizer", "GemmaTokenizerFast", "LlamaTokenizer", "Qwen2Tokenizer"];
+  assertEquals(begins.map((name) => classed(name).beginsEverySequence), [true, true, false, false]);
   const none: Tokenizer = { ...gemma, encode: (text) => tokenizer.encode(text, { addSpecialTokens: false }) };
   await assertRejects(() => cut({ tokenizer: none, bos: "window" }), CorpusError, "no token before a text");
 });

@@ -89,7 +89,8 @@ export function ggufTokenizer(file: GgufFile): Tokenizer {
     ...parts,
   };
   const template = metadata.get("tokenizer.chat_template");
-  const config = { bos_token: bos, eos_token: eos };
+  const gemma = String(metadata.get("general.architecture")).startsWith("gemma");
+  const config = { bos_token: bos, eos_token: eos, ...gemma && { tokenizer_class: "GemmaTokenizer" } };
   return tokenizerOf(path, json, config, {
     chatTemplate: typeof template === "string" ? template : undefined,
   });

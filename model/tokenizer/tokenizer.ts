@@ -105,6 +105,7 @@ class JsonTokenizer implements Tokenizer {
   readonly eos?: number;
   readonly bosToken?: string;
   readonly eosToken?: string;
+  readonly beginsEverySequence: boolean;
   readonly notices: readonly string[];
   readonly chatTemplate?: string;
   readonly chatTemplates?: Readonly<Record<string, string>>;
@@ -123,6 +124,8 @@ class JsonTokenizer implements Tokenizer {
     this.eos = this.#id(this.eosToken);
     this.chatTemplate = templates.chatTemplate;
     this.chatTemplates = templates.chatTemplates;
+    const kind = own(config, "tokenizer_class");
+    this.beginsEverySequence = typeof kind === "string" && kind.startsWith("Gemma");
   }
 
   encode(text: string, { addSpecialTokens = true } = {}): Int32Array<ArrayBuffer> {
