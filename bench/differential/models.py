@@ -1,6 +1,6 @@
 """Random decoders of every model type that the suite reads, with the logits that transformers computes: one line of JSON each.
 
-    python models.py FIRST LAST [TYPE] | deno run -A bench/differential/models.ts     (transformers 5.24)
+    python models.py FIRST LAST [--few] | deno run -A bench/differential/models.ts     (transformers 5.24)
 
 A seed gives a configuration in the spelling of either library generation, or of both mixed, weights (counter.py) under
 the names that checkpoints use, and token ids. transformers loads the same two files that models.ts writes. Configurations
@@ -363,17 +363,19 @@ def checkpoint_names(kind, shapes):
     return out
 
 
-def case(seed, only=None):
+def case(seed, few=False):
     r = Draw(seed)
-    kind = only or TYPES[seed % len(TYPES)]
+    kind = TYPES[seed % len(TYPES)]
     text = json.dumps(ornaments(r, configuration(r, kind)))
     directory = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     try:
         with open(f"{directory}/config.json", "w") as file:
             file.write(text)
         config = AutoConfig.from_pretrained(directory)
+        # Eager attention of 5.24 adds Falcon's position biases twice, the default once; Gemma's soft caps are eager's only.
+        attention = "sdpa" if kind == "falcon" else "eager"
         with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+            empty = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
         tied = config.tie_word_embeddings
         head = empty.get_output_embeddings()
         state = [(n, list(p.shape)) for n, p in empty.named_parameters(remove_duplicate=False)]
@@ -383,24 +385,32 @@ def case(seed, only=None):
             state = [one for one in state if one[0] != head_name]
         prefix = empty.base_model_prefix + "."
         named = checkpoint_names(kind, state)
+        if kind == "gpt_neox" and r.chance(0.8):  # renamed by later versions
+            named = [(n.replace("lm_head", "embed_out"), s) for n, s in named]
+            head_name = "embed_out.weight"
         # A tied head may be in the file as well, and a base model's file has no prefix.
         source = next(n for n, p in empty.named_parameters() if p is empty.get_input_embeddings().weight)
         same = {head_name: source} if tied and redundant else {}
         strip = prefix if bare and tied and not redundant else ""
         values = {n.removeprefix(strip): tensor(seed, same.get(n, n), s) for n, s in named}
         save_file(values, f"{directory}/model.safetensors", metadata={"format": "pt"})
-        model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
-        missing = [n for n in info["missing_keys"] if not (tied and n == head_name)]
+        model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation=attention, output_loading_info=True)
+        missing = [n for n in info["missing_keys"] if not (tied and n == "lm_head.weight")]
         if missing or info["unexpected_keys"] or info["mismatched_keys"]:
             return {"seed": seed, "type": kind, "skipped": "names", "detail": str((missing, list(info["unexpected_keys"])))[:300], "config": text}
-        limit = max(12, min(getattr(config, "max_position_embeddings", 48) or 48, 48))
+        limit = getattr(config, "seq_length", None) or getattr(config, "max_position_embeddings", None) or 48
         ids = [r.randrange(config.vocab_size) for _ in range(r.randint(4, min(limit, 40)))]
         with torch.no_grad():
             logits = model.eval()(torch.tensor([ids])).logits[0].float().numpy()
         if not np.isfinite(logits).all():
             return {"seed": seed, "type": kind, "skipped": "not finite", "config": text}
-        return {"seed": seed, "type": kind, "config": text, "tensors": [[n, s] for n, s in named], "strip": strip, "same": same,
-                "ids": ids, "logits": base64.b64encode(np.ascontiguousarray(logits, dtype="<f4").tobytes()).decode(), "deviation": float(logits.std())}
+        line = {"seed": seed, "type": kind, "config": text, "tensors": named, "strip": strip, "same": same, "ids": ids,
+                "deviation": float(f"{logits.std():.4g}")}
+        if few:  # for the fixtures: places all over the sequence, the last row among them
+            flat = logits.reshape(-1)
+            places = sorted({*r.sample(range(flat.size), 12), *(flat.size - 1 - r.randrange(config.vocab_size) for _ in range(4))})
+            return line | {"some": [[i, float(f"{flat[i]:.6g}")] for i in places]}
+        return line | {"logits": base64.b64encode(np.ascontiguousarray(logits, dtype="<f4").tobytes()).decode()}
     finally:
         shutil.rmtree(directory)
 
@@ -409,7 +419,7 @@ if __name__ == "__main__":
     first, last = int(sys.argv[1]), int(sys.argv[2])
     for seed in range(first, last):
         try:
-            line = case(seed, sys.argv[3] if len(sys.argv) > 3 else None)
+            line = case(seed, "--few" in sys.argv)
         except Exception as error:  # what transformers refuses is no valid configuration
             line = {"seed": seed, "type": TYPES[seed % len(TYPES)], "skipped": type(error).__name__, "detail": str(error)[:200]}
         print(json.dumps(line), flush=True)

@@ -91,10 +91,11 @@ function compare({ logits: text, some = [], deviation }: ModelCase, logits: Floa
 function refusal(error: unknown, config: string): Outcome {
   const message = error instanceof Error ? error.message.replace(/^\S*config\.json: /, "") : String(error);
   if (!(error instanceof QuantbookError)) return { kind: "different", message: `no typed error: ${message}` };
-  const names = keysOf(JSON.parse(config)).filter((key) =>
-    new RegExp(`\\b${RegExp.escape(key)}\\b`).test(message)
-  );
-  if (names.length === 0) return { kind: "different", message: `names no field: ${message}` };
+  const keys = keysOf(JSON.parse(config));
+  // A default may be what is refused: its key is not in the file, but it stands first, as all keys do.
+  const named = keys.some((key) => new RegExp(`\\b${RegExp.escape(key)}\\b`).test(message)) ||
+    /^[a-z][a-z0-9]*_[a-z0-9_]+ (is|must) /.test(message);
+  if (!named) return { kind: "different", message: `names no field: ${message}` };
   return { kind: "refused", reason: message.replaceAll(/\d+(\.\d+)?(e[+-]?\d+)?/g, "#").slice(0, 110) };
 }
 

@@ -35,7 +35,8 @@ function stretch(
     const round = (x: number, to: (x: number) => number) => truncate ? to(x) : x;
     const low = Math.max(round(pairOf(betaFast), Math.floor), 0);
     const high = Math.min(round(pairOf(betaSlow), Math.ceil), rotaryDim - 1);
-    const ramp = Math.min(Math.max((pair - low) / Math.max(high - low, 0.001), 0), 1);
+    // As in the authors' code, bounds in the wrong order make a ramp that falls.
+    const ramp = Math.min(Math.max((pair - low) / (high === low ? 0.001 : high - low), 0), 1);
     return Math.fround(frequency / factor * ramp + frequency * (1 - ramp));
   }
   // Llama 3.1: long wavelengths are divided by the factor, short ones kept, those between are blended.
