@@ -69,7 +69,8 @@ Deno.exit(different.length > 0 ? 1 : 0);
 function sorted({ refused, equalByType, ...rest }: Tally) {
   const entries = Object.entries(refused).sort(([, a], [, b]) => b - a);
   const total = entries.reduce((sum, [, one]) => sum + one, 0);
-  const judged = rest.equal + total + rest.different.length;
+  const told = Object.values(rest.told).reduce((sum, one) => sum + one, 0);
+  const judged = rest.equal + total + told + rest.different.length;
   return {
     cases: judged,
     ...rest,

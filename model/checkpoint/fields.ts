@@ -148,6 +148,12 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
     aliases: { n_embed: "hidden_size", num_attention_heads: "n_head", num_hidden_layers: "n_layer" },
     defaults: { layer_norm_epsilon: 1e-5, tie_word_embeddings: true, seq_length: 2048, head_dim: null },
     refused: { apply_residual_connection_post_layernorm: [false] },
+    inexact: {
+      slow_but_exact: [
+        true,
+        "where pretraining_tp is above 1, transformers leaves out the biases of two linear layers, this suite adds them",
+      ],
+    },
     harmless: [
       ...["attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion", "n_inner"],
       ...["offset_alibi", "skip_bias_add", "skip_bias_add_qkv"],

@@ -35,6 +35,10 @@ export function gemma3Text(config: ModelConfig): Architecture {
 /** What `rope_parameters` says of a kind of layer; `rope_scaling` is of those alone that see everything. */
 function kindSection(config: ModelConfig, kind: LayerKind): ModelConfig | undefined {
   const parameters = config.section("rope_parameters"), scaling = config.section("rope_scaling");
+  // Version 4 of transformers reads its type, version 5 passes it over.
+  if (scaling?.has("type") === true && !scaling.has("rope_type")) {
+    config.fail("rope_scaling", "rope_type for type");
+  }
   const kinds = kindSections(parameters);
   if (parameters !== undefined && Object.keys(parameters.values).some((key) => !(key in kinds))) {
     config.fail("rope_parameters", "an object of full_attention and sliding_attention");

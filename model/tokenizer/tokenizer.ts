@@ -1,6 +1,6 @@
 /** Text to token ids and back, by the rules of a `tokenizer.json`. */
 import { isMissing, readBytes } from "../../base/file.ts";
-import { decodeUtf8, isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
+import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
 import { type ChatTemplates, configuredTemplates, readTemplates } from "./chat/templates.ts";
 import { Pipeline } from "./pipeline.ts";
 import { specialTokensOf, withSpecialTokens } from "./special_tokens.ts";
