@@ -53,6 +53,29 @@ export interface BinaryCodes {
   readonly offsets?: Float32Array;
 }
 
+/**
+ * A weight of codes into a table (floats of few bits, NF4): `w = values[code] * scale`, rounded to float32. A block of rows and columns
+ * shares a scale; blocks at the edge may be cut off.
+ */
+export interface TableCodes {
+  /** Rows of the weight. */
+  readonly outFeatures: number;
+  /** Columns of the weight. */
+  readonly inFeatures: number;
+  /** Bits of a code: 1 to 8. */
+  readonly bits: number;
+  /** Codes `[outFeatures, inFeatures]` as a little-endian bit stream: code `i` starts at bit `i * bits`. */
+  readonly codes: Uint8Array;
+  /** `[2^bits]`: what codes stand for. */
+  readonly values: Float32Array;
+  /** Rows and columns that share a scale. */
+  readonly block: readonly [rows: number, columns: number];
+  /** `[ceil(outFeatures / rows), ceil(inFeatures / columns)]`: float32, or bytes into `scaleValues`. */
+  readonly scales: Float32Array | Uint8Array;
+  /** `[256]`: what the bytes of scales stand for, where they are bytes. */
+  readonly scaleValues?: Float32Array;
+}
+
 /** How weights become binary codes: greedily, then by rounds of alternating fitting. */
 export interface BinaryRule {
   /** Planes: 1 to 8. */
@@ -72,7 +95,7 @@ export interface BinaryFit {
 }
 
 /** What a device can hold packed. */
-export type PackedCodes = PackedIntegers | BinaryCodes;
+export type PackedCodes = PackedIntegers | BinaryCodes | TableCodes;
 
 /** Which elements of a `[rows, columns]` matrix share one scale and zero point. */
 export type Axis = "tensor" | "row" | "column";

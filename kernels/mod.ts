@@ -12,6 +12,7 @@ export type {
   PackedIntegers,
   QuantizeLayout,
   SparseValues,
+  TableCodes,
   UniformRule,
 } from "./codes.ts";
 export type {

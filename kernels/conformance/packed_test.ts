@@ -7,7 +7,8 @@ import { assert, assertEquals, assertLessOrEqual, assertThrows } from "@std/asse
 import type { PackedIntegers, SparseValues } from "../codes.ts";
 import { assertSameBits, gamma, linear, Random, testedDevices, tiny, u } from "./suite.ts";
 import { DeviceError } from "../error.ts";
-import { codeAt, groupsOfRow, packedValues, rangeIndex } from "../host/packed.ts";
+import { codeAt } from "../host/bits.ts";
+import { groupsOfRow, packedValues, rangeIndex } from "../host/packed.ts";
 import { referenceDevice } from "../reference.ts";
 
 const random = new Random(7);

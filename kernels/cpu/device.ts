@@ -23,10 +23,12 @@ import { checkDecode, decodeRows } from "../host/coded_rows.ts";
 import { hadamard } from "../host/hadamard.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../host/packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../host/packed.ts";
+import { isTable } from "../host/table.ts";
 import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
 import { defaultThreads, loadModule } from "./module.ts";
 import { type BinaryLayout, binaryLayout, canLookUp, layBinary } from "./binary.ts";
 import { layPacked, type PackedLayout, packedLayout } from "./packed.ts";
+import { canLayTable, layTable, type TableLayout, tableLayout } from "./table.ts";
 import { checkThreads, Pool } from "./pool.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { CpuBuffer, CpuPackedWeight, CpuWeight, Memory, Piece } from "./storage.ts";
@@ -170,6 +172,11 @@ export class CpuDevice implements Device {
       const layout = binaryLayout(packed);
       return this.#lay(layout, "binary", (target) => layBinary(packed, layout, target));
     }
+    if (isTable(packed)) {
+      if (!canLayTable(packed)) return this.#values(packed);
+      const layout = tableLayout(packed);
+      return this.#lay(layout, "integers", (target) => layTable(packed, layout, target));
+    }
     if (packed.outliers) return this.#values(packed);
     const layout = packedLayout(packed);
     return this.#lay(layout, "integers", (target) => layPacked(packed, layout, target));
@@ -180,7 +187,7 @@ export class CpuDevice implements Device {
   }
 
   #lay(
-    layout: PackedLayout | BinaryLayout,
+    layout: PackedLayout | BinaryLayout | TableLayout,
     form: "integers" | "binary",
     write: (target: Uint8Array) => void,
   ): DeviceWeight {

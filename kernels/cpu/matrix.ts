@@ -13,7 +13,7 @@ const speed = 12, packedSpeed = 4;
 /** Bytes of a panel that a thread makes of a packed weight: 256 columns of 8 output features. */
 const panelRoom = 256 * 8 * 4;
 
-/** How the kernels know the layout of a weight: dense panels, packed integers (`packed.ts`), binary codes (`binary.ts`). */
+/** How the kernels know the layout of a weight: dense panels, packed integers or codes into a table (`packed.ts`, `table.ts`), binary codes (`binary.ts`). */
 const forms = { dense: 0, integers: 1, binary: 2 };
 
 /** How a weight is laid out. */

@@ -5,7 +5,8 @@
  */
 
 import type { PackedIntegers } from "../codes.ts";
-import { codeAt, groupsOfRow, rangeIndex } from "../host/packed.ts";
+import { codeAt } from "../host/bits.ts";
+import { groupsOfRow, rangeIndex } from "../host/packed.ts";
 
 /** Where the parts of a packed weight lie, in bytes from its start. */
 export interface PackedLayout {
@@ -70,7 +71,11 @@ export function layPacked(packed: PackedIntegers, layout: PackedLayout, target: 
  * Codes in blocks of 16 columns and 8 rows, `bits` vectors of 16 bytes each: the four vectors of the low 4 bits (when
  * a code has as many), two of the next 2 bits, one of the last bit; eight of whole bytes at 8 bits.
  */
-function layCodes(packed: PackedIntegers, target: Uint8Array, panelBytes: number): void {
+export function layCodes(
+  packed: Pick<PackedIntegers, "outFeatures" | "inFeatures" | "bits" | "codes" | "permutation">,
+  target: Uint8Array,
+  panelBytes: number,
+): void {
   const { outFeatures, inFeatures, bits, codes, permutation } = packed;
   const nibbles = bits < 8 && (bits & 4) > 0, pairs = bits < 8 && (bits & 2) > 0;
   const pairsAt = nibbles ? 64 : 0, onesAt = (bits - 1) * 16, pairShift = nibbles ? 4 : 0;

@@ -2,6 +2,7 @@
 
 import type { BinaryLayout } from "./binary.ts";
 import type { PackedLayout } from "./packed.ts";
+import type { TableLayout } from "./table.ts";
 import type { DeviceBuffer, DeviceWeight } from "../device.ts";
 import { DeviceError } from "../error.ts";
 import { Heap } from "./heap.ts";
@@ -75,12 +76,16 @@ export class CpuWeight extends Piece implements DeviceWeight {
   }
 }
 
-/** A weight of packed codes, laid out by `packed.ts` or `binary.ts`. */
+/** A weight of packed codes, laid out by `packed.ts`, `table.ts` or `binary.ts`. */
 export class CpuPackedWeight extends Piece implements DeviceWeight {
   readonly outFeatures: number;
   readonly inFeatures: number;
 
-  constructor(memory: Memory, layout: PackedLayout | BinaryLayout, readonly form: "integers" | "binary") {
+  constructor(
+    memory: Memory,
+    layout: PackedLayout | BinaryLayout | TableLayout,
+    readonly form: "integers" | "binary",
+  ) {
     super(memory, layout.bytes);
     this.outFeatures = layout.outFeatures;
     this.inFeatures = layout.inFeatures;

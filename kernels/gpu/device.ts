@@ -12,6 +12,7 @@ import { DeviceError } from "../error.ts";
 import { checkDecode } from "../host/coded_rows.ts";
 import { checkPackedAttention } from "../host/packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../host/packed.ts";
+import { isTable } from "../host/table.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
 import { runAttention, runPackedAttention, runProbabilities, runValues } from "./attention.ts";
 import { canLookUp, GpuBinaryWeight } from "./binary.ts";
@@ -26,6 +27,7 @@ import { GpuPull } from "./pull.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { Recorder } from "./recorder.ts";
 import { GpuBuffer, Memory } from "./storage.ts";
+import { canHoldTable, GpuTableWeight } from "./table.ts";
 import { fitHalf, GpuLinearWeight, GpuPackedWeight, GpuWeight, layPacked, layWeight } from "./weights.ts";
 import { Views } from "./views.ts";
 
@@ -162,6 +164,9 @@ export class GpuDevice implements Device {
     const limit = this.views.bindingBytes;
     if (isBinary(packed)) {
       return canLookUp(packed) ? new GpuBinaryWeight(this.store, this.recorder, limit, packed) : dense();
+    }
+    if (isTable(packed)) {
+      return canHoldTable(packed) ? new GpuTableWeight(this.store, this.recorder, limit, packed) : dense();
     }
     // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
     if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) return dense();

@@ -43,6 +43,7 @@ import rotary from "./wgsl/rotary.wgsl" with { type: "text" };
 import score from "./wgsl/score.wgsl" with { type: "text" };
 import sparseProduct from "./wgsl/sparse_product.wgsl" with { type: "text" };
 import sumShares from "./wgsl/sum_shares.wgsl" with { type: "text" };
+import table from "./wgsl/table.wgsl" with { type: "text" };
 import transpose from "./wgsl/transpose.wgsl" with { type: "text" };
 import vector from "./wgsl/vector.wgsl" with { type: "text" };
 import vectorProduct from "./wgsl/vector_product.wgsl" with { type: "text" };
@@ -86,6 +87,8 @@ export const kernels = {
   rotary: new Kernel("rotary", each, rotary),
   sparseProduct: new Kernel("sparseProduct", eachRow, reduce, sparseProduct),
   sumShares: new Kernel("sumShares", each, sumShares),
+  tableProduct: new Kernel("tableProduct", table, rightPacked, product),
+  tableVectorProduct: new Kernel("tableVectorProduct", vector, table, packedVectorProduct),
   transpose: new Kernel("transpose", transpose),
   vectorProduct: new Kernel("vectorProduct", vector, fourDense, vectorProduct),
 };

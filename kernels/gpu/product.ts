@@ -44,7 +44,7 @@ export function runLinear(
 function runFew(recorder: Recorder, { weight, part, right, x, y, bias, count }: PartProduct): void {
   const dense = weight instanceof GpuWeight;
   recorder.dispatch(
-    dense ? weight.vectorProduct : kernels.packedVectorProduct,
+    weight.vectorProduct,
     { ...right, x, y, bias: bias ?? x },
     {
       k: weight.inFeatures,

@@ -2,7 +2,8 @@
 
 import type { DeviceWeight } from "../device.ts";
 import type { PackedIntegers } from "../codes.ts";
-import { codeAt, codeValue, groupsOfRow, rangeIndex } from "../host/packed.ts";
+import { codeAt } from "../host/bits.ts";
+import { codeValue, groupsOfRow, rangeIndex } from "../host/packed.ts";
 import type { Kernel } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
 import type { Recorder, View } from "./recorder.ts";
@@ -34,8 +35,10 @@ export function cut(outFeatures: number, bytes: number, limit: number, multiple:
 export abstract class GpuLinearWeight extends Piece implements DeviceWeight {
   /** Pipeline constants of the kernels. */
   readonly constants: Readonly<Record<string, number>> = {};
-  /** Multiplies many rows; the others up to four. */
+  /** Multiplies many rows. */
   abstract readonly product: Kernel;
+  /** Multiplies up to four rows. */
+  readonly vectorProduct: Kernel = kernels.packedVectorProduct;
 
   protected constructor(
     memory: Memory,
@@ -55,8 +58,7 @@ export abstract class GpuLinearWeight extends Piece implements DeviceWeight {
 /** A dense weight as `[inFeatures][stride]`, float32 or float16: neighbouring output features are neighbours in memory. */
 export class GpuWeight extends GpuLinearWeight {
   override readonly product: Kernel;
-  /** Multiplies up to four rows. */
-  readonly vectorProduct: Kernel;
+  override readonly vectorProduct: Kernel;
 
   constructor(
     memory: Memory,
@@ -162,19 +164,15 @@ export function layPacked(
   weight: GpuPackedWeight,
   packed: PackedIntegers,
 ): void {
-  const { inFeatures, bits, codes, groupSize, permutation, scales, zeros } = packed;
+  const { inFeatures, groupSize, permutation, scales, zeros } = packed;
   const groups = groupsOfRow(packed);
   const targets = weight.open(memory, "packedWeight", "weight");
   for (const [i, part] of weight.parts.entries()) {
     const { first, count, stride } = part, to = weight.firstBuffer(i);
-    const words = new Uint32Array(Math.ceil(inFeatures / 32) * bits * stride);
+    const words = planesOf(packed, part);
     const quantizers = new Float32Array(groups * stride * 2);
     for (let j = 0; j < count; j++) {
       const row = first + j;
-      for (let l = 0; l < inFeatures; l++) {
-        const code = codeAt(codes, bits, row * inFeatures + l);
-        layCode(words, code, permutation?.[l] ?? l, j, stride, bits);
-      }
       for (let group = 0; group < groups; group++) {
         const range = rangeIndex(packed, row, group);
         quantizers.set([scales[range], zeros[range]], (group * stride + j) * 2);
@@ -211,6 +209,24 @@ function layOutliers(
     }
   }
   recorder.write(entries, 0, columns);
+}
+
+/** The codes of a part, cut into planes. */
+export function planesOf(
+  { inFeatures, bits, codes, permutation }: Pick<
+    PackedIntegers,
+    "inFeatures" | "bits" | "codes" | "permutation"
+  >,
+  { first, count, stride }: Part,
+): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(inFeatures / 32) * bits * stride);
+  for (let j = 0; j < count; j++) {
+    for (let l = 0; l < inFeatures; l++) {
+      const code = codeAt(codes, bits, (first + j) * inFeatures + l);
+      layCode(words, code, permutation?.[l] ?? l, j, stride, bits);
+    }
+  }
+  return words;
 }
 
 /** Puts code `l` of output `j` into its planes: of 4 bits (two of them at 8 bits), of 2 and of 1. */

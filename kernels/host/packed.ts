@@ -3,6 +3,8 @@
 import { checkExactly, checkInteger } from "../check.ts";
 import type { BinaryCodes, PackedCodes, PackedIntegers, SparseValues } from "../codes.ts";
 import { DeviceError } from "../error.ts";
+import { codeAt } from "./bits.ts";
+import { checkTable, isTable, tableValues } from "./table.ts";
 
 /** Groups of a row: one where a single range covers all weights. */
 export function groupsOfRow({ outFeatures, inFeatures, groupSize }: PackedIntegers): number {
@@ -12,12 +14,6 @@ export function groupsOfRow({ outFeatures, inFeatures, groupSize }: PackedIntege
 /** Index of the range of group `group` of row `row`. */
 export function rangeIndex(packed: PackedIntegers, row: number, group: number): number {
   return packed.scales.length === 1 ? 0 : row * groupsOfRow(packed) + group;
-}
-
-/** Code `i` of a bit stream. */
-export function codeAt(codes: Uint8Array, bits: number, i: number): number {
-  const bit = i * bits, byte = Math.floor(bit / 8);
-  return ((codes[byte] | (codes[byte + 1] ?? 0) << 8) >> (bit % 8)) & ((1 << bits) - 1);
 }
 
 const op = "packedWeight";
@@ -32,6 +28,7 @@ export function checkPacked(packed: PackedCodes): void {
   checkInteger(op, "outFeatures", packed.outFeatures, 1);
   checkInteger(op, "inFeatures", packed.inFeatures, 1);
   checkInteger(op, "bits", packed.bits, 1, 8);
+  if (isTable(packed)) return checkTable(packed);
   checkInteger(op, "groupSize", packed.groupSize, 1);
   if (isBinary(packed)) checkBinary(packed);
   else checkIntegers(packed);
@@ -87,6 +84,7 @@ function checkIntegers(packed: PackedIntegers): void {
 
 /** The weight `[outFeatures, inFeatures]`, row-major. */
 export function packedValues(packed: PackedCodes): Float32Array {
+  if (isTable(packed)) return tableValues(packed);
   return isBinary(packed) ? binaryValues(packed) : integerValues(packed);
 }
 

@@ -1,4 +1,6 @@
 /** Weights as codes into a table, one scale per block: floats of few bits, NF4. */
+import type { TableCodes } from "../../kernels/codes.ts";
+import { tableValues } from "../../kernels/host/table.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
 import { type BlockRule, encodeBlocks } from "../grids/blocks.ts";
@@ -81,17 +83,15 @@ export class TableWeight implements StoredWeight {
     return new TableWeight({ ...parts, scales, scaleBytes });
   }
 
+  /** The weight as kernels take it; codes and scales are shared, not copied. */
+  pack(): TableCodes {
+    const { shape: [outFeatures, inFeatures], bits, values, block, scales, scaleValues } = this;
+    const codes = { outFeatures, inFeatures, bits, values, block, codes: this.parts.packed, scales };
+    return scaleValues === null ? codes : { ...codes, scaleValues };
+  }
+
   dequantize(): Float32Array {
-    const [rows, columns] = this.shape, [tall, wide] = this.block;
-    const { values, scales, scaleValues } = this, codes = this.codes();
-    const perRow = Math.ceil(columns / wide), result = new Float32Array(codes.length);
-    for (let row = 0, i = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++, i++) {
-        const scale = scales[Math.floor(row / tall) * perRow + Math.floor(column / wide)];
-        result[i] = values[codes[i]] * (scaleValues ? scaleValues[scale] : scale);
-      }
-    }
-    return result;
+    return tableValues(this.pack());
   }
 }
 

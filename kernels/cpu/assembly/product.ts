@@ -2,8 +2,8 @@
 
 import { binaryPanel } from "./binary";
 import { packPanel, packRows } from "./pack";
-import { dequantizePanel } from "./packed";
 import { canStrip, fixedBlock, fixedPoint, stripPacked } from "./packed_row";
+import { packedPanel } from "./table";
 import { depthBlock, strip, strip4, tile } from "./tile";
 
 /** Copies (or adds) `rows x columns` of a 4 x 8 tile in `from` to `c`. */
@@ -97,7 +97,7 @@ export function product(
       packRows(rows, corner, aStride, row1 - row0, depth, aContiguous);
       for (let panel = panel0; panel < panel1; panel++) {
         let weights = room;
-        if (form == 1) dequantizePanel(room, b, panel, k0, depth);
+        if (form == 1) packedPanel(room, b, panel, k0, depth);
         else if (form == 2) binaryPanel(room, b, panel, k0, depth);
         else weights = b + ((panel * k + k0) << 5);
         const at = c + row0 * cStride + (panel << 5);
@@ -175,7 +175,7 @@ export function vectorProduct(
       let weights = room;
       if (packed) {
         for (let i: usize = 0; i < count; i++) {
-          dequantizePanel(room + i * panelStride, b, panel + i, k0, depth);
+          packedPanel(room + i * panelStride, b, panel + i, k0, depth);
         }
       } else {
         weights = b + panel * panelStride + (k0 << 5);

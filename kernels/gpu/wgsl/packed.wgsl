@@ -9,3 +9,11 @@
 @group(0) @binding(6) var<storage, read> range_of: array<u32>;
 
 override bits: u32 = 4u;
+
+fn quantizer_at(at: u32) -> vec2<f32> {
+  return quantizers[at];
+}
+
+fn value_of(code: u32, quantizer: vec2<f32>) -> f32 {
+  return quantizer.x * (f32(code) - quantizer.y);
+}

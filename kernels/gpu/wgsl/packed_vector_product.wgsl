@@ -1,4 +1,4 @@
-// y = x W^T + bias for up to four rows of x and a weight of packed integers: decoding, where each code is used once.
+// y = x W^T + bias for up to four rows of x and a weight of packed integers, or of codes into a table (table.wgsl): decoding, where each code is used once.
 // Tiling: that of vector.wgsl, with one output feature per lane; an invocation decodes 8 codes a step. The order of sums
 // is that of vector_product.wgsl, so that the bits are those of the same weight in float32.
 // Roofline: bits / 8 bytes (and 8 bytes per range) moved per weight against 2 * rows + 6 operations: bound by memory
@@ -14,8 +14,7 @@ fn columns() -> u32 {
 fn segment_sums(begin: u32, end: u32, j: u32) -> array<vec4<f32>, vectors> {
   var sums = vec4<f32>();
   var range = 0xffffffffu;
-  var scale = 0.0;
-  var zero = 0.0;
+  var quantizer = vec2<f32>();
   let second = row_start(1u);
   let third = row_start(2u);
   let fourth = row_start(3u);
@@ -56,11 +55,9 @@ fn segment_sums(begin: u32, end: u32, j: u32) -> array<vec4<f32>, vectors> {
       }
       if (range_of[l] != range) {
         range = range_of[l];
-        let quantizer = quantizers[range * params.stride + j];
-        scale = quantizer.x;
-        zero = quantizer.y;
+        quantizer = quantizer_at(range * params.stride + j);
       }
-      let weight = scale * (f32(code) - zero);
+      let weight = value_of(code, quantizer);
       sums.x = fma(x[l], weight, sums.x);
       if (several) {
         sums.y = fma(x[second + l], weight, sums.y);

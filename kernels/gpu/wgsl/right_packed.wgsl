@@ -1,4 +1,4 @@
-// The right operand of product.wgsl as packed integers; b_row is the stride of the layout (packed.wgsl).
+// The right operand of product.wgsl as packed integers or codes into a table; b_row is the stride of the layout (packed.wgsl, table.wgsl).
 // Each code is decoded once per tile that reads it, 64 rows of the left operand at a time.
 
 // Code number l (of the whole row) of output j.
@@ -29,6 +29,5 @@ fn code_at(l: u32, j: u32) -> u32 {
 }
 
 fn right(l: u32, j: u32) -> f32 {
-  let quantizer = quantizers[range_of[l] * params.b_row + j];
-  return quantizer.x * (f32(code_at(l, j)) - quantizer.y);
+  return value_of(code_at(l, j), quantizer_at(range_of[l] * params.b_row + j));
 }
