@@ -6,6 +6,7 @@
 import { Random } from "../kernels/conformance/suite.ts";
 import { packedValues } from "../kernels/host/packed.ts";
 import { cpuDevice } from "../kernels/cpu/device.ts";
+import { floatFormats, floatValues } from "../quant/grids/float.ts";
 
 const device = await cpuDevice();
 const random = new Random(1);
@@ -25,8 +26,8 @@ for (const [out, inner] of [[768, 768], [768, 3072], [4096, 4096]]) {
   const floats = {
     outFeatures: out,
     inFeatures: inner,
-    values: random.normal(16),
-    scaleValues: random.normal(256),
+    values: floatValues(floatFormats.e2m1),
+    scaleValues: floatValues(floatFormats.e4m3),
   };
   const blocks = (columns: number) => ({
     ...floats,
