@@ -11,24 +11,22 @@ import type { AttentionShape, Device, DeviceBuffer, DeviceGram, DeviceWeight } f
 import { DeviceError } from "../error.ts";
 import { checkDecode } from "../host/coded_rows.ts";
 import { checkPackedAttention } from "../host/packed_attention.ts";
-import { checkPacked, isBinary, packedValues } from "../host/packed.ts";
-import { isTable } from "../host/table.ts";
+import { checkPacked, packedValues } from "../host/packed.ts";
 import { describe, findAdapter, openAdapter } from "./adapter.ts";
 import { runAttention, runPackedAttention, runProbabilities, runValues } from "./attention.ts";
-import { canLookUp, GpuBinaryWeight } from "./binary.ts";
 import { runFitBinary } from "./binary_fit.ts";
 import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
 import { runHadamard } from "./hadamard.ts";
 import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
+import { gpuPackedWeight } from "./packed.ts";
 import { runLinear } from "./product.ts";
 import { GpuPull } from "./pull.ts";
 import { runFakeQuantize } from "./quantize.ts";
 import { Recorder } from "./recorder.ts";
 import { GpuBuffer, Memory } from "./storage.ts";
-import { canHoldTable, GpuTableWeight } from "./table.ts";
-import { fitHalf, GpuLinearWeight, GpuPackedWeight, GpuWeight, layPacked, layWeight } from "./weights.ts";
+import { fitHalf, GpuLinearWeight, GpuWeight, layWeight } from "./weights.ts";
 import { Views } from "./views.ts";
 
 /** Options of {@linkcode gpuDevice}. */
@@ -160,19 +158,8 @@ export class GpuDevice implements Device {
 
   packedWeight(packed: codes.PackedCodes): DeviceWeight {
     checkPacked(packed);
-    const dense = () => this.#dense(packedValues(packed), packed.outFeatures, packed.inFeatures, false);
-    const limit = this.views.bindingBytes;
-    if (isBinary(packed)) {
-      return canLookUp(packed) ? new GpuBinaryWeight(this.store, this.recorder, limit, packed) : dense();
-    }
-    if (isTable(packed)) {
-      return canHoldTable(packed) ? new GpuTableWeight(this.store, this.recorder, limit, packed) : dense();
-    }
-    // A subnormal scale times a code may be a normal number, but a GPU may take the scale for zero.
-    if (packed.scales.some((scale) => scale !== 0 && Math.abs(scale) < 2 ** -126)) return dense();
-    const weight = new GpuPackedWeight(this.store, limit, packed);
-    layPacked(this.store, this.recorder, weight, packed);
-    return weight;
+    const weight = gpuPackedWeight(this.store, this.recorder, this.views.bindingBytes, packed);
+    return weight ?? this.#dense(packedValues(packed), packed.outFeatures, packed.inFeatures, false);
   }
 
   int8Weight(codes: Int8Array, outFeatures: number, inFeatures: number): types.DeviceInt8Weight {
