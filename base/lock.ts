@@ -19,8 +19,11 @@ export interface FileLock extends Disposable {
  */
 export async function lockFile(path: string): Promise<FileLock> {
   if (!("Deno" in globalThis)) return { locked: false, [Symbol.dispose]: () => {} };
-  // Whoever shares the folder may wait for it too.
-  const file = await Deno.open(path, { create: true, write: true, mode: 0o664 });
+  // Whoever shares the folder may wait for it too; of a file that another user's program made for itself, reading is enough.
+  const file = await Deno.open(path, { create: true, write: true, mode: 0o664 }).catch((error) => {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    return Deno.open(path, { read: true });
+  });
   let locked = true;
   try {
     while (!await file.tryLock(true)) await new Promise((resolve) => setTimeout(resolve, interval));

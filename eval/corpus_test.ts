@@ -105,6 +105,11 @@ Deno.test("line ends are read as Python's open() reads them", async () => {
     const plain = await ids("lf", text);
     assertEquals(await ids("crlf", text.replaceAll("\n", "\r\n")), plain);
     assertEquals(await ids("cr", text.replaceAll("\n", "\r")), plain);
+    // The mark is of the file, not of the text, as with Python's utf-8-sig.
+    assertEquals(await ids("bom", `\ufeff${text}`), plain);
+    await Deno.writeFile(`${directory}/latin.txt`, Uint8Array.of(0x63, 0x61, 0x66, 0xe9));
+    const error = await assertRejects(() => corpus(`${directory}/latin.txt`, { length: 8 }), CorpusError);
+    assertEquals(error.code, "encoding");
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -202,7 +202,7 @@ Deno.test("JSON, CSV and JSON Lines of the same rows give the same numbers", asy
     "a.jsonl": rows.map((row) => JSON.stringify(row)).join("\r\n"),
     "a.json": `\ufeff${JSON.stringify(rows, null, 2)}`,
     "a.csv": [
-      "goal,sol1,sol2,label",
+      "\ufeffgoal,sol1,sol2,label",
       ...rows.map(({ goal, sol1, sol2, label }) => [goal, sol1, sol2, String(label)].map(quoted).join()),
     ].join("\n"),
   };

@@ -4,6 +4,7 @@ import { pathOf } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import { hubDirectory, type HubOptions } from "../hub.ts";
 import { loadModel } from "../load.ts";
+import { downloadFile } from "./download.ts";
 import { HubError } from "./error.ts";
 import { commit, type FakeHub, fakeHub, type Fault, withHubEnvironment } from "./server_testing.ts";
 import { cacheDirectory, userToken } from "./settings.ts";
@@ -191,6 +192,9 @@ Deno.test("pieces that others left are gone on with, and begun anew where they a
     // Servers that know no ranges, or others.
     assertEquals(await asked(".incomplete", half, "whole"), ["bytes=1000-"]);
     assertEquals(await asked(".incomplete", half, "shifted"), ["bytes=1000-", "all"]);
+    assertEquals(await asked(".incomplete", half, "early"), ["bytes=1000-"]);
+    assertEquals(await asked(".incomplete", half, "unsaid"), ["bytes=1000-", "all"]);
+    assertEquals(await asked(".incomplete", half, "range200"), ["bytes=1000-"]);
     assertEquals(await asked(".incomplete", half, { status: 416 }), ["bytes=1000-", "all"]);
     Deno.env.set("HF_HUB_DOWNLOAD_TIMEOUT", "0.1");
     assertEquals(await asked(".incomplete", half, { silent: 100 }), ["bytes=1000-", "bytes=1100-"]);
@@ -223,6 +227,45 @@ Deno.test("a cache that cannot be written is a disk's fault, said at once", asyn
   }
 });
 
+Deno.test("a newer commit that cannot be written is no reason to take the older one in silence", async () => {
+  await withHub(async (hub, folder) => {
+    await hubDirectory(name, { patience });
+    hub.head = "f".repeat(40);
+    await Deno.writeTextFile(`${folder}/snapshots/${hub.head}`, "");
+    assertEquals((await refused()).code, "disk");
+  });
+});
+
+Deno.test("a mirror may lie under a path, and its answers need no headers but HTTP's", async () => {
+  await withHub(async (hub, folder) => {
+    Deno.env.set("HF_ENDPOINT", `${hub.endpoint}/mirror/hf/`);
+    assertEquals(await hubDirectory(name, { patience }), snapshotOf(folder));
+    assert(hub.requests.some((one) => one.includes("/resolve/")));
+  });
+});
+
+Deno.test("where locks do nothing, two who download one file at once both get it whole", async () => {
+  await withHub(async (hub, folder) => {
+    const path = `${await hubDirectory(name, { patience })}/model.safetensors`;
+    const target = await Deno.realPath(path), bytes = await Deno.readFile(target);
+    await Deno.remove(target);
+    hub.faults.push({ path: "model.safetensors", kind: { slow: 20 }, times: 9 });
+    const etag = target.slice(target.lastIndexOf("/") + 1), size = bytes.length;
+    const file = { path: "model.safetensors", size, etag, entry: {} };
+    const access = { endpoint: hub.endpoint, patience, silence: 5 };
+    const url = `${hub.endpoint}/${name}/resolve/${commit}/model.safetensors`;
+    // Locks of their own keep nobody out.
+    const one = async (lock: string, after: number) => {
+      await new Promise((resolve) => setTimeout(resolve, after));
+      await downloadFile(access, url, file, { target, lock: `${folder}/${lock}` }, () => {});
+    };
+    await Promise.all([one("a", 0), one("b", 60), one("c", 100)]);
+    assertEquals(await Deno.readFile(path), bytes);
+    const left = await Array.fromAsync(Deno.readDir(`${folder}/blobs`), (one) => one.name);
+    assertEquals(left.filter((one) => one.endsWith(".incomplete")), []);
+  });
+});
+
 Deno.test("the cache's place and the token are found as Python finds them", async () => {
   await withHubEnvironment("http://127.0.0.1:9", async (cache) => {
     const home = cache.replace(/\/hub$/, ""), user = Deno.env.get("HOME") ?? "";
@@ -251,6 +294,9 @@ Deno.test("the cache's place and the token are found as Python finds them", asyn
     await Deno.writeTextFile(`${home}/other`, " hf_other \n");
     Deno.env.set("HF_TOKEN_PATH", `${home}/other`);
     assertEquals(await userToken(), "hf_other");
+    Deno.env.set("HF_TOKEN", " \n");
+    assertEquals(await userToken(), "hf_other");
+    Deno.env.delete("HF_TOKEN");
     Deno.env.set("HUGGING_FACE_HUB_TOKEN", "hf_old");
     assertEquals(await userToken(), "hf_old");
     Deno.env.set("HF_TOKEN", "hf_new\n");

@@ -43,16 +43,16 @@ export async function downloadFile(
   if (await sizeOf(target) === file.size) return;
   for (const path of [target, lock]) await onDisk(path, () => makeDirectory(dirname(path)));
   using held = await onDisk(lock, () => lockFile(lock));
-  if (await sizeOf(target) === file.size) return;
   for (;;) {
+    if (await sizeOf(target) === file.size) return;
     const partial = `${target}.${crypto.randomUUID().slice(0, 8)}.incomplete`;
     const inherited = held.locked && await onDisk(partial, () => takeOver(target, partial, file.size));
     await receiveAll(access, url, file, partial, onProgress);
     const found = await etagOf(partial, file);
-    if (found === file.etag) return await onDisk(target, () => settle(partial, target, file.size));
+    if (found === file.etag && await onDisk(target, () => settle(partial, target))) return;
     await rm(partial, { force: true });
-    // What somebody else had begun may not have been what it was taken for.
-    if (inherited) continue;
+    // What somebody else had begun may not have been what it was taken for; or, where locks do nothing, somebody took ours.
+    if (inherited || found === undefined || found === file.etag) continue;
     throw new HubError("checksum", `${url}: the bytes have hash ${found}, the hub announced ${file.etag}`);
   }
 }
@@ -114,17 +114,20 @@ async function receive(
   if (have === size && size > 0) return null;
   const range = `bytes=${have}-`;
   const response = await hubFetch(access)(url, have > 0 ? { headers: { range } } : {});
-  const starts = Number(response.headers.get("content-range")?.match(/^bytes (\d+)-/)?.[1] ?? have);
-  // A server that knows no ranges begins anew; one that gives another range is not understood, and asked for all.
-  if (response.status === 200) have = 0;
-  else if (response.status === 416 || starts !== have) {
+  const { status, headers } = response;
+  // Some servers give what was asked for under status 200, caches begin at a block before it, others know no ranges.
+  const said = headers.get("content-range")?.match(/^bytes (\d+)-/)?.[1];
+  const first = said !== undefined ? Number(said) : status === 206 ? Infinity : 0;
+  if (status === 416 || (status < 300 && first > have)) {
     await response.body?.cancel();
     await onDisk(partial, () => rm(partial, { force: true }));
-    return `the answer to ${range} was of another range`;
-  } else if (response.status !== 206) {
-    await response.body?.cancel();
-    throw new HubError("answer", `${url}: status ${response.status}: expected 200 or 206`);
+    return `the answer to ${range} has range ${headers.get("content-range") ?? "unknown"}`;
   }
+  if (status !== 200 && status !== 206) {
+    await response.body?.cancel();
+    throw new HubError("answer", `${url}: status ${status}: expected 200 or 206`);
+  }
+  have = first;
   const output = await onDisk(partial, () => openAt(partial, have));
   try {
     for await (const chunk of response.body ?? []) {
@@ -162,10 +165,11 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number)
   }
 }
 
-/** The whole file gets its name; where locks do nothing, somebody else may have done it first. */
-async function settle(partial: string, target: string, size: number): Promise<void> {
-  await rename(partial, target).catch(async (error) => {
-    if (!isMissing(error) || await sizeOf(target) !== size) throw error;
+/** The whole file gets its name; false when it is gone. */
+async function settle(partial: string, target: string): Promise<boolean> {
+  return await rename(partial, target).then(() => true, (error) => {
+    if (isMissing(error)) return false;
+    throw error;
   });
 }
 
@@ -173,8 +177,9 @@ async function sizeOf(path: string): Promise<number | undefined> {
   return (await onDisk(path, () => statOf(path)))?.size;
 }
 
-/** The hash of the kind that was announced: SHA-256, or git's SHA-1 of a blob. */
-async function etagOf(path: string, { etag, size }: HubFile): Promise<string> {
+/** The hash of the kind that was announced: SHA-256, or git's SHA-1 of a blob; undefined when there is no such file. */
+async function etagOf(path: string, { etag, size }: HubFile): Promise<string | undefined> {
+  if (await sizeOf(path) === undefined) return undefined;
   const hash = createHash(etag.length === 64 ? "sha256" : "sha1");
   if (etag.length !== 64) hash.update(`blob ${size}\0`);
   await using file = await onDisk(path, () => open(path));

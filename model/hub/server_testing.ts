@@ -7,7 +7,7 @@ export interface Fault {
   readonly path: string;
   /**
    * Another status with a code in the header, the body cut or silent after so many bytes, a pause after each piece of it, other
-   * bytes, bytes too many, the range ignored or another one given, no answer, an answer to every request, or one elsewhere.
+   * bytes, bytes too many, the range ignored, another one given, or not said, or under status 200, no answer, an answer to every request, or one elsewhere.
    */
   readonly kind:
     | { readonly status: number; readonly code?: string }
@@ -19,6 +19,9 @@ export interface Fault {
     | "long"
     | "whole"
     | "shifted"
+    | "early"
+    | "unsaid"
+    | "range200"
     | "silence"
     | "garbage";
   /** How often (default 1). */
@@ -73,7 +76,9 @@ export async function fakeHub(
   }));
 
   function answer(request: Request): Response | Promise<Response> {
-    const { pathname: asked } = new URL(request.url), range = request.headers.get("range");
+    // Mirrors may lie under a path.
+    const asked = new URL(request.url).pathname.replace(/^\/mirror\/hf\//, "/"),
+      range = request.headers.get("range");
     requests.push(`${request.method} ${asked}${range ? ` ${range}` : ""}`);
     tokens.push(request.headers.get("authorization"));
     const fault = faults.find((one) => asked.includes(one.path));
@@ -148,10 +153,12 @@ function body(
   kind: Fault["kind"] | undefined,
   about: Record<string, string>,
 ): Response {
-  const first = kind === "shifted" ? Math.max(0, from - 1) : from;
+  const first = Math.max(0, from + (kind === "shifted" ? 1 : kind === "early" ? -100 : 0));
   let part = bytes.slice(first);
-  const status = from > 0 ? 206 : 200, end = bytes.length;
-  const range: HeadersInit = from > 0 ? { "content-range": `bytes ${first}-${end - 1}/${end}` } : {};
+  const status = from > 0 && kind !== "range200" ? 206 : 200, end = bytes.length;
+  const range: HeadersInit = from > 0 && kind !== "unsaid"
+    ? { "content-range": `bytes ${first}-${end - 1}/${end}` }
+    : {};
   const headers = { ...about, ...range };
   if (kind === "corrupt") part[part.length >> 1] ^= 1;
   if (kind === "long") part = new Uint8Array([...part, 0]);
