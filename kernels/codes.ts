@@ -113,6 +113,8 @@ export interface UniformRule {
   readonly mode: "asymmetric" | "symmetric" | "offsetBinary";
   /** Whether the range is widened to contain 0 before the scale is derived (the reference code always does). */
   readonly zeroInRange: boolean;
+  /** Share of the range that codes cover, values beyond it are clamped (QuaRot): more than 0, 1 when absent. */
+  readonly clip?: number;
 }
 
 /** How a `[rows, columns]` matrix is divided into ranges for {@linkcode Device.fakeQuantize}. */

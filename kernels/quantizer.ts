@@ -18,26 +18,32 @@ export interface UniformQuantizer {
   readonly highest: number;
 }
 
-/** Throws a {@linkcode DeviceError} when `rule` names no quantizer: bits 1 to 16, at least 2 with a sign. */
+/** Throws a {@linkcode DeviceError} when `rule` names no quantizer: bits 1 to 16, at least 2 with a sign; clip above 0, to 1. */
 export function checkRule(op: string, rule: UniformRule): void {
   const fewest = rule.mode === "asymmetric" ? 1 : 2;
   if (!Number.isInteger(rule.bits) || rule.bits < fewest || rule.bits > 16) {
     throw new DeviceError("rule", `${op}: cannot quantize to ${rule.bits} bits: expected ${fewest} to 16`);
+  }
+  const { clip = 1 } = rule;
+  if (!(clip > 0 && clip <= 1)) {
+    throw new DeviceError("rule", `${op}: clip is ${clip}: expected more than 0, to 1`);
   }
 }
 
 /**
  * The quantizer of a range `[lowest, highest]` of float32 values, each step rounded to float32 (SPEC 2.1).
  *
+ * - Both ends are multiplied by the rule's `clip` first.
  * - The range is widened to contain 0 when the rule asks for it, when the mode is `symmetric` or `offsetBinary`
  *   (whose codes have a zero in any case), and when it is a single value, which then is the end of the range.
  * - A range that is empty (all values 0), or so narrow that the scale underflows to 0, counts as `[-1, 1]`.
  * - NaN or infinite values in the range give a scale of NaN or Infinity, which makes all its values NaN.
  */
 export function uniformQuantizer(lowest: number, highest: number, rule: UniformRule): UniformQuantizer {
-  const widen = rule.zeroInRange || rule.mode !== "asymmetric" || lowest === highest;
-  const low = widen ? min(lowest, 0) : lowest;
-  const high = widen ? max(highest, 0) : highest;
+  const clip = fround(rule.clip ?? 1), least = fround(lowest * clip), most = fround(highest * clip);
+  const widen = rule.zeroInRange || rule.mode !== "asymmetric" || least === most;
+  const low = widen ? min(least, 0) : least;
+  const high = widen ? max(most, 0) : most;
   const quantizer = low === 0 && high === 0 ? fromRange(-1, 1, rule) : fromRange(low, high, rule);
   return quantizer.scale === 0 ? fromRange(-1, 1, rule) : quantizer;
 }

@@ -113,6 +113,9 @@ onEveryDevice("misuse: shapes that make no sense", (device) => {
   refuses("rule", "fakeQuantize: cannot quantize to 0 bits: expected 1 to 16", () => {
     device.fakeQuantize(x, y, { ...rule, bits: 0 }, { rows: 3, columns: 4, axis: "row" });
   });
+  refuses("rule", "fakeQuantize: clip is 0: expected more than 0, to 1", () => {
+    device.fakeQuantize(x, y, { ...rule, clip: 0 }, { rows: 3, columns: 4, axis: "row" });
+  });
   refuses("alias", "linear: x and y are the same buffer", () => {
     using weight = device.weight(new Float32Array(4), 2, 2);
     device.linear(x, weight, null, x, 1);

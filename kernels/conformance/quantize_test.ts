@@ -18,11 +18,16 @@ const layouts: QuantizeLayout[] = [
   { rows: 130, columns: 203, axis: "column" },
 ];
 
-const rules: UniformRule[] = (["asymmetric", "symmetric", "offsetBinary"] as const).flatMap((mode) =>
-  [true, false].flatMap((zeroInRange) =>
-    (mode === "asymmetric" ? [1, 2, 4, 8, 16] : [2, 3, 8]).map((bits) => ({ bits, mode, zeroInRange }))
-  )
-);
+const rules: UniformRule[] = [
+  ...(["asymmetric", "symmetric", "offsetBinary"] as const).flatMap((mode) =>
+    [true, false].flatMap((zeroInRange) =>
+      (mode === "asymmetric" ? [1, 2, 4, 8, 16] : [2, 3, 8]).map((bits) => ({ bits, mode, zeroInRange }))
+    )
+  ),
+  { bits: 4, mode: "asymmetric", zeroInRange: true, clip: 0.95 },
+  { bits: 4, mode: "asymmetric", zeroInRange: false, clip: 0.95 },
+  { bits: 4, mode: "symmetric", zeroInRange: true, clip: 0.9 },
+];
 
 /** Values of one kind for a whole matrix. */
 const fills: Record<string, (n: number, columns: number) => Float32Array> = {

@@ -18,7 +18,7 @@ export function runFakeQuantize(
   layout: QuantizeLayout,
 ): void {
   const { rows, columns, axis, groupSize = columns } = layout;
-  const kind = [rule.bits, modes[rule.mode], Number(rule.zeroInRange)];
+  const kind = [rule.bits, modes[rule.mode], Number(rule.zeroInRange), rule.clip ?? 1];
   const count = rows * columns;
   if (count === 0) return;
   if (axis === "row") {

@@ -104,6 +104,7 @@ class Quantizer {
         bits: rule.bits,
         mode: modes[rule.mode],
         zero_in_range: Number(rule.zeroInRange),
+        clip: rule.clip ?? 1,
       },
       Math.ceil(count / 256),
     );

@@ -13,6 +13,7 @@ import {
   flag,
   groupSizeOption,
   integer,
+  number,
   oneOf,
   type Option,
   optional,
@@ -51,6 +52,8 @@ export interface Rtn<G extends Granularity = Granularity> extends SuiteScheme {
   readonly zeroInRange: boolean;
   /** `"mse"` shrinks each weight range to the least error. */
   readonly search: "none" | "mse";
+  /** Share of each range that codes cover, what lies beyond is clamped (QuaRot's clip ratio); 1 when absent. */
+  readonly clip?: number;
 }
 
 /** Options of {@linkcode rtn}. */
@@ -69,6 +72,8 @@ export interface RtnOptions<G extends Granularity> {
   readonly zeroInRange?: boolean;
   /** Whether weight ranges shrink to the least error (default `"none"`). */
   readonly search?: "none" | "mse";
+  /** Share of each range that codes cover, more than 0 (default 1). */
+  readonly clip?: number;
 }
 
 const anyCodes = oneOf(["signed", "narrow", "offsetBinary"], "signed");
@@ -87,6 +92,7 @@ export const rtnOptions: OptionTable<Rtn> = {
   zeroInRange: flag(true),
   search: oneOf(["none", "mse"], "none"),
   groupSize: groupSizeOption(),
+  clip: optional(number(0.01, 1)),
 };
 
 /**
@@ -112,9 +118,9 @@ export function rtn<const G extends Granularity = "group">(options: RtnOptions<G
 }
 
 /** The uniform quantizer that a scheme asks for. */
-export function ruleOf({ bits, symmetric, codes, zeroInRange }: Rtn): WeightRule {
+export function ruleOf({ bits, symmetric, codes, zeroInRange, clip }: Rtn): WeightRule {
   const mode = !symmetric ? "asymmetric" : codes === "offsetBinary" ? "offsetBinary" : "symmetric";
-  return { bits, mode, zeroInRange, narrow: codes === "narrow" };
+  return { bits, mode, zeroInRange, narrow: codes === "narrow", ...clip !== undefined && { clip } };
 }
 
 /** Codes, scales and zero points of a weight `[out, in]`. */

@@ -4,8 +4,10 @@
 // The quantizer of the last range that `derive` saw.
 let scale: f32 = 0, zero: f32 = 0, lowest: f32 = 0, highest: f32 = 0;
 
-/** Sets the quantizer of a range; modes: 0 asymmetric, 1 symmetric, 2 offset binary. */
-function derive(low: f32, high: f32, bits: i32, mode: i32, zeroInRange: bool): void {
+/** Sets the quantizer of a range, clipped to a share of it; modes: 0 asymmetric, 1 symmetric, 2 offset binary. */
+function derive(low: f32, high: f32, bits: i32, mode: i32, zeroInRange: bool, clip: f32): void {
+  low *= clip;
+  high *= clip;
   if (zeroInRange || mode != 0 || low == high) {
     low = min<f32>(low, 0);
     high = max<f32>(high, 0);
@@ -92,11 +94,12 @@ export function quantizeRows(
   bits: i32,
   mode: i32,
   zeroInRange: bool,
+  clip: f32,
 ): void {
   for (let row = begin; row < end; row++) {
     const from = x + (row * count << 2);
     range(from, count, scratch);
-    derive(load<f32>(scratch), load<f32>(scratch, 4), bits, mode, zeroInRange);
+    derive(load<f32>(scratch), load<f32>(scratch, 4), bits, mode, zeroInRange, clip);
     apply(from, y + (row * count << 2), count);
   }
 }
@@ -130,13 +133,14 @@ export function quantizePieces(
   bits: i32,
   mode: i32,
   zeroInRange: bool,
+  clip: f32,
 ): void {
   let low: f32 = Infinity, high: f32 = -Infinity;
   for (let i: usize = 0; i < pieces; i++) {
     low = min<f32>(low, load<f32>(pairs + (i << 3)));
     high = max<f32>(high, load<f32>(pairs + (i << 3), 4));
   }
-  derive(low, high, bits, mode, zeroInRange);
+  derive(low, high, bits, mode, zeroInRange, clip);
   for (let i = begin; i < end; i++) {
     apply(x + (i * piece << 2), y + (i * piece << 2), min(piece, count - i * piece));
   }
@@ -176,6 +180,7 @@ export function quantizeColumns(
   bits: i32,
   mode: i32,
   zeroInRange: bool,
+  clip: f32,
 ): void {
   const stride = columns << 2;
   for (let quad = begin; quad < end; quad++) {
@@ -190,7 +195,7 @@ export function quantizeColumns(
     v128.store(scratch, highs, 16);
     for (let lane: usize = 0; lane < count; lane++) {
       const at = scratch + (lane << 2);
-      derive(load<f32>(at), load<f32>(at, 16), bits, mode, zeroInRange);
+      derive(load<f32>(at), load<f32>(at, 16), bits, mode, zeroInRange, clip);
       store<f32>(at, scale, 32);
       store<f32>(at, zero, 48);
     }

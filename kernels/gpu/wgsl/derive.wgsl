@@ -8,6 +8,7 @@ struct Params {
   // 0: asymmetric, 1: symmetric, 2: offset binary
   mode: u32,
   zero_in_range: u32,
+  clip: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> limits: array<u32>;
@@ -51,6 +52,10 @@ fn each(range: u32) {
   }
   var low = from_key(low_key);
   var high = from_key(high_key);
+  if (params.clip != 1.0) {
+    low = multiply(low, bitcast<u32>(params.clip));
+    high = multiply(high, bitcast<u32>(params.clip));
+  }
   let one_value = low == high || ((low | high) & ~sign_bit) == 0u;
   if (params.zero_in_range == 1u || params.mode != 0u || one_value) {
     low = select(0u, low, low >= sign_bit);
