@@ -65,6 +65,7 @@ export { nf4 } from "./quant/methods/nf4.ts";
 export { nvfp4 } from "./quant/methods/nvfp4.ts";
 export { qqq } from "./quant/methods/qqq.ts";
 export { qrazor } from "./quant/methods/qrazor.ts";
+export { quarot } from "./quant/methods/quarot.ts";
 export { rtn } from "./quant/methods/rtn.ts";
 export { smoothQuant } from "./quant/methods/smoothquant.ts";
 export { spqr } from "./quant/methods/spqr.ts";

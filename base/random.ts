@@ -1,4 +1,4 @@
-/** Python's random numbers: the same seed gives the same windows as the papers' calibration code. */
+/** Python's and PyTorch's random numbers: the same seed gives the windows and the rotations of the papers' code. */
 import { QuantbookError } from "./error.ts";
 
 /** A bound, seed or count is not accepted; code `"range"`. */
@@ -6,11 +6,56 @@ export class RandomError extends QuantbookError {}
 
 const size = 624;
 
+/** The Mersenne Twister MT19937 (M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8, 1998). */
+class MersenneTwister {
+  readonly #state = new Uint32Array(size);
+  #next = size;
+
+  /** Seeds with one word, and stirs in the words of `key`, if there are any (`init_genrand`, `init_by_array`). */
+  constructor(seed: number, key: readonly number[] = []) {
+    const state = this.#state;
+    state[0] = seed;
+    for (let i = 1; i < size; i++) {
+      state[i] = Math.imul(1812433253, state[i - 1] ^ (state[i - 1] >>> 30)) + i;
+    }
+    if (key.length === 0) return;
+    let i = 1;
+    for (let k = 0; k < size; k++) {
+      const j = k % key.length;
+      state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), 1664525)) + key[j] + j;
+      if (++i === size) [state[0], i] = [state[size - 1], 1];
+    }
+    for (let k = 1; k < size; k++) {
+      state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), 1566083941)) - i;
+      if (++i === size) [state[0], i] = [state[size - 1], 1];
+    }
+    state[0] = 0x80000000;
+  }
+
+  /** 32 random bits. */
+  word(): number {
+    if (this.#next === size) this.#twist();
+    let y = this.#state[this.#next++];
+    y ^= y >>> 11;
+    y ^= (y << 7) & 0x9d2c5680;
+    y ^= (y << 15) & 0xefc60000;
+    return (y ^ (y >>> 18)) >>> 0;
+  }
+
+  #twist(): void {
+    const state = this.#state;
+    for (let i = 0; i < size; i++) {
+      const y = (state[i] & 0x80000000) | (state[(i + 1) % size] & 0x7fffffff);
+      state[i] = state[(i + 397) % size] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+    }
+    this.#next = 0;
+  }
+}
+
 /**
- * The Mersenne Twister MT19937 with the methods of Python's `random.Random`.
+ * The Mersenne Twister with the methods of Python's `random.Random`.
  *
- * Source: M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998); CPython `Modules/_randommodule.c` and
- * `Lib/random.py`.
+ * Source: CPython `Modules/_randommodule.c` and `Lib/random.py`.
  *
  * @example
  * ```ts
@@ -20,23 +65,22 @@ const size = 624;
  * ```
  */
 export class PythonRandom {
-  readonly #state = new Uint32Array(size);
-  #next = size;
+  readonly #words: MersenneTwister;
 
   /** Seeds as `random.seed(seed)` does with an integer from 0 to 2^53 - 1. */
   constructor(seed: number) {
     requireInteger("seed", seed, 0);
     const key = [seed >>> 0];
     if (seed >= 2 ** 32) key.push(Math.floor(seed / 2 ** 32));
-    this.#initialize(key);
+    this.#words = new MersenneTwister(19650218, key);
   }
 
   /** A number of `bits` random bits, 1 to 53. */
   getrandbits(bits: number): number {
     requireInteger("bits", bits, 1, 53);
-    if (bits <= 32) return this.#word() >>> (32 - bits);
-    const low = this.#word();
-    return (this.#word() >>> (64 - bits)) * 2 ** 32 + low;
+    if (bits <= 32) return this.#words.word() >>> (32 - bits);
+    const low = this.#words.word();
+    return (this.#words.word() >>> (64 - bits)) * 2 ** 32 + low;
   }
 
   /** An integer from `low` to `high`, both included. */
@@ -48,8 +92,8 @@ export class PythonRandom {
 
   /** A number from 0 (included) to 1 (excluded), of 53 random bits. */
   random(): number {
-    const high = this.#word() >>> 5;
-    return (high * 2 ** 26 + (this.#word() >>> 6)) / 2 ** 53;
+    const high = this.#words.word() >>> 5;
+    return (high * 2 ** 26 + (this.#words.word() >>> 6)) / 2 ** 53;
   }
 
   /** Shuffles `items` in place. */
@@ -87,42 +131,59 @@ export class PythonRandom {
     while (value >= n) value = this.getrandbits(bits);
     return value;
   }
+}
 
-  #initialize(key: readonly number[]): void {
-    const state = this.#state;
-    state[0] = 19650218;
-    for (let i = 1; i < size; i++) {
-      state[i] = Math.imul(1812433253, state[i - 1] ^ (state[i - 1] >>> 30)) + i;
-    }
-    let i = 1;
-    for (let k = 0; k < size; k++) {
-      const j = k % key.length;
-      state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), 1664525)) + key[j] + j;
-      if (++i === size) [state[0], i] = [state[size - 1], 1];
-    }
-    for (let k = 1; k < size; k++) {
-      state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), 1566083941)) - i;
-      if (++i === size) [state[0], i] = [state[size - 1], 1];
-    }
-    state[0] = 0x80000000;
+/**
+ * The Mersenne Twister as PyTorch draws from it on a CPU after `torch.manual_seed(seed)`: what a paper's code gets from
+ * `torch.randint` and `torch.randn`.
+ *
+ * Source: PyTorch `aten/src/ATen/native/cpu/DistributionTemplates.h` and `core/DistributionsHelper.h`, read for the order of draws.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * assertEquals([...new TorchRandom(0).signs(4)], [-1, 1, 1, -1]);
+ * ```
+ */
+export class TorchRandom {
+  readonly #words: MersenneTwister;
+
+  /** Seeds with an integer from 0 to 2^32 - 1. */
+  constructor(seed: number) {
+    requireInteger("seed", seed, 0, 2 ** 32 - 1);
+    this.#words = new MersenneTwister(seed);
   }
 
-  #word(): number {
-    if (this.#next === size) this.#twist();
-    let y = this.#state[this.#next++];
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    return (y ^ (y >>> 18)) >>> 0;
+  /** `2 torch.randint(0, 2, (count,)) - 1` */
+  signs(count: number): Int8Array {
+    return Int8Array.from({ length: count }, () => 2 * (this.#words.word() % 2) - 1);
   }
 
-  #twist(): void {
-    const state = this.#state;
-    for (let i = 0; i < size; i++) {
-      const y = (state[i] & 0x80000000) | (state[(i + 1) % size] & 0x7fffffff);
-      state[i] = state[(i + 397) % size] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+  /** `torch.randn(count, dtype=torch.float64)`, for 16 numbers or more: pairs of each 16 by Box and Muller; the last 16 are drawn anew. */
+  normals(count: number): Float64Array {
+    requireInteger("count", count, 16);
+    const values = Float64Array.from({ length: count }, () => this.#uniform());
+    for (let start = 0; start + 16 <= count; start += 16) boxMuller(values.subarray(start, start + 16));
+    if (count % 16 !== 0) {
+      const last = values.subarray(count - 16);
+      for (let i = 0; i < 16; i++) last[i] = this.#uniform();
+      boxMuller(last);
     }
-    this.#next = 0;
+    return values;
+  }
+
+  /** 53 bits of two words. */
+  #uniform(): number {
+    const high = this.#words.word(), low = this.#words.word();
+    return ((high & 0x1fffff) * 2 ** 32 + low) / 2 ** 53;
+  }
+}
+
+function boxMuller(sixteen: Float64Array): void {
+  for (let j = 0; j < 8; j++) {
+    const radius = Math.sqrt(-2 * Math.log(1 - sixteen[j])), angle = 2 * Math.PI * sixteen[j + 8];
+    sixteen[j] = radius * Math.cos(angle);
+    sixteen[j + 8] = radius * Math.sin(angle);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The random numbers must be CPython's, draw for draw. */
-import { assertEquals, assertThrows } from "@std/assert";
-import { PythonRandom, RandomError } from "./random.ts";
+import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { PythonRandom, RandomError, TorchRandom } from "./random.ts";
 
 interface Vector {
   "randint(0,999999)x8": number[];
@@ -60,4 +60,19 @@ Deno.test("bounds are checked and named", () => {
   assertThrows(() => new PythonRandom(1).randint(3, 2), RandomError, "high is 2");
   assertThrows(() => new PythonRandom(1).sample([1, 2], 3), RandomError, "count is 3");
   assertThrows(() => new PythonRandom(1).getrandbits(54), RandomError, "bits is 54");
+});
+
+Deno.test("torch's signs and normal numbers are those that QuaRot's code drew", async () => {
+  const { quarot } = JSON.parse(
+    await Deno.readTextFile(
+      new URL("../fixtures/expected/methods2/rotation-w4a8/vectors.json", import.meta.url),
+    ),
+  );
+  const { n, signs }: { n: number; signs: Record<string, number[]> } = quarot["hadamard.seeds"];
+  for (const [seed, expected] of Object.entries(signs)) {
+    assertEquals([...new TorchRandom(Number(seed)).signs(n)], expected);
+  }
+  const { seed, gaussian }: { seed: number; gaussian: number[][] } = quarot["orthogonal.random"];
+  const drawn = new TorchRandom(seed).normals(gaussian.flat().length);
+  for (const [i, value] of gaussian.flat().entries()) assertAlmostEquals(drawn[i], value, 1e-14);
 });

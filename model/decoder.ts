@@ -9,6 +9,7 @@ import { Scratch } from "./decoder/scratch.ts";
 import { mixExperts } from "./decoder/experts.ts";
 import type { LoadedLayer, LoadedNorm, PassContext } from "./decoder/context.ts";
 import { normalize } from "./decoder/norm.ts";
+import { rotateHeads, rotateInput } from "./decoder/rotation.ts";
 
 /** What a block reads, into `y`: the normalized hidden states, or a copy where the norm acts elsewhere. */
 export function blockInput(
@@ -102,17 +103,18 @@ async function feedForward(
 
 /** Runs linear layers that read the same input, after the interventions on that input. */
 async function project(
-  { interventions, architecture }: PassContext,
+  context: PassContext,
   layer: LoadedLayer,
   roles: readonly LinearRole[],
   x: DeviceBuffer,
   outputs: readonly DeviceBuffer[],
   rows: number,
 ): Promise<void> {
-  const site = siteOfRole(roles[0]);
+  const site = siteOfRole(roles[0]), { interventions, architecture } = context;
   const { hiddenSize, heads, headDim, intermediateSize } = architecture;
   const columns =
     { attention: hiddenSize, output: heads * headDim, mlp: hiddenSize, down: intermediateSize }[site];
+  rotateInput(context, site, x, rows);
   for (const one of interventions) await one.input?.(x, { layer: layer.index, site, rows, columns });
   for (const [i, role] of roles.entries()) await layer.linears[role]?.run(x, outputs[i], rows);
 }
@@ -164,6 +166,8 @@ async function attendOne(
     device.rotary(query, table, { tokens, heads, headDim, rotaryDim, position, layout });
     device.rotary(key, table, { tokens, heads: kvHeads, headDim, rotaryDim, position, layout });
   }
+  rotateHeads(context, query, tokens, heads);
+  rotateHeads(context, key, tokens, kvHeads);
   const { attentionSoftcap, window } = architecture;
   const shape: AttentionShape = {
     tokens,

@@ -20,6 +20,7 @@ import {
 } from "./decoder/parameters.ts";
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./decoder/intervention.ts";
+import type { OnlineRotations } from "./decoder/rotation.ts";
 import { requireNumbers, rowWithNaN } from "./decoder/numbers.ts";
 import { linearBias } from "./decoder/tensors.ts";
 import { ModelError } from "./error.ts";
@@ -41,6 +42,14 @@ export interface Changes {
   readonly head?: Parameter<Linear>;
   /** A replaced embedding. */
   readonly embedding?: Table;
+  /** Replaced learned position embeddings. */
+  readonly positions?: Float32Array;
+  /** A replaced bias of the output projection, which `head` has been given too. */
+  readonly headBias?: Float32Array;
+  /** What the decoder computes, where a rewrite of the parameters changes that: a norm of another kind. */
+  readonly architecture?: Architecture;
+  /** Hadamard transforms that run for every token, beside those that the model has. */
+  readonly rotations?: OnlineRotations;
   /** Added after those that the model has. */
   readonly interventions?: readonly Intervention[];
   /** The cache that generation and prompt attention go through. */
@@ -65,6 +74,8 @@ export class Model implements Disposable {
     /** Whether the parameters of one layer at a time are kept on the device. */
     readonly streaming: boolean,
     parameters: ModelParameters,
+    /** Hadamard transforms that run for every token. */
+    readonly rotations: OnlineRotations,
     /** Quantizers of activations and attention operands. */
     readonly interventions: readonly Intervention[],
     /** The cache that attention goes through, when it is not the plain one. */
@@ -87,7 +98,8 @@ export class Model implements Disposable {
     },
   ): Model {
     const parameters = parametersOf(architecture, checkpoint, device);
-    return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parameters, [], null, []);
+    const parts = [device, tokenizer, checkpoint, streaming, parameters] as const;
+    return new Model(name, architecture, ...parts, {}, [], null, []);
   }
 
   /** A model with some parts replaced; the rest is shared. */
@@ -97,9 +109,10 @@ export class Model implements Disposable {
       fresh: ReadonlyMap<string, Parameter<T>> = new Map(),
     ): Map<string, Parameter<T>> =>
       new Map([...old].map(([key, one]) => [key, fresh.get(key) ?? one.retain()]));
+    const { positions, headBias } = changes;
     return new Model(
       this.name,
-      this.architecture,
+      changes.architecture ?? this.architecture,
       this.device,
       this.tokenizer,
       this.checkpoint,
@@ -112,7 +125,10 @@ export class Model implements Disposable {
         fixed: merge(this.#parameters.fixed, new Map(changes.head && [[fixedNames.head, changes.head]])),
         embedding: changes.embedding ?? this.#parameters.embedding,
         tables: merge(this.#parameters.tables),
+        ...positions && { positions: () => Promise.resolve(positions) },
+        ...headBias && { headBias },
       },
+      { ...this.rotations, ...changes.rotations },
       [...this.interventions, ...changes.interventions ?? []],
       changes.cache ?? this.cacheFactory,
       [...this.changes, changes.change],
@@ -162,6 +178,18 @@ export class Model implements Disposable {
     return names === undefined ? null : linearBias(this.checkpoint, names, layer, out);
   }
 
+  /** The bias values of the output projection, or null. */
+  get headBias(): (() => Promise<Float32Array>) | null {
+    const { headBias: replaced } = this.#parameters, { headBias } = this.architecture;
+    if (replaced !== undefined) return () => Promise.resolve(replaced);
+    return headBias === undefined ? null : () => this.checkpoint.tensor(headBias);
+  }
+
+  /** Learned position embeddings `[positions, hidden]`, in models that have them. */
+  get positions(): (() => Promise<Float32Array>) | undefined {
+    return this.#parameters.positions;
+  }
+
   /** A norm's weight or bias, by checkpoint name. */
   vector(name: string): Parameter<DeviceBuffer> {
     return required(this.#parameters.vectors, name);
@@ -187,6 +215,7 @@ export class Model implements Disposable {
       rotary: await this.#table(long ? fixedNames.longRotary : fixedNames.rotary) ?? null,
       windowRotary: await this.#table(fixedNames.windowRotary),
       slopes: await this.#table(fixedNames.slopes),
+      rotations: this.rotations,
       interventions: [...observers, ...this.interventions],
       cache,
     };

@@ -17,6 +17,7 @@ import { mx } from "./methods/mx.ts";
 import { nf4 } from "./methods/nf4.ts";
 import { nvfp4 } from "./methods/nvfp4.ts";
 import { qqq } from "./methods/qqq.ts";
+import { quarot } from "./methods/quarot.ts";
 import { qrazor } from "./methods/qrazor.ts";
 import { quantize } from "./quantize.ts";
 import { rtn } from "./methods/rtn.ts";
@@ -45,6 +46,7 @@ const weights: Record<string, Scheme> = {
 const transforms: Record<string, Scheme> = {
   none: {},
   smoothQuant: { transforms: [smoothQuant({ alpha: 0.5 })] },
+  quarot: { transforms: [quarot()] },
 };
 const activations: Record<string, Scheme> = {
   none: {},

@@ -16,6 +16,7 @@ export { nf4Method as nf4 } from "./methods/nf4.ts";
 export { nvfp4Method as nvfp4 } from "./methods/nvfp4.ts";
 export { qqqMethod as qqq } from "./methods/qqq.ts";
 export { qrazorMethod as qrazor } from "./methods/qrazor.ts";
+export { quarotMethod as quarot } from "./methods/quarot.ts";
 export { rtnMethod as rtn } from "./methods/rtn.ts";
 export { smoothQuantMethod as smoothQuant } from "./methods/smoothquant.ts";
 export { spqrMethod as spqr } from "./methods/spqr.ts";

@@ -68,6 +68,7 @@ export type { Nf4 } from "./methods/nf4.ts";
 export type { Nvfp4 } from "./methods/nvfp4.ts";
 export type { Qqq, QqqOptions } from "./methods/qqq.ts";
 export type { Compensation, QRazor, QRazorOptions } from "./methods/qrazor.ts";
+export type { Quarot, QuarotOptions } from "./methods/quarot.ts";
 export { type Granularity, quantizeRows, type Rtn, type RtnOptions } from "./methods/rtn.ts";
 export type { SmoothQuant } from "./methods/smoothquant.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";

@@ -4,6 +4,7 @@ import type { Architecture, LinearRole } from "../architecture.ts";
 import type { KeyValueCache } from "./cache.ts";
 import type { Intervention } from "./intervention.ts";
 import type { Linear } from "./parameter.ts";
+import type { OnlineRotations } from "./rotation.ts";
 
 /** A norm's weight and bias on the device. */
 export interface LoadedNorm {
@@ -53,6 +54,8 @@ export interface PassContext {
   readonly windowRotary?: DeviceBuffer;
   /** Slopes of the position bias, one per head, for models that have it. */
   readonly slopes?: DeviceBuffer;
+  /** Hadamard transforms that run before quantizers and observers see what they rotate. */
+  readonly rotations: OnlineRotations;
   /** Quantizers and observers, in the order they act. */
   readonly interventions: readonly Intervention[];
   /** The cache that attention goes through, if any. */

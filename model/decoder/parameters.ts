@@ -50,6 +50,8 @@ export interface ModelParameters {
   readonly embedding: Table;
   /** Learned position embeddings on the host, for models that have them. */
   readonly positions?: () => Promise<Float32Array>;
+  /** A replaced bias of the output projection. */
+  readonly headBias?: Float32Array;
 }
 
 /** Names of {@linkcode ModelParameters.fixed} and {@linkcode ModelParameters.tables}. */

@@ -2,6 +2,7 @@
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import type { AttentionCall, KeyValueCache } from "../../model/decoder/cache.ts";
 import type { Operand } from "../../model/decoder/intervention.ts";
+import { rotateHeads } from "../../model/decoder/rotation.ts";
 import type { Model } from "../../model/model.ts";
 import type { Codebook } from "../grids/codebook.ts";
 import type { Precision } from "../grids/precision.ts";
@@ -208,9 +209,12 @@ export class KvQuantCache implements KeyValueCache {
 
   #rotate(keys: DeviceBuffer, position: number, tokens: number): void {
     const { device, architecture: { positions, kvHeads, headDim } } = this.model;
-    if (this.scheme.keys === "afterRotary" || positions.kind !== "rotary" || this.rotary === null) return;
-    const { rotaryDim, layout } = positions;
-    device.rotary(keys, this.rotary, { tokens, heads: kvHeads, headDim, rotaryDim, position, layout });
+    if (this.scheme.keys === "afterRotary") return;
+    if (positions.kind === "rotary" && this.rotary !== null) {
+      const { rotaryDim, layout } = positions;
+      device.rotary(keys, this.rotary, { tokens, heads: kvHeads, headDim, rotaryDim, position, layout });
+    }
+    rotateHeads(this.model, keys, tokens, kvHeads);
   }
 
   advance(tokens: number): void {

@@ -7,6 +7,7 @@ import type { Device, DeviceBuffer } from "../../kernels/device.ts";
 import { type InputSite, type LinearRole, rolesOfSite } from "../../model/architecture.ts";
 import { addToResidual, attend, blockInput } from "../../model/decoder.ts";
 import type { LoadedNorm, PassContext } from "../../model/decoder/context.ts";
+import { rotateInput } from "../../model/decoder/rotation.ts";
 import type { Model } from "../../model/model.ts";
 import { requireStates } from "./numbers.ts";
 import { denseLinear, type Linear } from "../../model/decoder/parameter.ts";
@@ -31,7 +32,7 @@ export interface Stop {
   linear(values: Float32Array, index: number): Promise<Linear>;
   /**
    * What leaves the stop when `linears` read `x`: attention's result before the output projection, the product of gate
-   * and up, or the linear layer's own output. The caller releases it.
+   * and up (both as that layer reads them, rotated where the model rotates), or the linear layer's own output. The caller releases it.
    */
   run(linears: readonly Linear[], x: DeviceBuffer, tokens: number): Promise<DeviceBuffer>;
   /** The linear layer that reads what leaves the stop, where that is not a residual sum. */
@@ -96,6 +97,7 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
       async ([q, k, v], tokens) => {
         const result = device.allocate(q.length);
         await attend(context, layer, q, k, v, result, tokens);
+        rotateInput(context, "output", result, tokens);
         return result;
       },
       [heads * headDim, kvHeads * headDim, kvHeads * headDim],
@@ -107,10 +109,11 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
       "mlp",
       hiddenSize,
       normed("mlpNorm"),
-      (outputs) => {
+      (outputs, tokens) => {
         device.activate(activation, outputs[0]);
         const up = outputs[outputs.length - 1];
         if (outputs.length === 2) device.multiply(up, outputs[0]);
+        rotateInput(context, "down", up, tokens);
         return Promise.resolve(up);
       },
       [intermediateSize, intermediateSize],

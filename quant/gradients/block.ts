@@ -9,6 +9,7 @@
  */
 import type { Device } from "../../kernels/device.ts";
 import { rotary } from "../../kernels/host/functions.ts";
+import { hadamard } from "../../kernels/host/hadamard.ts";
 import {
   type Architecture,
   type InputSite,
@@ -20,6 +21,7 @@ import {
   tensorName,
 } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
+import type { OnlineRotations } from "../../model/decoder/rotation.ts";
 import { rotaryTable } from "../../model/decoder/rotary.ts";
 import {
   attentionBackward,
@@ -58,6 +60,8 @@ export async function readBlock(model: Model, layer: number): Promise<Map<string
 export interface BlockOptions {
   /** Default true. */
   readonly causal?: boolean;
+  /** Hadamard transforms that the model runs; gradients go through their transposes. */
+  readonly rotations?: OnlineRotations;
   /** What a linear layer sees of its input `[rows, columns]`; gradients pass through unchanged. */
   readonly quantizeInput?: (x: Float32Array, columns: number, site: InputSite) => Float32Array;
 }
@@ -120,6 +124,8 @@ export class DifferentiableBlock {
     const value = await this.#linear("v", attentionInput);
     this.#rotate(query, tokens, heads, 1);
     this.#rotate(key, tokens, architecture.kvHeads, 1);
+    this.#rotateHeads(query, 1);
+    this.#rotateHeads(key, 1);
     const windows = input.length / hiddenSize / tokens;
     const shape = this.#attention(tokens), attention: AttentionTape[] = [];
     const attended = new Float32Array(query.length);
@@ -129,13 +135,15 @@ export class DifferentiableBlock {
       attended.set(tape.output, w * tape.output.length);
       attention.push(tape);
     }
+    this.#rotateInput("output", attended, 1);
     const outputInput = site("output", attended, heads * headDim);
     const middle = sum(input, await this.#linear("o", outputInput));
     const mlpInput = site("mlp", normForward(this.#norm("mlpNorm"), middle), hiddenSize);
     const up = await this.#linear("up", mlpInput);
     const gate = architecture.linears.gate ? await this.#linear("gate", mlpInput) : null;
     const active = activate(architecture.activation, gate ?? up);
-    const inner = gate === null ? active : active.map((a, i) => a * up[i]);
+    const inner = gate === null ? active.slice() : active.map((a, i) => a * up[i]);
+    this.#rotateInput("down", inner, 1);
     const downInput = site("down", inner, intermediateSize);
     const output = sum(middle, await this.#linear("down", downInput));
     const sites = { attention: attentionInput, output: outputInput, mlp: mlpInput, down: downInput };
@@ -163,12 +171,17 @@ export class DifferentiableBlock {
       return gradient.input;
     };
     const dInner = await back("down", dOutput);
+    this.#rotateInput("down", dInner, -1);
     const { dUp, dGate } = this.#activationGradient(tape, dInner);
     const dMlp = await back("up", dUp);
     const dMlpInput = dGate === null ? dMlp : sum(dMlp, await back("gate", dGate));
     const dMiddle = sum(dOutput, norm("mlpNorm", tape.middle, dMlpInput));
-    const { query, key, value } = await this.#attentionGradient(tape, await back("o", dMiddle));
+    const dAttended = await back("o", dMiddle);
+    this.#rotateInput("output", dAttended, -1);
+    const { query, key, value } = await this.#attentionGradient(tape, dAttended);
     const rotatedKey = key.slice();
+    this.#rotateHeads(query, -1);
+    this.#rotateHeads(key, -1);
     this.#rotate(query, tape.tokens, architecture.heads, -1);
     this.#rotate(key, tape.tokens, architecture.kvHeads, -1);
     const dAttention = sum(await back("q", query), sum(await back("k", key), await back("v", value)));
@@ -251,6 +264,24 @@ export class DifferentiableBlock {
   #attention(tokens: number): WindowAttention {
     const { heads, kvHeads, headDim } = this.architecture;
     return { tokens, heads, kvHeads, headDim, causal: this.#options.causal ?? true };
+  }
+
+  /** The transforms that run before a site's linear layers, or (direction -1) their transposes. */
+  #rotateInput(site: "output" | "down", x: Float32Array, direction: 1 | -1): void {
+    const { heads, headDim, intermediateSize } = this.architecture, { rotations = {} } = this.#options;
+    const transposed = direction < 0;
+    if (site === "output" && rotations.heads) {
+      hadamard(x, { rows: x.length / (heads * headDim), size: heads, stride: headDim, transposed });
+    }
+    if (site === "down" && rotations.down) {
+      hadamard(x, { rows: x.length / intermediateSize, size: intermediateSize, transposed });
+    }
+  }
+
+  #rotateHeads(x: Float32Array, direction: 1 | -1): void {
+    const { headDim } = this.architecture;
+    if (!this.#options.rotations?.keys) return;
+    hadamard(x, { rows: x.length / headDim, size: headDim, transposed: direction < 0 });
   }
 
   /** Turning back is turning by the negative angle: the second half of each position's row holds the sines. */

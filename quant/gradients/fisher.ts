@@ -37,7 +37,9 @@ export async function* keyValueGradients(
   const upstream: Float32Array[] = [];
   for (const [i, ids] of windows.entries()) upstream.push(await lossGradient(model, ids, inputs[layers][i]));
   for (let layer = layers - 1; layer >= 0; layer--) {
-    const block = new DifferentiableBlock(model.device, model.architecture, await readBlock(model, layer));
+    const block = new DifferentiableBlock(model.device, model.architecture, await readBlock(model, layer), {
+      rotations: model.rotations,
+    });
     const gradients = { layer, keys: [], rotatedKeys: [], values: [] } as {
       layer: number;
       keys: Float32Array[];
@@ -66,8 +68,11 @@ export async function lossGradient(
   const { device, architecture } = model;
   const { hiddenSize, vocabularySize, finalNorm } = architecture;
   const rows = ids.length;
-  const { headBias, logitScale, logitSoftcap, embeddingProjection } = architecture;
-  if (finalNorm === null || (headBias ?? logitScale ?? logitSoftcap ?? embeddingProjection) !== undefined) {
+  const { logitScale, logitSoftcap, embeddingProjection } = architecture;
+  if (
+    finalNorm === null ||
+    (model.headBias ?? logitScale ?? logitSoftcap ?? embeddingProjection ?? null) !== null
+  ) {
     throw new SchemeError(
       "combination",
       `${model.name}: no gradient is known of the logits of ${architecture.family}: expected a norm and a linear layer alone`,
@@ -106,7 +111,8 @@ export async function requireKnownLayer(
   inputs: readonly (readonly Float32Array[])[],
 ): Promise<void> {
   const { device, architecture } = model;
-  const block = new DifferentiableBlock(device, architecture, await readBlock(model, layer));
+  const { rotations } = model;
+  const block = new DifferentiableBlock(device, architecture, await readBlock(model, layer), { rotations });
   const [input] = inputs[layer];
   const { output } = await block.forward(input, input.length / architecture.hiddenSize);
   checkForward(model, layer, output, inputs[layer + 1][0]);

@@ -96,15 +96,14 @@ async function quantizedHead(
   bound: BoundWeights,
   context: WeightsContext,
 ): Promise<Parameter<Linear>> {
-  const { head, device, checkpoint, architecture: { headBias } } = model;
+  const { head, device, headBias } = model;
   const input = needsGram(bound)
     ? await headStatistics(model, context.calibration(bound.scheme.method))
     : null;
   const place = { layer: null, role: "head", name: head.name } as const;
   const stored = await bound.part.quantize(await finiteMatrix(head), bound.scheme, place, input, device);
   context.progress(`${bound.scheme.method} ${head.name}`);
-  const bias = headBias === undefined ? null : () => checkpoint.tensor(headBias);
-  return quantizedLinear(device, head.name, stored, bias, bound.scheme.method, context.execution);
+  return quantizedLinear(device, head.name, stored, headBias, bound.scheme.method, context.execution);
 }
 
 /** What the output projection reads, after all layers as they are quantized by now. */

@@ -47,16 +47,16 @@ export async function distillLayer(
   inputs: readonly Float32Array[],
   scheme: Training,
 ): Promise<Distilled> {
-  const { device, architecture } = model;
+  const { device, architecture, rotations } = model;
   const { steps, learningRate, weightDecay, activations } = scheme;
   const tokens = inputs[0].length / architecture.hiddenSize;
   const causal = scheme.attention === "causal";
   const quantizeInput = (x: Float32Array, columns: number) =>
     activations === null ? x : dequantizeGroups(symmetricGroups(x, columns, activations.bits));
   const masters = await readBlock(model, layer);
-  const teacher = new DifferentiableBlock(device, architecture, new Map(masters), { causal });
+  const teacher = new DifferentiableBlock(device, architecture, new Map(masters), { causal, rotations });
   const targets = new Map<number, Float32Array>();
-  const student: BlockOptions = { causal, quantizeInput };
+  const student: BlockOptions = { causal, rotations, quantizeInput };
   for (const [name, values] of masters) masters.set(name, values.slice());
   const optimizer = new AdamW(masters, { learningRate, weightDecay, betas: [0.9, 0.999], eps: 1e-6 });
   const losses: number[] = [];
