@@ -14,22 +14,22 @@ export class Arguments {
   constructor(private readonly result: GoldenResult) {}
 
   number(name: string, fallback: number): number {
-    return this.#value(name, fallback, "number");
+    return this.#value(name, fallback);
   }
 
   flag(name: string, fallback = false): boolean {
-    return this.#value(name, fallback, "boolean");
+    return this.#value(name, fallback);
   }
 
   text(name: string, fallback: string): string {
-    return this.#value(name, fallback, "string");
+    return this.#value(name, fallback);
   }
 
-  #value<T extends number | boolean | string>(name: string, fallback: T, type: string): T {
+  #value<T extends number | boolean | string>(name: string, fallback: T): T {
     this.#read.add(name);
     const value = this.result.config[name] ?? fallback;
-    if (typeof value === type) return value as T;
-    throw this.refused(`${name} is ${show(value)}: expected a ${type}`);
+    if (typeof value === typeof fallback) return value as T;
+    throw this.refused(`${name} is ${show(value)}: expected a ${typeof fallback}`);
   }
 
   /** Throws if there is an argument that nobody has read. */
