@@ -43,9 +43,9 @@ export interface Changes {
   /** A replaced embedding. */
   readonly embedding?: Table;
   /** Replaced learned position embeddings. */
-  readonly positions?: Float32Array;
+  readonly positions?: () => Promise<Float32Array>;
   /** A replaced bias of the output projection, which `head` has been given too. */
-  readonly headBias?: Float32Array;
+  readonly headBias?: () => Promise<Float32Array>;
   /** What the decoder computes, where a rewrite of the parameters changes that: a norm of another kind. */
   readonly architecture?: Architecture;
   /** Hadamard transforms that run for every token, beside those that the model has. */
@@ -75,13 +75,13 @@ export class Model implements Disposable {
     readonly streaming: boolean,
     parameters: ModelParameters,
     /** Hadamard transforms that run for every token. */
-    readonly rotations: OnlineRotations,
+    readonly rotations: OnlineRotations = {},
     /** Quantizers of activations and attention operands. */
-    readonly interventions: readonly Intervention[],
+    readonly interventions: readonly Intervention[] = [],
     /** The cache that attention goes through, when it is not the plain one. */
-    readonly cacheFactory: CacheFactory | null,
+    readonly cacheFactory: CacheFactory | null = null,
     /** What was done to the checkpoint, in order, as JSON values. */
-    readonly changes: readonly unknown[],
+    readonly changes: readonly unknown[] = [],
   ) {
     this.#parameters = parameters;
   }
@@ -98,8 +98,7 @@ export class Model implements Disposable {
     },
   ): Model {
     const parameters = parametersOf(architecture, checkpoint, device);
-    const parts = [device, tokenizer, checkpoint, streaming, parameters] as const;
-    return new Model(name, architecture, ...parts, {}, [], null, []);
+    return new Model(name, architecture, device, tokenizer, checkpoint, streaming, parameters);
   }
 
   /** A model with some parts replaced; the rest is shared. */
@@ -109,7 +108,6 @@ export class Model implements Disposable {
       fresh: ReadonlyMap<string, Parameter<T>> = new Map(),
     ): Map<string, Parameter<T>> =>
       new Map([...old].map(([key, one]) => [key, fresh.get(key) ?? one.retain()]));
-    const { positions, headBias } = changes;
     return new Model(
       this.name,
       changes.architecture ?? this.architecture,
@@ -125,8 +123,8 @@ export class Model implements Disposable {
         fixed: merge(this.#parameters.fixed, new Map(changes.head && [[fixedNames.head, changes.head]])),
         embedding: changes.embedding ?? this.#parameters.embedding,
         tables: merge(this.#parameters.tables),
-        ...positions && { positions: () => Promise.resolve(positions) },
-        ...headBias && { headBias },
+        positions: changes.positions ?? this.#parameters.positions,
+        headBias: changes.headBias ?? this.#parameters.headBias,
       },
       { ...this.rotations, ...changes.rotations },
       [...this.interventions, ...changes.interventions ?? []],
@@ -180,9 +178,7 @@ export class Model implements Disposable {
 
   /** The bias values of the output projection, or null. */
   get headBias(): (() => Promise<Float32Array>) | null {
-    const { headBias: replaced } = this.#parameters, { headBias } = this.architecture;
-    if (replaced !== undefined) return () => Promise.resolve(replaced);
-    return headBias === undefined ? null : () => this.checkpoint.tensor(headBias);
+    return this.#parameters.headBias;
   }
 
   /** Learned position embeddings `[positions, hidden]`, in models that have them. */

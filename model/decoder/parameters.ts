@@ -50,8 +50,8 @@ export interface ModelParameters {
   readonly embedding: Table;
   /** Learned position embeddings on the host, for models that have them. */
   readonly positions?: () => Promise<Float32Array>;
-  /** A replaced bias of the output projection. */
-  readonly headBias?: Float32Array;
+  /** The bias of the output projection, if there is one. */
+  readonly headBias: Reader | null;
 }
 
 /** Names of {@linkcode ModelParameters.fixed} and {@linkcode ModelParameters.tables}. */
@@ -138,7 +138,7 @@ class Listing {
   }
 
   /** From ids to hidden states, and from hidden states to logits. */
-  ends(): Pick<ModelParameters, "embedding" | "positions"> {
+  ends(): Pick<ModelParameters, "embedding" | "positions" | "headBias"> {
     const { architecture, maps: { fixed } } = this;
     const { vocabularySize, hiddenSize, maxPositions, embeddingProjection, positions, headBias } =
       architecture;
@@ -153,9 +153,9 @@ class Listing {
     }
     const bias = headBias === undefined ? null : this.#plain(headBias, [vocabularySize]);
     fixed.set(fixedNames.head, this.#dense(architecture.head, shape, bias));
-    if (positions.kind !== "learned") return { embedding };
+    if (positions.kind !== "learned") return { embedding, headBias: bias };
     const learned = [maxPositions + positions.offset, hiddenSize];
-    return { embedding, positions: once(this.#plain(positions.tensor, learned)) };
+    return { embedding, headBias: bias, positions: once(this.#plain(positions.tensor, learned)) };
   }
 
   tables(): void {

@@ -1,5 +1,6 @@
 /** QuaRot: the function stays, the rotated weights are the original code's, and what cannot be rotated is refused. */
 import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { goldenTensors, oracleWindows } from "../../eval/oracle.ts";
 import { perplexity } from "../../eval/metrics/perplexity.ts";
 import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
@@ -17,7 +18,7 @@ import { quarot } from "./quarot.ts";
 import { layoutOf, quantizeRows, rtn, ruleOf } from "./rtn.ts";
 import vectors from "../../fixtures/expected/methods2/rotation-w4a8/vectors.json" with { type: "json" };
 
-const folder = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
+const folder = pathOf(new URL("../../fixtures/families/", import.meta.url));
 const ids = Int32Array.from({ length: 24 }, (_, i) => (i * 37 + 5) % 160);
 const nothing = { hidden: "none", values: false, down: false, keys: false } as const;
 

@@ -188,14 +188,15 @@ class RotatedWeights {
       addProduct(sums, await head.values(), await this.#vector(finalNorm.bias, 0));
     }
     const bias = finalNorm.bias === undefined && headBias === null ? null : Float32Array.from(sums);
+    const learned = positions && await this.#table(positions, this.#centers);
     const readBias = bias && (() => Promise.resolve(bias));
     const headName = tied ? "lm_head.weight" : head.name, [rows, columns] = head.shape;
     const { name: embeddingName, shape } = model.embedding;
     return {
       embedding: { name: embeddingName, shape, values: this.#embedding },
       head: denseLinear(model.device, headName, [rows, columns], values, readBias),
-      ...bias && { headBias: bias },
-      ...positions && { positions: await this.#table(positions, this.#centers) },
+      ...readBias && { headBias: readBias },
+      ...learned && { positions: () => Promise.resolve(learned) },
       architecture: {
         ...this.#architecture,
         norm: { ...norm, kind: "rms" },
