@@ -18,7 +18,7 @@ export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { ModelConfig, type NumberOptions } from "./checkpoint/config.ts";
 export { readConfig } from "./checkpoint/read_config.ts";
 export type { Weights } from "./checkpoint/weights.ts";
-export type { AttentionCall, KeyValueCache } from "./decoder/cache.ts";
+export type { AttentionCall, CacheFactory, KeyValueCache } from "./decoder/cache.ts";
 export type {
   LoadedExpert,
   LoadedExperts,
@@ -34,6 +34,6 @@ export type { Dtype, TensorData } from "./files/dtype.ts";
 export type { CheckpointErrorCode } from "./files/error.ts";
 export type { Generator } from "./generate.ts";
 export { type GgufArray, readGguf } from "./gguf/file.ts";
-export type { CacheFactory, Changes } from "./model.ts";
+export type { Changes } from "./model.ts";
 export { type RawTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";

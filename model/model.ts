@@ -3,7 +3,7 @@ import { hashOf } from "../base/hash.ts";
 import { show } from "../base/show.ts";
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
-import type { KeyValueCache } from "./decoder/cache.ts";
+import type { CacheFactory, KeyValueCache } from "./decoder/cache.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import { runLayer } from "./decoder.ts";
 import type { LoadedLayer, PassContext } from "./decoder/context.ts";
@@ -26,9 +26,6 @@ import { linearBias } from "./decoder/tensors.ts";
 import { ModelError } from "./error.ts";
 import type { Linear, Parameter } from "./decoder/parameter.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
-
-/** Makes an empty key-value cache for one sequence of at most `capacity` tokens. */
-export type CacheFactory = (capacity: number) => KeyValueCache;
 
 /** What distinguishes a model from the one it was made from. */
 export interface Changes {

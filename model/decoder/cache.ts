@@ -43,6 +43,9 @@ export interface KeyValueCache extends Disposable {
   advance(tokens: number): void;
 }
 
+/** Makes an empty key-value cache for one sequence of at most `capacity` tokens. */
+export type CacheFactory = (capacity: number) => KeyValueCache;
+
 /** Full-precision keys and values in buffers allocated once. */
 export class DenseCache implements KeyValueCache {
   #length = 0;
