@@ -34,6 +34,7 @@ export type { Dtype, TensorData } from "./files/dtype.ts";
 export type { CheckpointErrorCode } from "./files/error.ts";
 export type { Generator } from "./generate.ts";
 export { type GgufArray, readGguf } from "./gguf/file.ts";
+export type { OnlineRotations } from "./decoder/rotation.ts";
 export type { Changes } from "./model.ts";
 export { type RawTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";

@@ -51,7 +51,7 @@ export interface ModelParameters {
   /** Learned position embeddings on the host, for models that have them. */
   readonly positions?: () => Promise<Float32Array>;
   /** The bias of the output projection, if there is one. */
-  readonly headBias: Reader | null;
+  readonly headBias: (() => Promise<Float32Array>) | null;
 }
 
 /** Names of {@linkcode ModelParameters.fixed} and {@linkcode ModelParameters.tables}. */
