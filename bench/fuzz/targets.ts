@@ -10,6 +10,7 @@ import { decodeGguf, littleEndian } from "../../model/gguf/types.ts";
 import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
 import { headerLength, parseHeader } from "../../model/safetensors/header.ts";
 import { tokenizerOf } from "../../model/tokenizer/tokenizer.ts";
+import { renderChatSpans } from "../../model/tokenizer/chat.ts";
 import { TokenizerError } from "../../model/tokenizer/error.ts";
 import { parseNotebook } from "../../notebooks/lib/notebook/notebook.ts";
 
@@ -59,6 +60,19 @@ function tokenizer(bytes: Uint8Array<ArrayBuffer>): void {
   made.decode(made.encode("hello hello 123"));
 }
 
+/** What a user says, and a call of a tool: most of what templates look at. */
+const messages = [
+  { role: "system", content: "Be brief.\n" },
+  { role: "user", content: "Größe? 🙂" },
+  { role: "assistant", content: "", tool_calls: [{ function: { name: "f", arguments: { x: [1, 2.5] } } }] },
+  { role: "tool", content: "3", name: "f" },
+];
+
+function template(bytes: Uint8Array<ArrayBuffer>): void {
+  const chatTemplate = new TextDecoder().decode(bytes);
+  renderChatSpans({ chatTemplate, bosToken: "<s>" }, messages, { tools: [{ function: { name: "f" } }] });
+}
+
 /** All readers by name. */
 export const targets: Readonly<Record<string, Target>> = {
   safetensors: {
@@ -74,6 +88,7 @@ export const targets: Readonly<Record<string, Target>> = {
     read: (bytes) => architectureOf(parseConfig(new TextDecoder().decode(bytes), "input")),
   },
   tokenizer: { seeds: ["hostile/tokenizer"], read: tokenizer },
+  template: { seeds: ["templates/seeds"], read: template },
   notebook: { seeds: ["hostile/ipynb"], read: (bytes) => parseNotebook(bytes, "input") },
   claims: { seeds: ["claims"], read: (bytes) => parseClaims("input", bytes) },
 };

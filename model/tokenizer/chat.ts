@@ -5,7 +5,7 @@ import { continuation } from "./chat/continuation.ts";
 import { type ChatMessage, normalized } from "./chat/messages.ts";
 import { chooseTemplate } from "./chat/templates.ts";
 import { TokenizerError } from "./error.ts";
-import { renderTemplate, TemplateError } from "./jinja.ts";
+import { type Rendered, renderTemplate, TemplateError } from "./jinja.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export type { ChatMessage, ChatPart } from "./chat/messages.ts";
@@ -27,6 +27,11 @@ export interface RenderChatOptions {
   /** What `strftime_now` takes for the present (default: now). */
   readonly now?: Date;
 }
+
+/** A tokenizer, as far as it concerns templates. */
+export type ChatTokenizer =
+  & Pick<Tokenizer, "chatTemplate">
+  & Partial<Pick<Tokenizer, "bosToken" | "eosToken" | "chatTemplates" | "specialTokens">>;
 
 /** Variables that have an option of their own. */
 const reserved: Readonly<Record<string, string>> = {
@@ -59,12 +64,24 @@ const reserved: Readonly<Record<string, string>> = {
  * ```
  */
 export async function renderChat(
-  tokenizer:
-    & Pick<Tokenizer, "chatTemplate">
-    & Partial<Pick<Tokenizer, "bosToken" | "eosToken" | "chatTemplates" | "specialTokens">>,
+  tokenizer: ChatTokenizer,
   messages: readonly ChatMessage[],
   options: RenderChatOptions = {},
 ): Promise<string> {
+  return await Promise.resolve(renderChatSpans(tokenizer, messages, options).text);
+}
+
+/**
+ * As {@linkcode renderChat}, with the places where the assistant speaks, in templates that mark them (`{% generation %}`): what a mask of
+ * the assistant's tokens is made of.
+ *
+ * @throws {TokenizerError} as `renderChat`
+ */
+export function renderChatSpans(
+  tokenizer: ChatTokenizer,
+  messages: readonly ChatMessage[],
+  options: RenderChatOptions = {},
+): Rendered {
   const { tools, documents, variables = {}, now } = options;
   const field = options.continueFinalMessage === true ? "content" : options.continueFinalMessage || undefined;
   const addGenerationPrompt = options.addGenerationPrompt ?? field === undefined;
@@ -82,13 +99,13 @@ export async function renderChat(
     ? { messages: said, cut: (text: string) => text }
     : continuation(said, field, template);
   const given = { ...specialTokens(tokenizer), ...variables };
-  const text = render(template, {
+  const { text, generated } = render(template, {
     ...given,
     messages: all,
     ...data,
     add_generation_prompt: addGenerationPrompt,
   }, now);
-  return await Promise.resolve(cut(text));
+  return { text: cut(text), generated };
 }
 
 function objects(name: string, list: readonly JsonObject[] | undefined): readonly JsonObject[] | null {
@@ -113,9 +130,9 @@ function render(
   template: string,
   variables: Readonly<Record<string, unknown>>,
   now: Date | undefined,
-): string {
+): Rendered {
   try {
-    return renderTemplate(template, variables, now).text;
+    return renderTemplate(template, variables, now);
   } catch (cause) {
     if (!(cause instanceof TemplateError)) throw cause;
     const place = cause.line === undefined ? "" : `line ${cause.line}: `;

@@ -4,6 +4,7 @@ import {
   compileCall,
   compileExpression,
   compileFilter,
+  compileOutput,
   compileSpaceCheck,
   compileTarget,
   type Evaluate,
@@ -86,7 +87,7 @@ class Compiler {
   #statement(node: Statement, frame: Frame): Run {
     switch (node.kind) {
       case "output": {
-        const parts = node.nodes.map((one) => compileExpression(one, frame));
+        const parts = node.nodes.map((one) => compileOutput(one, frame));
         return (locals, out) => parts.forEach((part) => out.add(str(part(locals)))) ?? undefined;
       }
       case "if":

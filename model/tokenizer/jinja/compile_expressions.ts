@@ -5,7 +5,7 @@ import { spend, spendText, TemplateError, unsupported } from "./error.ts";
 import type { Library } from "./library.ts";
 import { binary, compare, signed, slice } from "./operators.ts";
 import { type Locals, Namespace } from "./runtime.ts";
-import type { Symbols } from "./scope.ts";
+import { everyNode, type Symbols } from "./scope.ts";
 import {
   Dict,
   elements,
@@ -36,6 +36,39 @@ export interface Frame {
   /** Whether `break` has a loop. */
   readonly inLoop: boolean;
   readonly library: Library;
+  /** Whether errors of slices give nothing: see {@linkcode compileOutput}. */
+  readonly folded?: boolean;
+}
+
+/** Filters that Jinja does not evaluate beforehand. */
+const lazyFilters = ["map", "select", "selectattr", "reject", "rejectattr", "random"];
+
+function isConstant(node: Expression): boolean {
+  for (const one of everyNode([node])) {
+    if (
+      one.kind === "name" || one.kind === "call" || one.kind === "filter" && lazyFilters.includes(one.name)
+    ) return false;
+    if (one.kind === "condition" && one.otherwise === undefined) return false;
+  }
+  return true;
+}
+
+/**
+ * An expression that is printed. Jinja evaluates one without variables beforehand, and there a slice that is an error gives nothing; if
+ * the whole fails nevertheless, it fails as any other.
+ */
+export function compileOutput(node: Expression, frame: Frame): Evaluate {
+  const plain = compileExpression(node, frame);
+  if (node.kind === "data" || node.kind === "constant" || !isConstant(node)) return plain;
+  const folded = compileExpression(node, { ...frame, folded: true });
+  return (locals) => {
+    try {
+      return folded(locals);
+    } catch (error) {
+      if (error instanceof TemplateError && error.code !== "limit") return plain(locals);
+      throw error;
+    }
+  };
 }
 
 /** An expression in a frame. */
@@ -235,8 +268,15 @@ function compileItem(node: Expression, key: Expression, frame: Frame): Evaluate 
   });
   return (locals) => {
     const value = inner(locals), bounds = parts.map((part) => part?.(locals));
-    // None is the same as nothing.
-    return slice(value, bounds.map((bound) => bound ?? undefined));
+    try {
+      // None is the same as nothing.
+      return slice(value, bounds.map((bound) => bound ?? undefined));
+    } catch (error) {
+      if (frame.folded && error instanceof TemplateError && error.code === "type") {
+        return new Undefined("no slice");
+      }
+      throw error;
+    }
   };
 }
 

@@ -101,9 +101,10 @@ function asRepr(value: Value, ascii: boolean): string {
 function character(value: Value): string {
   const text = textOf(value);
   if (text !== undefined && points(text).length === 1) return text;
-  if (typeof value !== "bigint") throw new TemplateError("type", "%c requires int or char");
-  if (value < 0n || value > 0x10ffffn) throw new TemplateError("overflow", "%c arg not in range(0x110000)");
-  return String.fromCodePoint(Number(value));
+  const code = numberOf(value);
+  if (typeof code !== "bigint") throw new TemplateError("type", "%c requires int or char");
+  if (code < 0n || code > 0x10ffffn) throw new TemplateError("overflow", "%c arg not in range(0x110000)");
+  return String.fromCodePoint(Number(code));
 }
 
 function numberParts(value: Value, { flags, precision, type }: Directive): [boolean, string, string] {

@@ -5,6 +5,7 @@ import { spendText, TemplateError, unsupported } from "./error.ts";
 import { escapeHtml, words } from "./html.ts";
 import { pad } from "./layout.ts";
 import { Callable } from "./objects.ts";
+import { digitSigns, numberWords } from "./unicode.ts";
 import {
   capitalize,
   isLower,
@@ -100,13 +101,11 @@ function splitBlanks(text: string, most: number): string[] {
   if (most === Infinity) return words(text);
   const parts: string[] = [];
   let rest = strip(text, undefined, "left");
-  while (rest !== "" && parts.length < most) {
-    const list = points(rest), end = list.findIndex(isSpace);
-    if (end < 0) break;
-    parts.push(list.slice(0, end).join(""));
-    rest = strip(list.slice(end).join(""), undefined, "left");
+  while (rest !== "") {
+    const list = points(rest), end = parts.length < most ? list.findIndex(isSpace) : -1;
+    parts.push(end < 0 ? rest : list.slice(0, end).join(""));
+    rest = end < 0 ? "" : strip(list.slice(end).join(""), undefined, "left");
   }
-  if (rest !== "") parts.push(parts.length < most ? rest : strip(rest, undefined, "right"));
   return parts;
 }
 
@@ -213,6 +212,10 @@ function isTitle(text: string): boolean {
   return found;
 }
 
+// Which characters Unicode gives a digit's or a number's value is no property that patterns know.
+const digits = new RegExp(`^[\\p{Nd}${digitSigns}]+$`, "u"),
+  numerals = new RegExp(`^[\\p{N}${numberWords}]+$`, "u");
+
 const methods = new Map<string, Method>([
   ["capitalize", plain(capitalize)],
   [
@@ -234,10 +237,10 @@ const methods = new Map<string, Method>([
   // deno-lint-ignore no-control-regex
   ["isascii", every(/^[\x00-\x7f]*$/)],
   ["isdecimal", every(/^\p{Nd}+$/u)],
-  ["isdigit", every(/^[\p{Nd}²³¹⁰⁴-⁹₀-₉]+$/u)],
+  ["isdigit", every(digits)],
   ["isidentifier", every(/^[\p{XIDS}_]\p{XIDC}*$/u)],
   ["islower", plain((text) => allCased(text, true))],
-  ["isnumeric", every(/^\p{N}+$/u)],
+  ["isnumeric", every(numerals)],
   ["isprintable", plain((text) => points(text).every(isPrintable))],
   ["isspace", plain((text) => text !== "" && points(text).every(isSpace))],
   ["istitle", plain(isTitle)],

@@ -65,7 +65,7 @@ export function splitLines(text: string, keep = false): string[] {
 /** The letters whose form at the beginning of a title is neither their capital nor the first of its letters. */
 const titles: Readonly<Record<string, string>> = {
   ...{ "Ǆ": "ǅ", "ǅ": "ǅ", "ǆ": "ǅ", "Ǉ": "ǈ", "ǈ": "ǈ", "ǉ": "ǈ" },
-  ...{ "Ǌ": "ǋ", "ǋ": "ǋ", "ǌ": "ǋ", "Ǳ": "ǲ", "ǲ": "ǲ", "ǳ": "ǲ" },
+  ...{ "ŉ": "ʼN", "Ǌ": "ǋ", "ǋ": "ǋ", "ǌ": "ǋ", "Ǳ": "ǲ", "ǲ": "ǲ", "ǳ": "ǲ" },
 };
 
 /** A character as the first of a title. */
@@ -87,7 +87,7 @@ function greekTitle(character: string, upper: string): string {
   const single: Readonly<Record<number, number>> = { 0x1fb3: 0x1fbc, 0x1fc3: 0x1fcc, 0x1ff3: 0x1ffc };
   if (code in single) return String.fromCodePoint(single[code]);
   if (/[\u1fbc\u1fcc\u1ffc]/.test(character)) return character;
-  return upper.replace(/Ι$/, "\u0345");
+  return upper.length > 1 ? upper.replace(/Ι$/, "\u0345") : upper;
 }
 
 /** `str.capitalize`. */
@@ -100,19 +100,22 @@ export function capitalize(text: string): string {
 
 /** `str.title`. */
 export function title(text: string): string {
-  let after = false, result = "";
   const list = points(text);
-  for (const one of list) {
-    result += after ? lowerIn(one, result, list) : titleCase(one);
+  let after = false;
+  return list.map((one, i) => {
+    const cased = after ? lowerAt(list, i) : titleCase(one);
     after = isCased(one);
-  }
-  return result;
+    return cased;
+  }).join("");
 }
 
-function lowerIn(one: string, before: string, list: readonly string[]): string {
-  if (one !== "Σ") return one.toLowerCase();
-  const whole = list.join("").toLowerCase();
-  return Array.from(whole)[Array.from(before).length] ?? one.toLowerCase();
+/** A character in small letters: a sigma has another form at the end of a word. */
+function lowerAt(list: readonly string[], at: number): string {
+  if (list[at] !== "Σ") return list[at].toLowerCase();
+  const before = list.slice(0, at).join(""), after = list.slice(at + 1).join("");
+  const isLast = /\p{Cased}\p{Case_Ignorable}*$/u.test(before) &&
+    !/^\p{Case_Ignorable}*\p{Cased}/u.test(after);
+  return isLast ? "ς" : "σ";
 }
 
 /** Whether a character has a case. */
@@ -122,8 +125,10 @@ export function isCased(character: string): boolean {
 
 /** `str.swapcase`. */
 export function swapCase(text: string): string {
-  return points(text).map((one) => isUpper(one) ? one.toLowerCase() : isLower(one) ? one.toUpperCase() : one)
-    .join("");
+  const list = points(text);
+  return list.map((one, i) => isUpper(one) ? lowerAt(list, i) : isLower(one) ? one.toUpperCase() : one).join(
+    "",
+  );
 }
 
 /** Whether a character is a small letter. */

@@ -1,6 +1,6 @@
 /** Lines of at most a width, as `textwrap.wrap` makes them. */
 import { TemplateError, unsupported } from "./error.ts";
-import { between, lengthOf } from "./text.ts";
+import { between, lengthOf, strip } from "./text.ts";
 
 /** How to wrap. */
 export interface WrapOptions {
@@ -12,7 +12,7 @@ export interface WrapOptions {
   readonly hyphens: boolean;
 }
 
-const isGap = (chunk: string) => /^[\t\n\v\f\r ]*$/.test(chunk);
+const isGap = (chunk: string) => strip(chunk, undefined, "both") === "";
 
 /** The lines of a paragraph. */
 export function wrapLine(text: string, { width, long, hyphens }: WrapOptions): string[] {
