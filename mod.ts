@@ -45,6 +45,7 @@ export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export {
   type ChatMessage,
   type ChatPart,
+  type ChatTokenizer,
   renderChat,
   type RenderChatOptions,
 } from "./model/tokenizer/chat.ts";

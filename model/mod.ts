@@ -37,4 +37,6 @@ export { type GgufArray, readGguf } from "./gguf/file.ts";
 export type { OnlineRotations } from "./decoder/rotation.ts";
 export type { Changes } from "./model.ts";
 export { type RawTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
+export { renderChatSpans } from "./tokenizer/chat.ts";
+export { type Rendered, TemplateError, type TemplateErrorCode } from "./tokenizer/jinja.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";
