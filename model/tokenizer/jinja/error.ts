@@ -20,6 +20,7 @@ export type TemplateErrorCode =
 
 /** A template cannot be read or rendered. */
 export class TemplateError extends QuantbookError {
+  /** What went wrong, stable across releases. */
   declare readonly code: TemplateErrorCode;
   /** The line of the template, from 1, where it is known. */
   line?: number;
