@@ -1,6 +1,6 @@
 /** Reads and writes safetensors files: an 8-byte length, a JSON header, then the tensors back to back. */
 import { CheckpointError } from "./files/error.ts";
-import { type Dtype, dtypes, fromBytes, type TensorData, toBytes } from "./files/dtype.ts";
+import { type Dtype, dtypes, fromBytes, requireDecoded, type TensorData, toBytes } from "./files/dtype.ts";
 import { fileSize, readRange, readRanges } from "./files/read.ts";
 import { pathOf, writeAtomic } from "../base/file.ts";
 import { headerLength, parseHeader, type TensorInfo } from "./safetensors/header.ts";
@@ -61,9 +61,11 @@ export async function openSafetensors(path: string | URL): Promise<SafetensorsFi
     }
     return entry;
   }
-  async function load(entry: TensorInfo, offset: number, byteLength: number, shape: readonly number[]) {
+  async function load(tensor: string, offset: number, byteLength: number, shape: readonly number[]) {
+    const entry = info(tensor);
+    requireDecoded(entry.dtype, `${name}: tensor "${tensor}"`);
     const bytes = await readRange(path, entry.offset + offset, byteLength);
-    return rawTensor(entry, shape, bytes);
+    return rawTensor(entry.dtype, shape, bytes);
   }
   return {
     path: name,
@@ -73,7 +75,7 @@ export async function openSafetensors(path: string | URL): Promise<SafetensorsFi
     info,
     async read(tensor) {
       const entry = info(tensor);
-      return await load(entry, 0, entry.byteLength, entry.shape);
+      return await load(tensor, 0, entry.byteLength, entry.shape);
     },
     async readRows(tensor, start, count) {
       const entry = info(tensor);
@@ -83,13 +85,13 @@ export async function openSafetensors(path: string | URL): Promise<SafetensorsFi
         throw new RangeError(`Cannot read rows ${start} to ${end} of "${tensor}": it has ${rows} rows`);
       }
       const rowBytes = rows === 0 ? 0 : entry.byteLength / rows;
-      return await load(entry, start * rowBytes, count * rowBytes, [count, ...entry.shape.slice(1)]);
+      return await load(tensor, start * rowBytes, count * rowBytes, [count, ...entry.shape.slice(1)]);
     },
   };
 }
 
 function rawTensor(
-  { dtype }: TensorInfo,
+  dtype: Dtype,
   shape: readonly number[],
   { buffer }: Uint8Array<ArrayBuffer>,
 ): RawTensor {
@@ -116,7 +118,10 @@ export async function readSafetensors(path: string | URL): Promise<Map<string, R
   const names = entries.entries();
   for await (const bytes of readRanges(path, ranges)) {
     const { value } = names.next();
-    if (value) tensors.set(value[0], rawTensor(value[1], value[1].shape, bytes));
+    if (value === undefined) break;
+    const [name, { dtype, shape }] = value;
+    requireDecoded(dtype, `${pathOf(path)}: tensor "${name}"`);
+    tensors.set(name, rawTensor(dtype, shape, bytes));
   }
   return tensors;
 }

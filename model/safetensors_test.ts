@@ -101,7 +101,7 @@ Deno.test("each kind of damage has its code", async () => {
   const cases: [code: string, header: string, data: Uint8Array<ArrayBuffer>][] = [
     ["header", '{"a":1}', data],
     ["header", '{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}', data],
-    ["dtype", '{"a":{"dtype":"F4","shape":[4],"data_offsets":[0,16]}}', data],
+    ["dtype", '{"a":{"dtype":"F12","shape":[4],"data_offsets":[0,16]}}', data],
     ["shape", '{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,16]}}', data],
     ["offsets", '{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}', data],
     ["offsets", '{"a":{"dtype":"F32","shape":[3],"data_offsets":[4,16]}}', data],
@@ -120,6 +120,56 @@ Deno.test("each kind of damage has its code", async () => {
       await Deno.writeFile(`${folder}/x.safetensors`, await new Blob([start, json, body]).bytes());
       const error = await assertRejects(() => readSafetensors(`${folder}/x.safetensors`), CheckpointError);
       assertEquals(error.code, code, `${header}: ${error.message}`);
+    }
+  });
+});
+
+Deno.test("what safetensors 0.8 opens is opened: types that are not decoded, metadata of null", async () => {
+  // Type, bytes and shape, and whether the reference (Python, 0.8.0) opens the file.
+  const cases: [dtype: string, bytes: number, shape: number[], opens: boolean][] = [
+    ["F4", 8, [16], true],
+    ["F4", 8, [8], false],
+    ["F4", 1, [1], false],
+    ["F6_E2M3", 6, [8], true],
+    ["F6_E3M2", 6, [8], true],
+    ["F6_E2M3", 1, [1], false],
+    ["C64", 16, [2], true],
+    ["F8_E8M0", 4, [4], true],
+    ["F8_E4M3", 4, [4], true],
+    ["F8_E5M2", 4, [2, 2], true],
+    ["F8_E4M3FNUZ", 4, [4], true],
+    ["F8_E5M2FNUZ", 4, [4], true],
+    ["Q8", 8, [8], false],
+  ];
+  await inTemporaryFolder(async (folder) => {
+    const path = `${folder}/x.safetensors`;
+    for (const [dtype, bytes, shape, opens] of cases) {
+      const header = {
+        __metadata__: null,
+        a: { dtype, shape, data_offsets: [0, bytes] },
+        b: { dtype: "F32", shape: [1], data_offsets: [bytes, bytes + 4] },
+      };
+      const json = new TextEncoder().encode(JSON.stringify(header)), start = new Uint8Array(8);
+      new DataView(start.buffer).setBigUint64(0, BigInt(json.length), true);
+      const body = Uint8Array.of(...new Uint8Array(bytes), 0, 0, 0x80, 0x3f);
+      await Deno.writeFile(path, await new Blob([start, json, body]).bytes());
+      if (!opens) {
+        await assertRejects(() => openSafetensors(path), CheckpointError, dtype);
+        continue;
+      }
+      const file = await openSafetensors(path);
+      assertEquals(file.info("a").dtype, dtype);
+      assertEquals([...(await file.read("b")).data], [1]);
+      for (
+        const read of [() => file.read("a"), () => file.readRows("a", 0, 1), () => readSafetensors(path)]
+      ) {
+        const error = await assertRejects(read, CheckpointError);
+        assertEquals([error.code, error.message.includes(`"a"`), error.message.includes(dtype)], [
+          "dtype",
+          true,
+          true,
+        ]);
+      }
     }
   });
 });

@@ -1,7 +1,7 @@
 /** Weights on disk: one safetensors file or several with an index; opened without reading any tensor. */
 import { pathOf, readBytes } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
-import { type Dtype, isFloat, toFloat32 } from "../files/dtype.ts";
+import { isFloat, type StoredDtype, toFloat32 } from "../files/dtype.ts";
 import { fileError, sha256File } from "../files/read.ts";
 import { sha256Text } from "../../base/hash.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
@@ -17,7 +17,7 @@ export interface Weights {
   /** Dimensions of a tensor. Throws a `CheckpointError`, code `tensor`, when there is none. */
   shape(name: string): readonly number[];
   /** Element type of a tensor as stored. Throws a `CheckpointError`, code `tensor`, when there is none. */
-  dtype(name: string): Dtype;
+  dtype(name: string): StoredDtype;
   /** Throws a `CheckpointError`, code `tensor` or `shape`, unless the tensor exists with these dimensions. */
   requireShape(name: string, shape: readonly number[]): void;
   /**
@@ -72,7 +72,7 @@ class FileWeights implements Weights {
     return this.#info(name).shape;
   }
 
-  dtype(name: string): Dtype {
+  dtype(name: string): StoredDtype {
     return this.#info(name).dtype;
   }
 

@@ -17,6 +17,21 @@ export type Dtype =
   | "U8"
   | "BOOL";
 
+/** Element types of safetensors 0.8 that are not decoded here: a file may hold them, and a tensor of one cannot be read. */
+export type UndecodedDtype =
+  | "C64"
+  | "F8_E4M3"
+  | "F8_E4M3FNUZ"
+  | "F8_E5M2"
+  | "F8_E5M2FNUZ"
+  | "F8_E8M0"
+  | "F6_E2M3"
+  | "F6_E3M2"
+  | "F4";
+
+/** Element types of safetensors files. */
+export type StoredDtype = Dtype | UndecodedDtype;
+
 /** Values of one tensor. `F16` and `BF16` are held as the float32 numbers they denote, `BOOL` as 0 and 1. */
 export type TensorData =
   | Float64Array<ArrayBuffer>
@@ -47,6 +62,37 @@ const BYTES = new Map<string, number>([
   ["BOOL", 1],
 ]);
 
+const undecodedBits = new Map<string, number>([
+  ["C64", 64],
+  ...["F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ", "F8_E8M0"].map((name) => [name, 8] as const),
+  ["F6_E2M3", 6],
+  ["F6_E3M2", 6],
+  ["F4", 4],
+]);
+
+/** Whether `name` is an element type that a file may have. */
+export function isStoredDtype(name: unknown): name is StoredDtype {
+  return isDtype(name) || typeof name === "string" && undecodedBits.has(name);
+}
+
+/** Bits of one element. */
+export function bitsPerElement(dtype: StoredDtype): number {
+  return isDtype(dtype) ? 8 * bytesPerElement(dtype) : undecodedBits.get(dtype) ?? NaN;
+}
+
+/**
+ * Throws unless values of a type can be read.
+ *
+ * @throws {CheckpointError} `dtype`
+ */
+export function requireDecoded(dtype: StoredDtype, where: string): asserts dtype is Dtype {
+  if (isDtype(dtype)) return;
+  throw new CheckpointError(
+    "dtype",
+    `${where} is stored as ${dtype}, which is not decoded here: expected ${dtypes.join(", ")}`,
+  );
+}
+
 /** All names, in the order in which the reference writer stores tensors: widest elements first. */
 export const dtypes: readonly string[] = [...BYTES.keys()];
 
@@ -65,7 +111,7 @@ export function bytesPerElement(dtype: Dtype): number {
 }
 
 /** Whether `dtype` holds real numbers: the types weights may have. */
-export function isFloat(dtype: Dtype): boolean {
+export function isFloat(dtype: StoredDtype): boolean {
   return dtype === "F64" || dtype === "F32" || dtype === "F16" || dtype === "BF16";
 }
 

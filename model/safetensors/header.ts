@@ -1,13 +1,13 @@
 /** Parses and checks the header of a safetensors file; nothing is allocated from a number that was not checked. */
 import { show } from "../../base/show.ts";
 import { CheckpointError } from "../files/error.ts";
-import { bytesPerElement, type Dtype, dtypes, isDtype } from "../files/dtype.ts";
+import { bitsPerElement, dtypes, isStoredDtype, type StoredDtype } from "../files/dtype.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 
 /** Where one tensor lies: `offset` and `byteLength` in bytes, `offset` from the start of the file. */
 export interface TensorInfo {
   /** Element type as stored. */
-  readonly dtype: Dtype;
+  readonly dtype: StoredDtype;
   /** Dimensions; `[]` is a scalar. */
   readonly shape: readonly number[];
   /** First byte in the file. */
@@ -111,6 +111,8 @@ export function parseHeader(bytes: Uint8Array, dataSize: number, file: string): 
 }
 
 function readMetadata(entry: unknown, metadata: Map<string, string>, file: string): void {
+  // As the reference reader: null is none.
+  if (entry === null) return;
   if (!isJsonObject(entry)) {
     throw new CheckpointError("header", `${file}: __metadata__ must be an object of strings`);
   }
@@ -128,7 +130,7 @@ function readEntry(name: string, entry: unknown, base: number, dataSize: number,
     throw new CheckpointError("header", `${where}: expected an object with dtype, shape and data_offsets`);
   }
   const dtype = own(entry, "dtype");
-  if (!isDtype(dtype)) {
+  if (!isStoredDtype(dtype)) {
     throw new CheckpointError(
       "dtype",
       `${where}: unknown dtype ${JSON.stringify(dtype)}: expected ${dtypes.join(", ")}`,
@@ -166,12 +168,12 @@ function readEntry(name: string, entry: unknown, base: number, dataSize: number,
   return { dtype, shape, offset: base + begin, byteLength };
 }
 
-/** Bytes of a tensor, or `undefined` when the product is not a safe integer. */
-function shapeBytes(shape: readonly number[], dtype: Dtype): number | undefined {
-  let bytes = bytesPerElement(dtype);
+/** Bytes of a tensor, or `undefined` when the product is not a safe integer; not whole when it ends within a byte. */
+function shapeBytes(shape: readonly number[], dtype: StoredDtype): number | undefined {
+  let bytes = bitsPerElement(dtype) / 8;
   for (const size of shape) {
     bytes *= size;
-    if (!Number.isSafeInteger(bytes)) return undefined;
+    if (!(bytes <= Number.MAX_SAFE_INTEGER)) return undefined;
   }
   return bytes;
 }
