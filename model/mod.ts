@@ -30,7 +30,7 @@ export type {
 export type { Intervention, LinearInput, Operand, ScoreOperand } from "./decoder/intervention.ts";
 export type { Linear, Parameter, StoredWeight } from "./decoder/parameter.ts";
 export type { ModelParameters, Table } from "./decoder/parameters.ts";
-export type { Dtype, TensorData } from "./files/dtype.ts";
+export type { Dtype, StoredDtype, TensorData, UndecodedDtype } from "./files/dtype.ts";
 export type { CheckpointErrorCode } from "./files/error.ts";
 export type { Generator } from "./generate.ts";
 export { type GgufArray, readGguf } from "./gguf/file.ts";
