@@ -2,7 +2,7 @@
 import { hashOf } from "../base/hash.ts";
 import { show } from "../base/show.ts";
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
-import { type Architecture, layerLinears, type LinearRole, linearShape } from "./architecture.ts";
+import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
 import type { CacheFactory, KeyValueCache } from "./decoder/cache.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import { runLayer } from "./decoder.ts";
@@ -21,7 +21,7 @@ import {
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./decoder/intervention.ts";
 import type { OnlineRotations } from "./decoder/rotation.ts";
-import { infiniteRow, largestWeight, requireNumbers } from "./decoder/numbers.ts";
+import { infiniteRow, overflowOf, requireNumbers } from "./decoder/numbers.ts";
 import { linearBias } from "./decoder/tensors.ts";
 import { ModelError } from "./error.ts";
 import type { Linear, Parameter } from "./decoder/parameter.ts";
@@ -303,38 +303,24 @@ export class Model implements Disposable {
       this.leaveLayer(index);
     }
     for (const cache of caches) cache?.[Symbol.dispose]();
-    const { hiddenSize } = this.architecture;
     for (const [i, ids] of windows.entries()) {
-      const row = infiniteRow(await this.device.read(hidden[i]), hiddenSize);
-      if (row < 0) continue;
+      if (infiniteRow(await this.device.read(hidden[i]), this.architecture.hiddenSize) < 0) continue;
       for (const states of hidden) states[Symbol.dispose]();
-      throw new ModelError("nan", await this.#whereInfinite(ids, row));
+      throw new ModelError("nan", `${this.name}: ${await this.#whereInfinite(ids)}`);
     }
     return hidden;
   }
 
   /** Runs a window once more and looks after each layer: what is said of a model whose hidden states are no numbers. */
-  async #whereInfinite(ids: Int32Array, last: number): Promise<string> {
-    const { device, architecture: { layers, hiddenSize } } = this;
-    const say = (row: number, where: string) =>
-      `${this.name}: the hidden state of token ${row} (id ${ids[row]}) holds NaN or infinity after ${where}`;
+  async #whereInfinite(ids: Int32Array): Promise<string> {
     using hidden = await this.embed(ids);
     using cache = this.createCache(ids.length);
-    for (let index = -1; index < layers; index++) {
-      if (index >= 0) {
-        const context = await this.context([], cache, ids.length);
-        await runLayer(context, await this.loadLayer(index), hidden, ids.length);
-        this.leaveLayer(index);
-      }
-      const row = infiniteRow(await device.read(hidden), hiddenSize);
-      if (row < 0) continue;
-      if (index < 0) return say(row, "the embedding");
-      const linears = layerLinears(this.architecture, index).map(({ role, expert }) =>
-        this.linear(index, role, expert)
-      );
-      return say(row, `layer ${index}${await largestWeight(linears)}`);
-    }
-    return say(last, "the last layer");
+    return await overflowOf(this.architecture, ids, {
+      states: () => this.device.read(hidden),
+      run: async (index) =>
+        runLayer(await this.context([], cache, ids.length), await this.loadLayer(index), hidden, ids.length),
+      linear: (...at) => this.linear(...at),
+    });
   }
 
   /** Runs new tokens of a sequence through all layers; logits `[rows, vocabulary]` of all or of the last position. */

@@ -1,4 +1,5 @@
 /** What a model computes must be numbers: NaN is larger and smaller than nothing, and would pass for a small divergence or token 0. */
+import { type Architecture, layerLinears, type LinearRole } from "../architecture.ts";
 import { ModelError } from "../error.ts";
 import type { Linear, Parameter } from "./parameter.ts";
 
@@ -25,17 +26,35 @@ export function requireNumbers(
   }
 }
 
-/** The largest weight of a layer, for the message of an overflow; "" when none is large. */
-export async function largestWeight(
-  parameters: readonly Pick<Parameter<Linear>, "name" | "values">[],
-): Promise<string> {
+/** A pass over one window, layer by layer. */
+export interface Steps {
+  /** The hidden states as they are now, `[tokens, hidden]`. */
+  states(): Promise<Float32Array>;
+  /** Runs a layer on them. */
+  run(index: number): Promise<void>;
+  /** A linear layer. */
+  linear(layer: number, role: LinearRole, expert?: number): Pick<Parameter<Linear>, "name" | "values">;
+}
+
+/** Where hidden states that overflow begin to do so, in words: the token, the layer and its largest weight, if that is large. */
+export async function overflowOf(architecture: Architecture, ids: Int32Array, steps: Steps): Promise<string> {
+  const { layers, hiddenSize } = architecture;
+  let row = infiniteRow(await steps.states(), hiddenSize), index = -1;
+  while (row < 0 && ++index < layers) {
+    await steps.run(index);
+    row = infiniteRow(await steps.states(), hiddenSize);
+  }
+  const what = `the hidden state of token ${row} (id ${ids[row]}) holds NaN or infinity`;
+  if (index < 0) return `${what} after the embedding`;
   let most = 1e4, name = "";
-  for (const one of parameters) {
-    for (const value of await one.values()) {
+  for (const { role, expert } of layerLinears(architecture, index)) {
+    const linear = steps.linear(index, role, expert);
+    for (const value of await linear.values()) {
       if (!(Math.abs(value) > most)) continue;
       most = Math.abs(value);
-      name = one.name;
+      name = linear.name;
     }
   }
-  return name === "" ? "" : `: the largest weight there is ${most.toPrecision(3)}, in ${name}`;
+  const weight = name === "" ? "" : `: the largest weight there is ${most.toPrecision(3)}, in ${name}`;
+  return `${what} after layer ${index}${weight}`;
 }
