@@ -81,6 +81,24 @@ Deno.test("a cut download goes on; wrong bytes and missing parts are refused and
   });
 });
 
+Deno.test("a hub that does not answer is replaced by the cache, which says what it does not know", async () => {
+  await withHub(async (_, folder) => {
+    const paths = await hubDataset(part, { patience });
+    Deno.env.set("HF_ENDPOINT", "http://127.0.0.1:9");
+    const notices: string[] = [];
+    const onNotice = (notice: string) => notices.push(notice);
+    assertEquals(await hubDataset(part, { patience, onNotice }), paths);
+    assert(notices.length === 1 && notices[0].includes("the hub does not answer"), notices.join());
+    const other = await assertRejects(() => hubDataset({ ...part, split: "train" }, { patience }), HubError);
+    assertEquals(other.code, "network");
+    // One of two files, and no list that says so.
+    await Deno.remove(`${folder}/trees`, { recursive: true });
+    await Deno.remove(paths[1]);
+    assertEquals(await hubDataset(part, { patience, onNotice }), paths.slice(0, 1));
+    assert(notices.at(-1)?.includes("whether it has more files"), notices.join());
+  });
+});
+
 Deno.test("chains of thought are not on the hub", async () => {
   using model = await loadModel("fixture:llama");
   const error = await assertRejects(

@@ -90,6 +90,26 @@ Deno.test("another revision is no answer, nor is an older commit than the hub's"
   });
 });
 
+Deno.test("branches, tags, requests and commits are revisions, each kept under its name", async () => {
+  await withHub(async (hub, folder) => {
+    for (const revision of ["dev", "refs/pr/12", "v1.0+cu118", "größer_1", "a@b#c=d%20"]) {
+      assertEquals((await refused({ revision })).code, "missing", revision);
+      hub.revisions.add(revision);
+      assertEquals(await hubDirectory(name, { patience, revision }), snapshotOf(folder));
+      assertEquals(await Deno.readTextFile(`${folder}/refs/${revision}`), commit);
+    }
+    await Deno.remove(folder, { recursive: true });
+    assertEquals(await hubDirectory(name, { patience, revision: commit }), snapshotOf(folder));
+    assert(
+      !hub.requests.some((one) => one.includes(`/revision/${commit}`)),
+      "a commit is asked what commit it is",
+    );
+    Deno.env.set("HF_HUB_OFFLINE", "1");
+    assertEquals((await refused()).code, "offline");
+    assertEquals(await hubDirectory(name, { revision: commit }), snapshotOf(folder));
+  });
+});
+
 Deno.test("what the hub does know stays an error, though the model is in the cache", async () => {
   await withHub(async (hub) => {
     await hubDirectory(name, { patience });

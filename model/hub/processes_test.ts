@@ -121,6 +121,29 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a read-only cache serves what it has, and says that it is read-only for what it lacks",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    await withSlowHub(async (hub, folder) => {
+      const directory = await hubDirectory(name), cache = folder.slice(0, folder.lastIndexOf("/"));
+      const sealed = `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"`;
+      const run = () => outputOf(start(["unshare", "-rm", "sh", "-c", sealed, cache, ...ours])).catch(String);
+      const said = await run();
+      if (!said.startsWith("in ")) {
+        assert(!/^(disk|network|busy)/.test(said), said);
+        return console.log(`skipped: nothing can be mounted here (${said.slice(0, 100)})`);
+      }
+      assertEquals(said, `in ${directory}`);
+      await Deno.remove(`${directory}/config.json`);
+      const error = await run();
+      assert(error.startsWith("disk: ") && error.includes("read-only"), error);
+      hub.head = "f".repeat(40);
+      assert((await run()).startsWith("disk: "));
+    });
+  },
+});
+
 const python = Deno.env.get("QUANTBOOK_PYTHON") ?? "python3";
 const load = `
 import sys
@@ -154,6 +177,9 @@ Deno.test("Python's huggingface_hub and we load at once, wait for each other, an
     Deno.env.set("HF_HUB_OFFLINE", "1");
     assertEquals(await outputOf(start([python, "-c", load])), `in ${directory}`);
     assertEquals(await hubDirectory(name), directory);
+    // Its own inspection finds nothing wrong.
+    const scan = "from huggingface_hub import scan_cache_dir as s; r = s(); print(r.warnings, len(r.repos))";
+    assertEquals(await outputOf(start([python, "-c", scan])), "[] 1");
   });
   await withSlowHub(async (hub, folder) => {
     const waiting = hubDirectory(name);

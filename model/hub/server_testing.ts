@@ -40,6 +40,8 @@ export interface FakeHub extends AsyncDisposable {
   readonly tokens: (string | null)[];
   /** The commit that every revision is. */
   head: string;
+  /** The revisions that it has. */
+  readonly revisions: Set<string>;
 }
 
 /** The commit that every revision is at first. */
@@ -57,7 +59,7 @@ export async function fakeHub(
     }
   }
   const api = `/api/${typeof source === "string" ? "models" : "datasets"}/${name}`;
-  const revision = typeof source === "string" ? "main" : encodeURIComponent("refs/convert/parquet");
+  const revision = typeof source === "string" ? "main" : "refs/convert/parquet";
   const requests: string[] = [], faults: Fault[] = [], tokens: (string | null)[] = [];
   const silent: (() => void)[] = [];
   const hash = (kind: string, ...parts: (string | Uint8Array)[]) => {
@@ -96,7 +98,9 @@ export async function fakeHub(
     }
     if (kind === "silence") return new Promise((resolve) => silent.push(() => resolve(new Response("late"))));
     if (kind === "garbage") return new Response("<html>not a hub</html>");
-    if (asked === `${api}/revision/${revision}` || asked === `${api}/revision/${hub.head}`) {
+    const named = asked.startsWith(`${api}/revision/`) ? asked.slice(`${api}/revision/`.length) : "";
+    // A slash in a name is escaped: it parts no names here.
+    if (!named.includes("/") && (hub.revisions.has(decodeURIComponent(named)) || named === hub.head)) {
       return Response.json({
         _id: "1",
         id: name,
@@ -134,6 +138,7 @@ export async function fakeHub(
   }, answer);
   const hub: FakeHub = {
     head: commit,
+    revisions: new Set([revision]),
     endpoint: `http://127.0.0.1:${server.addr.port}`,
     requests,
     faults,
