@@ -17,7 +17,7 @@ export interface GenerateOptions {
   readonly topP?: number;
   /** Seed of the sampler (default 0). */
   readonly seed?: number;
-  /** Tokens that end the text (default: the tokenizer's end token). They are not returned. */
+  /** Tokens that end the text (default: the tokenizer's end tokens). They are not returned. */
   readonly stop?: readonly number[];
   /** Called with each new token; return false to stop. */
   readonly onToken?: (id: number) => boolean | void;
@@ -51,7 +51,8 @@ export async function generateTokens(
     throw new ModelError("option", `temperature is ${temperature}: expected a number >= 0`);
   }
   const { architecture, tokenizer, device } = model;
-  const stop = new Set(options.stop ?? (tokenizer.eos === undefined ? [] : [tokenizer.eos]));
+  const { eos, endTokens = eos === undefined ? [] : [eos] } = tokenizer;
+  const stop = new Set(options.stop ?? endTokens);
   const capacity = Math.min(architecture.maxPositions, ids.length + maxNewTokens);
   using cache = model.createCache(capacity) ??
     new DenseCache(device, architecture.layers, architecture.kvHeads * architecture.headDim, capacity);

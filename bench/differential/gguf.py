@@ -120,6 +120,8 @@ def positions(rng, c, kw, meta, tensors, fraction):
         if how == "longrope":
             meta += [("rope.scaling.type", "str", "longrope"), ("rope.scaling.original_context_length", "int", original)]
             tensors += [("rope_factors_short.weight", short), ("rope_factors_long.weight", long)]
+            # This family has a key of its own for it, which goes first.
+            if c["model_type"] == "phi3": kw["original_max_position_embeddings"] = original
     if how == "llama3":
         low, high = 1.0, 4.0
         rope.update(rope_type="llama3", factor=factor, low_freq_factor=low, high_freq_factor=high, original_max_position_embeddings=original)
@@ -311,7 +313,8 @@ def make(seed, out):
     if planted is None:
         with torch.no_grad():
             fill(model, state, homes, values, kind)
-            case["logits"] = model(torch.tensor([ids])).logits[0].numpy().astype(np.float32)
+            # In float64, so that the difference is the reader's alone.
+            case["logits"] = model.double()(torch.tensor([ids])).logits[0].numpy().astype(np.float32)
     return case
 
 

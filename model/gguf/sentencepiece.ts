@@ -20,6 +20,44 @@ export interface Pieces {
   readonly blankFirst: boolean;
 }
 
+/**
+ * The likeliest pieces instead of joined ones (`tokenizer.ggml.model` is `"t5"`): model, normalizer and decoder. `charsmap` are
+ * SentencePiece's replacements, in base64.
+ */
+export function unigramModel(
+  { tokens, scores, blankFirst }: Pick<Pieces, "tokens" | "scores" | "blankFirst">,
+  unknown: number | undefined,
+  charsmap: string | undefined,
+  removeBlanks: boolean,
+): JsonObject {
+  const steps = [
+    ...(charsmap === undefined ? [] : [{ type: "Precompiled", precompiled_charsmap: charsmap }]),
+    ...(removeBlanks
+      ? [
+        { type: "Strip", strip_left: true, strip_right: true },
+        { type: "Replace", pattern: { Regex: " {2,}" }, content: " " },
+      ]
+      : []),
+  ];
+  const metaspace = {
+    type: "Metaspace",
+    replacement: "▁",
+    prepend_scheme: blankFirst ? "always" : "never",
+    split: false,
+  };
+  return {
+    normalizer: steps.length === 0 ? null : { type: "Sequence", normalizers: steps },
+    pre_tokenizer: metaspace,
+    decoder: metaspace,
+    model: {
+      type: "Unigram",
+      vocab: tokens.map((token, id) => [token, scores[id]]),
+      unk_id: unknown ?? null,
+      byte_fallback: false,
+    },
+  };
+}
+
 /** Pieces are cut everywhere: nothing that a vocabulary is trained to has such a length. */
 const longestPiece = 512;
 

@@ -1,35 +1,38 @@
-/** The tokenizer inside a GGUF file, as the `tokenizer.json` that it was made from. */
-import { show } from "../../base/show.ts";
-import type { GgufFile } from "./file.ts";
-import { sentencePieceModel } from "./sentencepiece.ts";
+/** The tokenizer inside a GGUF file, as the `tokenizer.json` that it was made from, with llama.cpp's defaults for what files leave out. */
 import type { JsonObject } from "../../base/json.ts";
+import { show } from "../../base/show.ts";
+import { namedTemplates } from "../tokenizer/chat/templates.ts";
 import { type Tokenizer, tokenizerOf } from "../tokenizer/tokenizer.ts";
+import { endTokens, isEndText } from "./end_tokens.ts";
+import type { GgufFile } from "./file.ts";
+import { byteLevel, preTokenizers } from "./pre_tokenizers.ts";
+import { sentencePieceModel, unigramModel } from "./sentencepiece.ts";
+import { tokenTypes, Vocabulary } from "./vocabulary.ts";
+import { wordPieceModel, wordPieceToken } from "./wordpiece.ts";
 import { TokenizerError } from "../tokenizer/error.ts";
 
-/** How text is split before merges apply, by `tokenizer.ggml.pre`; the patterns are those of the models' own tokenizers. */
-export const preTokenizers: Readonly<Record<string, readonly JsonObject[]>> = {
-  "default": [byteLevel(true)],
-  "gpt-2": [byteLevel(true)],
-  "smollm": [{ type: "Digits", individual_digits: true }, byteLevel(true)],
-  "starcoder": [{ type: "Digits", individual_digits: true }, byteLevel(true)],
-  "llama-bpe": [
-    split(
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" +
-        "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-    ),
-    byteLevel(false),
-  ],
-  "qwen2": [
-    split(
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" +
-        "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-    ),
-    byteLevel(false),
-  ],
-};
+/** A tokenizer as llama.cpp's loader begins it, before the file's own keys. */
+interface Kind {
+  /** Model, normalizer, pre-tokenizer and decoder. */
+  readonly json: JsonObject;
+  /** Ids of special tokens that the file does not name. */
+  readonly defaults: Readonly<Record<string, number | undefined>>;
+  readonly addBos?: boolean;
+  readonly addEos?: boolean;
+  readonly addSep?: boolean;
+  /** The text of a token, where the file writes it another way. */
+  readonly text?: (token: string) => string;
+  /** Sentences about what is guessed. */
+  readonly notices?: readonly string[];
+}
 
-/** Token types of the file: control tokens never come out of text; user-defined ones are found in it. */
-const normal = 1, control = 3, userDefined = 4;
+/** By `tokenizer.ggml.model`. */
+const kinds: Readonly<Record<string, (vocabulary: Vocabulary) => Kind>> = {
+  gpt2: byteLevelKind,
+  llama: sentencePieceKind,
+  t5: unigramKind,
+  bert: wordPieceKind,
+};
 
 /**
  * Makes the tokenizer of a GGUF file.
@@ -37,118 +40,187 @@ const normal = 1, control = 3, userDefined = 4;
  * @throws {TokenizerError} `missing`, `format` or `unsupported`, naming the metadata key
  */
 export function ggufTokenizer(file: GgufFile): Tokenizer {
-  const { metadata, path } = file;
-  const model = metadata.get("tokenizer.ggml.model");
+  const { metadata, path } = file, model = metadata.get("tokenizer.ggml.model");
   if (model === undefined) throw new TokenizerError("missing", `${path}: tokenizer.ggml.model is missing`);
-  if (model !== "gpt2" && model !== "llama") {
+  if (typeof model !== "string" || !Object.hasOwn(kinds, model)) {
+    const known = Object.keys(kinds).map((one) => `"${one}"`).join(", ");
     throw new TokenizerError(
       "unsupported",
-      `${path}: tokenizer.ggml.model is ${show(model)}: expected "gpt2" or "llama"`,
+      `${path}: tokenizer.ggml.model is ${show(model)}: expected ${known}`,
     );
   }
-  const tokens = strings(metadata, "tokenizer.ggml.tokens", path);
-  const vocabulary = new Map(tokens.map((token, id) => [token, id]));
-  if (vocabulary.size !== tokens.length) {
-    throw new TokenizerError("format", `${path}: tokenizer.ggml.tokens has the same token twice`);
-  }
-  const types = metadata.get("tokenizer.ggml.token_type");
-  const added = Array.isArray(types) ? types : [];
-  const special = (key: string): string | undefined => {
-    const name = `tokenizer.ggml.${key}`, id = metadata.get(name);
-    if (id === undefined) return undefined;
-    if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < tokens.length) return tokens[id];
-    throw new TokenizerError("format", `${path}: ${name} is ${show(id)}: expected 0 to ${tokens.length - 1}`);
+  const vocabulary = new Vocabulary(file), { tokens } = vocabulary;
+  vocabulary.value("model");
+  const kind = kinds[model](vocabulary), { text = (token) => token } = kind;
+  const special = (name: string) => vocabulary.special(`${name}_token_id`, kind.defaults[name]);
+  // Converters of WordPiece name the first token either way.
+  const bos = special("bos") ?? special("cls"), eos = special("eos"), sep = special("seperator");
+  const around = {
+    first: vocabulary.flag("add_bos_token", kind.addBos ?? false) ? bos : undefined,
+    last: vocabulary.flag("add_eos_token", kind.addEos ?? false) ? eos : undefined,
+    sep: kind.addSep ? sep : undefined,
   };
-  const bos = special("bos_token_id"), eos = special("eos_token_id");
-  const parts = model === "gpt2" ? byteLevelModel(file, vocabulary) : sentencePieceModel(path, {
-    tokens,
-    scores: scoresOf(file, tokens.length),
-    isText: (id) =>
-      added[id] === normal || (added[id] === undefined && !/^<0x[0-9A-F]{2}>$/.test(tokens[id])),
-    unknown: special("unknown_token_id"),
-    blankFirst: metadata.get("tokenizer.ggml.add_space_prefix") !== false,
-  });
-  // SentencePiece vocabularies begin a text unless they say that they do not, the others only if they say so.
-  const begins = metadata.get("tokenizer.ggml.add_bos_token") ?? model === "llama";
   const json: JsonObject = {
     version: "1.0",
-    added_tokens: tokens.flatMap((content, id) =>
-      added[id] === control || added[id] === userDefined
-        ? [{
-          id,
-          content,
-          special: added[id] === control,
-          single_word: false,
-          lstrip: false,
-          rstrip: false,
-          normalized: false,
-        }]
-        : []
-    ),
-    post_processor: bos !== undefined && begins === true ? startWith(bos, vocabulary.get(bos)) : null,
-    ...parts,
+    added_tokens: tokens.flatMap((token, id) => addedToken(vocabulary, text(token), id)),
+    post_processor: template(tokens.map(text), around),
+    ...kind.json,
   };
-  const template = metadata.get("tokenizer.chat_template");
-  const gemma = String(metadata.get("general.architecture")).startsWith("gemma");
-  const config = { bos_token: bos, eos_token: eos, ...gemma && { tokenizer_class: "GemmaTokenizer" } };
-  return tokenizerOf(path, json, config, {
-    chatTemplate: typeof template === "string" ? template : undefined,
-  });
+  const names = { bos, eos, unk: special("unknown"), pad: special("padding"), sep, mask: special("mask") };
+  const config = Object.fromEntries(
+    Object.entries(names).flatMap(([name, id]) =>
+      id === undefined ? [] : [[`${name}_token`, text(tokens[id])]]
+    ),
+  );
+  // Gemma's models were trained to see their first token at the beginning of every sequence.
+  const isGemma = String(metadata.get("general.architecture")).startsWith("gemma");
+  const own = { ...config, ...isGemma && { tokenizer_class: "GemmaTokenizer" } };
+  const made = tokenizerOf(path, json, own, templates(file));
+  const notices = [...kind.notices ?? [], ...vocabulary.notices(), ...made.notices ?? []];
+  const ends = endTokens(tokens, (key) => vocabulary.special(key, key === "eos_token_id" ? eos : undefined));
+  return Object.assign(made, { notices, endTokens: ends });
 }
 
-/** Model, pre-tokenizer and decoder of a byte-level vocabulary with its merges. */
-function byteLevelModel({ metadata, path }: GgufFile, vocabulary: ReadonlyMap<string, number>): JsonObject {
-  const pre = metadata.get("tokenizer.ggml.pre") ?? "default";
-  if (typeof pre !== "string" || !Object.hasOwn(preTokenizers, pre)) {
-    const known = Object.keys(preTokenizers).join(", ");
-    throw new TokenizerError("unsupported", `${path}: tokenizer.ggml.pre is ${show(pre)}: expected ${known}`);
+/** Byte-level pairs in the order of their merges. */
+function byteLevelKind(vocabulary: Vocabulary): Kind {
+  const stated = vocabulary.value("pre"), pre = stated ?? "default";
+  const known = typeof pre === "string" ? preTokenizers.get(pre) : undefined;
+  if (known === undefined) {
+    const names = [...preTokenizers.keys()].join(", ");
+    return vocabulary.fail("unsupported", `tokenizer.ggml.pre is ${show(pre)}: expected ${names}`);
   }
-  const merges = strings(metadata, "tokenizer.ggml.merges", path).map((merge, i) => {
+  const merges = vocabulary.strings("merges").map((merge, i) => {
     // Neither part holds a space: the byte level writes spaces as another letter.
     const parts = merge.split(" ");
     if (parts.length === 2) return parts;
-    throw new TokenizerError(
-      "format",
-      `${path}: tokenizer.ggml.merges[${i}] is ${show(merge)}: expected two parts`,
-    );
+    return vocabulary.fail("format", `tokenizer.ggml.merges[${i}] is ${show(merge)}: expected two parts`);
   });
+  // llama.cpp takes token 11 for both where the file names none: Falcon's, which is a control token there.
+  const usual = vocabulary.type(11) === tokenTypes.control ? 11 : undefined;
+  const guessed =
+    `${vocabulary.path}: tokenizer.ggml.pre is missing: texts are split as llama.cpp splits them then`;
+  const { steps, ignoreMerges = false, addBos } = known;
   return {
-    normalizer: null,
-    pre_tokenizer: { type: "Sequence", pretokenizers: preTokenizers[pre] },
-    decoder: byteLevel(true),
-    model: { type: "BPE", vocab: Object.fromEntries(vocabulary), merges },
+    json: {
+      normalizer: null,
+      pre_tokenizer: { type: "Sequence", pretokenizers: steps },
+      decoder: byteLevel(true),
+      model: { type: "BPE", vocab: Object.fromEntries(vocabulary.ids), merges, ignore_merges: ignoreMerges },
+    },
+    defaults: { bos: usual, eos: usual },
+    addBos,
+    notices: [
+      ...(stated === undefined ? [guessed] : []),
+      ...["add_space_prefix", "remove_extra_whitespaces"].flatMap((name) => passedOver(vocabulary, name)),
+    ],
   };
 }
 
-function scoresOf({ metadata, path }: GgufFile, count: number): readonly number[] {
-  const key = "tokenizer.ggml.scores", value = metadata.get(key);
-  const scores = Array.isArray(value)
-    ? value.filter((one): one is number => typeof one === "number" && Number.isFinite(one))
-    : [];
-  if (scores.length === count && Array.isArray(value) && value.length === count) return scores;
-  throw new TokenizerError("format", `${path}: ${key} must be ${count} finite numbers, got ${show(value)}`);
+/** A switch that llama.cpp does not look at in this kind of vocabulary. */
+function passedOver(vocabulary: Vocabulary, name: string): string[] {
+  if (!vocabulary.flag(name, false)) return [];
+  return [`${vocabulary.path}: tokenizer.ggml.${name} is not used, as in llama.cpp`];
 }
 
-function strings(metadata: GgufFile["metadata"], key: string, path: string): readonly string[] {
-  const value = metadata.get(key);
-  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value;
-  throw new TokenizerError("format", `${path}: ${key} must be a list of texts, got ${show(value)}`);
+/** SentencePiece: neighbours are joined by score. */
+function sentencePieceKind(vocabulary: Vocabulary): Kind {
+  const { tokens, path } = vocabulary, unknown = vocabulary.special("unknown_token_id", 0);
+  return {
+    json: sentencePieceModel(path, {
+      tokens,
+      scores: vocabulary.scores(),
+      isText: (id) => {
+        const type = vocabulary.type(id);
+        return type === tokenTypes.normal || (type === undefined && !/^<0x[0-9A-F]{2}>$/.test(tokens[id]));
+      },
+      unknown: unknown === undefined ? undefined : tokens[unknown],
+      blankFirst: vocabulary.flag("add_space_prefix", true),
+    }),
+    defaults: { bos: 1, eos: 2, unknown: 0 },
+    addBos: true,
+    notices: passedOver(vocabulary, "remove_extra_whitespaces"),
+  };
 }
 
-function byteLevel(regex: boolean): JsonObject {
-  return { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: regex };
+/** SentencePiece: the likeliest way to cut a text. */
+function unigramKind(vocabulary: Vocabulary): Kind {
+  const map = vocabulary.value("precompiled_charsmap");
+  const bytes = Array.isArray(map) ? Uint8Array.from(map, (one) => Number(one) & 255) : undefined;
+  const charsmap = bytes && bytes.length > 0 ? bytes.toBase64() : undefined;
+  return {
+    json: unigramModel(
+      {
+        tokens: vocabulary.tokens,
+        scores: vocabulary.scores(),
+        blankFirst: vocabulary.flag("add_space_prefix", false),
+      },
+      vocabulary.special("unknown_token_id", 2),
+      charsmap,
+      vocabulary.flag("remove_extra_whitespaces", false),
+    ),
+    defaults: { eos: 1, unknown: 2, padding: 0 },
+    addEos: true,
+  };
 }
 
-function split(pattern: string): JsonObject {
-  return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
+/** Words of pieces, the longest first. */
+function wordPieceKind(vocabulary: Vocabulary): Kind {
+  const { tokens } = vocabulary;
+  const lowercase = vocabulary.flag("normalizer.lowercase", true);
+  const unknown = vocabulary.special("unknown_token_id", 100);
+  if (unknown === undefined) return vocabulary.fail("format", "tokenizer.ggml.unknown_token_id is missing");
+  return {
+    json: wordPieceModel(tokens, wordPieceToken(tokens[unknown]), {
+      lowercase,
+      stripAccents: vocabulary.flag("normalizer.strip_accents", lowercase),
+    }),
+    defaults: { bos: 101, unknown: 100, seperator: 102, padding: 0, mask: 103 },
+    addBos: true,
+    addSep: true,
+    text: wordPieceToken,
+  };
 }
 
-function startWith(token: string, id: number | undefined): JsonObject {
-  const one = { SpecialToken: { id: token, type_id: 0 } };
+/** A control or user-defined token; tokens that end texts are control tokens whatever the file says. */
+function addedToken(vocabulary: Vocabulary, content: string, id: number): JsonObject[] {
+  const type = vocabulary.type(id), special = type === tokenTypes.control || isEndText(vocabulary.tokens[id]);
+  if (!special && type !== tokenTypes.userDefined) return [];
+  return [{ id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false }];
+}
+
+/** What stands around a text. */
+function template(
+  tokens: readonly string[],
+  { first, last, sep }: { readonly first?: number; readonly last?: number; readonly sep?: number },
+): JsonObject | null {
+  const after = [sep, last].filter((id) => id !== undefined);
+  const ids = [...(first === undefined ? [] : [first]), ...after];
+  if (ids.length === 0) return null;
+  const token = (id: number, type: number) => ({ SpecialToken: { id: tokens[id], type_id: type } });
+  const text = (name: string, type: number) => [
+    ...(first === undefined ? [] : [token(first, type)]),
+    { Sequence: { id: name, type_id: type } },
+    ...after.map((id) => token(id, type)),
+  ];
   return {
     type: "TemplateProcessing",
-    single: [one, { Sequence: { id: "A", type_id: 0 } }],
-    pair: [one, { Sequence: { id: "A", type_id: 0 } }, one, { Sequence: { id: "B", type_id: 1 } }],
-    special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
+    single: text("A", 0),
+    pair: [...text("A", 0), ...text("B", 1)],
+    special_tokens: Object.fromEntries(
+      ids.map((id) => [tokens[id], { id: tokens[id], ids: [id], tokens: [tokens[id]] }]),
+    ),
   };
+}
+
+/** The chat template, and others by name under keys of their own. */
+function templates({ metadata }: GgufFile): ReturnType<typeof namedTemplates> {
+  const key = "tokenizer.chat_template";
+  const found = [...metadata].flatMap(([name, value]): [string, string][] => {
+    if (typeof value !== "string") return [];
+    if (name === key) return [["default", value]];
+    return name.startsWith(`${key}.`) ? [[name.slice(key.length + 1), value]] : [];
+  });
+  const [first] = found;
+  if (first === undefined) return {};
+  return found.length === 1 && first[0] === "default" ? { chatTemplate: first[1] } : namedTemplates(found);
 }

@@ -20,6 +20,8 @@ export interface Tokenizer {
   readonly eosToken?: string;
   /** Whether its models were trained to see its first token at the beginning of every sequence, and fail without (Gemma). */
   readonly beginsEverySequence?: boolean;
+  /** Ids of all tokens that end what a model says, where its files name more than `eos`. */
+  readonly endTokens?: readonly number[];
   /** What its files say that was not used, in sentences. */
   readonly notices?: readonly string[];
   /** The chat template (Jinja), if any: see `renderChat`. */

@@ -3,7 +3,7 @@ import type { Architecture } from "../../model/architecture.ts";
 import { encodeF16 } from "../../model/files/dtype.ts";
 import { encodeGguf, type GgufEntry, type GgufSource } from "../../model/gguf/encode.ts";
 import { ggufName, splitRow } from "../../model/gguf/names.ts";
-import { preTokenizers } from "../../model/gguf/tokenizer.ts";
+import { preTokenizers } from "../../model/gguf/pre_tokenizers.ts";
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import { inverseFrequencies } from "../../model/decoder/rotary.ts";
@@ -119,9 +119,7 @@ function tokenizerEntries(
   const merges = isJsonObject(model) ? own(model, "merges") : undefined;
   if (json === undefined || !isJsonObject(vocabulary) || !Array.isArray(merges)) return [];
   const pre = JSON.stringify(preTokenizerParts(own(json, "pre_tokenizer")).map(significant));
-  const known = Object.entries(preTokenizers).find(([, parts]) =>
-    JSON.stringify(parts.map(significant)) === pre
-  );
+  const known = [...preTokenizers].find(([, { steps }]) => JSON.stringify(steps.map(significant)) === pre);
   if (known === undefined) {
     throw new SchemeError("combination", `gguf: the pre-tokenizer ${pre} has no name in llama.cpp`);
   }
