@@ -3,7 +3,9 @@ import { exists } from "../base/file.ts";
 import { fixture } from "../base/fixture.ts";
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
-import { type Checkpoint, openCheckpoint, withBasePrefix } from "./checkpoint/checkpoint.ts";
+import { tensorName } from "./architecture.ts";
+import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint.ts";
+import { withTiedNames, withWholeNames } from "./checkpoint/layout.ts";
 import { watched } from "./checkpoint/watched.ts";
 import { architectureOf } from "./families.ts";
 import { CheckpointError } from "./files/error.ts";
@@ -51,8 +53,8 @@ export interface LoadOptions extends HubOptions {
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
   const { checkpoint: opened, tokenizer: open, whole } = await openSpecifier(specifier, options);
-  const architecture = architectureOf(opened.config);
-  const { checkpoint, unused } = watched(withBasePrefix(opened, architecture.embedding));
+  const { architecture, checkpoint: named } = await described(opened);
+  const { checkpoint, unused } = watched(named);
   const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;
   const device = options.device ?? await defaultDevice();
   const model = Model.create({
@@ -68,6 +70,15 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
   if (!options.strict || notices.length === 0) return model;
   model[Symbol.dispose]();
   throw new CheckpointError("notice", notices.join("\n"));
+}
+
+/** What a checkpoint computes, and its tensors under the names that this goes by. */
+async function described(opened: Checkpoint): Promise<Pick<Model, "architecture" | "checkpoint">> {
+  const architecture = architectureOf(opened.config), { embedding, head, linears } = architecture;
+  const checkpoint = withWholeNames(opened, tensorName(linears.q?.weight ?? embedding, 0));
+  if (head !== embedding) return { architecture, checkpoint };
+  const tied = await withTiedNames(checkpoint, embedding);
+  return { architecture: { ...architecture, head: tied.head }, checkpoint: tied.checkpoint };
 }
 
 /** A GGUF file holds what its model computes with and nothing else: a tensor that is left over would change the result. */

@@ -64,26 +64,6 @@ export function withConfig(
   };
 }
 
-/**
- * The checkpoint under the names of a whole language model: those of a base model lack the first part (`model.`,
- * `transformer.`), except for the output projection's. `example` is a name that every checkpoint has.
- */
-export function withBasePrefix(checkpoint: Checkpoint, example: string): Checkpoint {
-  const prefix = example.slice(0, example.indexOf(".") + 1);
-  if (checkpoint.has(example) || !checkpoint.has(example.slice(prefix.length))) return checkpoint;
-  const stored = (name: string) => name.startsWith(prefix) ? name.slice(prefix.length) : name;
-  return {
-    ...checkpoint,
-    names: () => checkpoint.names().map((name) => /^(lm_head|embed_out)\./.test(name) ? name : prefix + name),
-    has: (name) => checkpoint.has(stored(name)),
-    shape: (name) => checkpoint.shape(stored(name)),
-    dtype: (name) => checkpoint.dtype(stored(name)),
-    requireShape: (name, shape) => checkpoint.requireShape(stored(name), shape),
-    tensor: (name) => checkpoint.tensor(stored(name)),
-    tensorRows: (name, start, count) => checkpoint.tensorRows(stored(name), start, count),
-  };
-}
-
 async function locate(path: string): Promise<{ directory: string; file: string }> {
   const found = await statOf(path).catch((error) => {
     throw fileError(error, path);
