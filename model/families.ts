@@ -1,6 +1,12 @@
 /** The model families that the decoder knows, by `model_type` of config.json. */
 import type { Architecture } from "./architecture.ts";
-import { isModelType, type ModelConfig, type ModelType, modelTypes } from "./checkpoint/config.ts";
+import {
+  compositeTypes,
+  isModelType,
+  type ModelConfig,
+  type ModelType,
+  modelTypes,
+} from "./checkpoint/config.ts";
 import { bloom } from "./families/bloom.ts";
 import { cohere } from "./families/cohere.ts";
 import { falcon } from "./families/falcon.ts";

@@ -31,6 +31,17 @@ export const modelTypes = [
   "starcoder2",
 ] as const;
 
+/** Multimodal `model_type`s whose text model can be loaded, without the rest. */
+export const compositeTypes = [
+  "gemma3",
+  "idefics3",
+  "internvl",
+  "llava",
+  "llava_next",
+  "mistral3",
+  "smolvlm",
+] as const;
+
 /** A `model_type` that can be loaded. */
 export type ModelType = typeof modelTypes[number];
 

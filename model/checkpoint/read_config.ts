@@ -1,4 +1,5 @@
 /** Reads a `config.json` and checks what every decoder's must satisfy, whatever its family. */
+import { textModel } from "./text_model.ts";
 import { CheckpointError } from "../files/error.ts";
 
 import { fileError, fileSize } from "../files/read.ts";
@@ -66,7 +67,10 @@ export function parseConfig(text: string, source: string): ModelConfig {
   }
   if (!isJsonObject(values)) throw new CheckpointError("config", `${source}: expected a JSON object`);
   const config = new ModelConfig(source, values), type = config.string("model_type");
-  return checkConfig(config, isModelType(type) ? notices(config, type) : []);
+  if (isModelType(type)) return checkConfig(config, notices(config, type));
+  const inner = textModel(config);
+  if (inner === undefined) return config;
+  return checkConfig(inner.config, [...inner.notices, ...notices(inner.config, inner.type)]);
 }
 
 /** Sizes: positive integers, with limits far above any real model so that a corrupt value cannot exhaust memory. */
