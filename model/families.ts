@@ -69,7 +69,7 @@ export { modelTypes };
 export function architectureOf(config: ModelConfig): Architecture {
   const type = config.modelType;
   if (!isModelType(type)) {
-    const known = modelTypes.join(", ");
+    const known = [...modelTypes, ...compositeTypes].join(", ");
     throw new ModelError(
       "family",
       `${config.source}: model_type is ${JSON.stringify(type)}: expected one of ${known}${inner(config)}`,
