@@ -1,6 +1,7 @@
 /** Variants of every family's configuration give the logits of transformers 5.24, or are refused by the name of what was changed. */
 import { assert, assertMatch } from "@std/assert";
 import { QuantbookError } from "../base/error.ts";
+import { pathOf } from "../base/file.ts";
 import { isJsonObject, type JsonObject } from "../base/json.ts";
 import { loadModel } from "./load.ts";
 
@@ -13,7 +14,7 @@ interface Case {
   readonly last: readonly number[];
 }
 
-const folder = decodeURIComponent(new URL("../fixtures", import.meta.url).pathname);
+const folder = pathOf(new URL("../fixtures", import.meta.url));
 const cases: Case[] = JSON.parse(await Deno.readTextFile(`${folder}/configs/config_cases.json`));
 const ids = Int32Array.from({ length: 24 }, (_, i) => (i * 7 + 3) % 160);
 
