@@ -46,6 +46,7 @@ export async function overflowOf(architecture: Architecture, ids: Int32Array, st
   }
   const what = `the hidden state of token ${row} (id ${ids[row]}) holds NaN or infinity`;
   if (index < 0) return `${what} after the embedding`;
+  if (row < 0) return "the hidden states hold NaN or infinity after the last layer";
   let most = 1e4, name = "";
   for (const { role, expert } of layerLinears(architecture, index)) {
     const linear = steps.linear(index, role, expert);

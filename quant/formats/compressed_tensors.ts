@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../../base/json.ts";
 import type { RawTensor } from "../../model/safetensors.ts";
+import { requireHalfScales } from "./half.ts";
 import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
 
@@ -27,6 +28,7 @@ export function compressedTensors(
   }
   const tensors = new Map<string, RawTensor>();
   for (const { name, weight } of quantized) {
+    requireHalfScales("compressed-tensors", name, weight);
     const [out, inputs] = weight.shape;
     const { codes, groups, scales, zeros } = ordered(weight);
     const words = Math.ceil(inputs / perWord);

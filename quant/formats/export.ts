@@ -5,6 +5,7 @@ import { type Model, requireModel } from "../../model/model.ts";
 import { encodeSafetensors, type RawTensor } from "../../model/safetensors.ts";
 import { compressedTensors } from "./compressed_tensors.ts";
 import { encodeModelGguf } from "./gguf.ts";
+import { requireHalf } from "./half.ts";
 import { gptqTensors } from "./gptq.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { splitTensors } from "./tensors.ts";
@@ -38,7 +39,7 @@ const companions = [
  * Writes a model to a directory: weights, configuration, tokenizer and a model card (`README.md`).
  *
  * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales in float16, to which they are rounded; ONNX keeps
- * them in float32.
+ * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor.
  *
  * @returns the path of the file with the weights
  * @throws {SchemeError} when the format cannot say what the model computes
@@ -112,8 +113,11 @@ async function encode(
   const { quantized, plain } = await splitTensors(model);
   const layers = format === "gptq" ? gptqTensors(quantized) : compressedTensors(quantized);
   const tensors = new Map<string, RawTensor>(layers.tensors);
+  const ends = [model.architecture.embedding, model.architecture.head];
   for (const [name, { shape, values: data }] of plain) {
-    tensors.set(name, { dtype: "F16", shape, data: Float32Array.from(data) });
+    // A row of a linear layer may be undone by the next layer; rows of padding in the embedding are small and unused.
+    const width = shape.length === 2 && !ends.includes(name) ? shape[1] : data.length;
+    tensors.set(name, { dtype: "F16", shape, data: requireHalf(format, name, data, width) });
   }
   return {
     file: "model.safetensors",

@@ -7,6 +7,7 @@ import { preTokenizers } from "../../model/gguf/pre_tokenizers.ts";
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import { inverseFrequencies } from "../../model/decoder/rotary.ts";
+import { requireHalf } from "./half.ts";
 import { splitTensors } from "./tensors.ts";
 import { ggufBlocks } from "./gguf/blocks.ts";
 import { SchemeError } from "../error.ts";
@@ -54,15 +55,20 @@ export async function encodeModelGguf(
     }
     return turned;
   };
-  const f16 = (values: Float32Array) => new Uint8Array(encodeF16(values).buffer);
+  const { embedding, head } = architecture;
+  const f16 = (tensor: string, values: Float32Array, shape: readonly number[]) => {
+    const width = tensor === embedding || tensor === head ? values.length : shape[1];
+    return new Uint8Array(encodeF16(requireHalf("gguf", tensor, values, width)).buffer);
+  };
   for (const [tensor, { shape, values }] of plain) {
     const vector = shape.length === 1;
-    const bytes = vector ? new Uint8Array(Float32Array.from(values).buffer) : f16(values);
+    const bytes = vector ? new Uint8Array(Float32Array.from(values).buffer) : f16(tensor, values, shape);
     tensors.set(ggufName(tensor), { dtype: vector ? "F32" : "F16", shape, bytes: arrange(tensor, bytes) });
   }
   for (const { name: layer, weight } of quantized) {
     const tensor = `${layer}.weight`, { shape } = weight;
-    const { dtype, bytes } = ggufBlocks(weight) ?? { dtype: "F16", bytes: f16(weight.dequantize()) };
+    const { dtype, bytes } = ggufBlocks(layer, weight) ??
+      { dtype: "F16", bytes: f16(tensor, weight.dequantize(), shape) };
     tensors.set(ggufName(tensor), { dtype, shape, bytes: arrange(tensor, bytes) });
   }
   if (scaling === "llama3" && positions.kind === "rotary") {

@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../../base/json.ts";
 import type { RawTensor } from "../../model/safetensors.ts";
+import { requireHalfScales } from "./half.ts";
 import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
 
@@ -17,6 +18,7 @@ export function gptqTensors(
   const offset = quantized.some(({ weight }) => weight.zeros().includes(0)) ? 0 : 1;
   const tensors = new Map<string, RawTensor>();
   for (const { name, weight } of quantized) {
+    requireHalfScales("gptq", name, weight);
     const [out, inputs] = weight.shape;
     const { codes, groups, scales, zeros, groupOfColumn } = ordered(weight);
     const perWord = 32 / bits;

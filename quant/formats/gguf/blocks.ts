@@ -1,5 +1,6 @@
 /** Packed weights in the block types of GGUF that say the same: codes of 4, 5 or 8 bits with a scale for each 32 weights. */
 import { encodeF16 } from "../../../model/files/dtype.ts";
+import { requireFiniteHalf, requireHalfScales } from "../half.ts";
 import type { UniformWeight } from "../../weights/uniform.ts";
 
 /** A weight as GGUF stores it, row by row. */
@@ -14,7 +15,7 @@ export interface GgufBlocks {
  * The blocks of a weight, or null where no type says it: another order of columns, groups that are no whole blocks, 6 or 7
  * bits, 8 bits around another point than the middle. Scales and minima are rounded to float16, codes stay as they are.
  */
-export function ggufBlocks(weight: UniformWeight): GgufBlocks | null {
+export function ggufBlocks(name: string, weight: UniformWeight): GgufBlocks | null {
   const { bits, permutation, shape: [rows, columns] } = weight;
   const groupSize = Math.min(weight.groupSize, columns);
   if (permutation !== null || groupSize % 32 !== 0) return null;
@@ -29,12 +30,15 @@ export function ggufBlocks(weight: UniformWeight): GgufBlocks | null {
     ? "Q8_0"
     : null;
   if (dtype === null) return null;
+  requireHalfScales("gguf", name, weight);
   const size = { Q4_0: 18, Q4_1: 20, Q5_0: 22, Q5_1: 24, Q8_0: 34 }[dtype];
   const bytes = new Uint8Array(rows * columns / 32 * size), view = new DataView(bytes.buffer);
   for (let block = 0, at = 0; block * 32 < codes.length; block++, at += size) {
     const group = Math.floor(block * 32 / weight.groupSize), scale = weight.scales[group];
     let to = at;
-    for (const value of dtype.endsWith("_1") ? [scale, -scale * zeros[group]] : [scale]) {
+    const parts = dtype.endsWith("_1") ? [scale, -scale * zeros[group]] : [scale];
+    for (const value of parts) {
+      requireFiniteHalf("gguf", name, value);
       view.setUint16(to, encodeF16(Float32Array.of(value))[0], true);
       to += 2;
     }
