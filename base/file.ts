@@ -1,5 +1,6 @@
 /** Files, by the `node:fs` that Deno and Node share. A path is any path: no URL is taken apart by hand. */
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DiskError } from "./disk.ts";
 
@@ -10,6 +11,16 @@ export type FilePath = string | URL;
 export function pathOf(path: FilePath): string {
   if (typeof path === "string") return path;
   return path.protocol === "file:" ? fileURLToPath(path) : path.href;
+}
+
+/** The directory that a file lies in, by the platform's rules: on Unix a backslash is part of a name. `.` for a bare name. */
+export function directoryOf(path: string): string {
+  return dirname(path);
+}
+
+/** The path of a directory without separators at its end, by the platform's rules. */
+export function trimmedPath(directory: string): string {
+  return directory.replace(sep === "/" ? /\/+$/ : /[/\\]+$/, "") || "/";
 }
 
 /** Whether an error of the file system says that there is no such file. */

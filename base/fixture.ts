@@ -2,7 +2,7 @@
 import { sha256Hex } from "./hash.ts";
 import { environmentVariable } from "./environment.ts";
 import { QuantbookError } from "./error.ts";
-import { exists, makeDirectory, pathOf, readBytes, writeAtomic } from "./file.ts";
+import { directoryOf, exists, makeDirectory, pathOf, readBytes, writeAtomic } from "./file.ts";
 
 /** A file does not come with this package, or its address does not give it: code `"fixture"`. */
 export class FixtureError extends QuantbookError {}
@@ -51,7 +51,7 @@ async function fetched(name: string, root: URL): Promise<string> {
     if (await exists(target) && sha256Hex(await readBytes(target)) === sha256) continue;
     const bytes = await download(path, root);
     if (sha256Hex(bytes) !== sha256) throw missing(path, root, "is not what the package lists");
-    await makeDirectory(target.slice(0, target.lastIndexOf("/")));
+    await makeDirectory(directoryOf(target));
     await writeAtomic(target, [bytes]);
   }
   return `${folder}/${name}`;

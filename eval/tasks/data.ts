@@ -1,5 +1,5 @@
 /** Task data from outside: rows of JSONL, JSON, CSV and Parquet files and the raw WikiText, each with the line that it stands on. */
-import { readBytes, statOf, withLineFeeds } from "../../base/file.ts";
+import { readBytes, statOf, trimmedPath, withLineFeeds } from "../../base/file.ts";
 import { fixture } from "../../base/fixture.ts";
 // @ts-types="./csv_parse.d.ts"
 import { parse } from "csv-parse/sync";
@@ -53,7 +53,7 @@ export function rowsOfObjects(name: string, objects: readonly JsonObject[]): Dat
 export async function findFile(directory: string, base: string, split: string): Promise<string | undefined> {
   for (const stem of split === "" ? [base] : [`${base}.${split}`]) {
     for (const extension of extensions) {
-      const path = `${directory.replace(/\/+$/, "")}/${stem}.${extension}`;
+      const path = `${trimmedPath(directory)}/${stem}.${extension}`;
       if (await isFile(path)) return path;
     }
   }

@@ -1,6 +1,6 @@
 /** A checkpoint: a configuration and its weights, opened from a directory or a file without reading any tensor. */
 import { writeNumbers } from "../../base/json.ts";
-import { namesIn, statOf } from "../../base/file.ts";
+import { directoryOf, namesIn, statOf, trimmedPath } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import type { ModelConfig } from "./config.ts";
 import { readConfig } from "./read_config.ts";
@@ -70,10 +70,9 @@ async function locate(path: string): Promise<{ directory: string; file: string }
   });
   if (found === null) throw new CheckpointError("missing", `${path}: no such file`);
   if (found.isFile) {
-    const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
-    return { directory: slash < 0 ? "." : path.slice(0, slash) || "/", file: path };
+    return { directory: directoryOf(path), file: path };
   }
-  const directory = path.replace(/[/\\]+$/, "") || "/";
+  const directory = trimmedPath(path);
   const names = await namesIn(directory).catch((error) => {
     throw fileError(error, directory);
   });

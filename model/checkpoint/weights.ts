@@ -1,5 +1,5 @@
 /** Weights on disk: one safetensors file or several with an index; opened without reading any tensor. */
-import { pathOf, readBytes } from "../../base/file.ts";
+import { directoryOf, pathOf, readBytes } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import { isFloat, type StoredDtype, toFloat32 } from "../files/dtype.ts";
 import { fileError, sha256File } from "../files/read.ts";
@@ -147,7 +147,7 @@ export function requireFinite<Values extends Float32Array>(values: Values, where
 
 /** Reads an index and opens all its shards; each tensor must be in the shard that the index names, and in no other. */
 async function openShards(path: string): Promise<Map<string, SafetensorsFile>> {
-  const folder = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+  const folder = `${directoryOf(path)}/`;
   const weightMap = await readIndex(path);
   const shards = new Map<string, SafetensorsFile>();
   for (const shard of new Set(weightMap.values())) {

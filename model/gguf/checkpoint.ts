@@ -1,4 +1,5 @@
 /** A GGUF file as a checkpoint: its metadata as a configuration, its tensors under the names of safetensors. */
+import { directoryOf } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { ModelConfig } from "../checkpoint/config.ts";
@@ -49,7 +50,7 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
   return {
     notices,
     config,
-    directory: file.path.slice(0, file.path.lastIndexOf("/") + 1) || ".",
+    directory: directoryOf(file.path),
     names: () => [...views.keys()],
     has: (name) => views.has(name),
     shape,
