@@ -5,6 +5,7 @@ import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import { tensorName } from "./architecture.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint.ts";
+import { readGeneration } from "./checkpoint/generation.ts";
 import { withTiedNames, withWholeNames } from "./checkpoint/layout.ts";
 import { watched } from "./checkpoint/watched.ts";
 import { architectureOf } from "./families.ts";
@@ -109,12 +110,20 @@ function tokenizerOf(file: GgufFile): Opened["tokenizer"] {
   }
 }
 
-/** The tokenizer of a directory; where there is none, one that says so when it is used. */
-async function tokenizerIn(directory: string): Promise<Opened["tokenizer"]> {
-  return await loadTokenizer(directory).catch((error) => {
+/** A checkpoint with its tokenizer; where there is none, one that says so when it is used. */
+async function withTokenizer(checkpoint: Checkpoint): Promise<Opened> {
+  const { directory, config } = checkpoint;
+  const generation = await readGeneration(directory, config);
+  const notices = [...checkpoint.notices, ...generation.notices];
+  const ending = (tokenizer: Tokenizer): Tokenizer => {
+    const ids = new Set([...generation.endTokens, ...tokenizer.eos === undefined ? [] : [tokenizer.eos]]);
+    return Object.assign(tokenizer, { endTokens: [...ids].sort((a, b) => a - b) });
+  };
+  const tokenizer = await loadTokenizer(directory).then(ending, (error) => {
     if (!(error instanceof TokenizerError) || error.code !== "missing") throw error;
-    return (vocabularySize: number) => absentTokenizer(error, vocabularySize);
+    return (vocabularySize: number) => ending(absentTokenizer(error, vocabularySize));
   });
+  return { checkpoint: { ...checkpoint, notices }, tokenizer };
 }
 
 async function openSpecifier(specifier: string, options: HubOptions): Promise<Opened> {
@@ -130,12 +139,10 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
       options.onNotice?.(notice);
     };
     const opened = await openCheckpoint(await hubDirectory(specifier, { ...options, onNotice }));
-    const checkpoint = { ...opened, notices: [...notices, ...opened.notices] };
-    return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
+    return await withTokenizer({ ...opened, notices: [...notices, ...opened.notices] });
   }
   if (!specifier.startsWith("fixture:")) {
-    const checkpoint = await openCheckpoint(specifier);
-    return { checkpoint, tokenizer: await tokenizerIn(checkpoint.directory) };
+    return await withTokenizer(await openCheckpoint(specifier));
   }
   const name = specifier.slice("fixture:".length);
   if (!fixtureModels.some((one) => one === name)) {
@@ -145,9 +152,8 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
     );
   }
   const directory = await fixture(`models/${name.replace("-outlier", "")}`);
-  const checkpoint = await openCheckpoint(directory);
-  const tokenizer = await loadTokenizer(directory);
-  if (!name.endsWith("-outlier")) return { checkpoint, tokenizer };
+  const opened = await withTokenizer(await openCheckpoint(directory));
+  if (!name.endsWith("-outlier")) return opened;
   const moves = await readOutliers(`${await fixture(`models/${name}`)}/outliers.json`);
-  return { checkpoint: withOutliers(checkpoint, moves), tokenizer };
+  return { ...opened, checkpoint: withOutliers(opened.checkpoint, moves) };
 }
