@@ -32,19 +32,24 @@ async function gguf(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     paths: ["input"],
     byteLength: bytes.length,
     ...header,
-    read(name) {
+    read(name, start = 0, count) {
       const entry = header.tensors.get(name);
       if (entry === undefined) throw new RangeError("unreachable: only known tensors are read");
-      const stored = bytes.slice(entry.offset, entry.offset + entry.byteLength);
-      const { type } = entry;
-      return Promise.resolve(
-        decodeGguf(type, header.littleEndian ? stored : littleEndian(type, stored, name)),
-      );
+      const { type, shape, offset, byteLength } = entry, stored = bytes.slice(offset, offset + byteLength);
+      const values = decodeGguf(type, header.littleEndian ? stored : littleEndian(type, stored, name));
+      const rows = shape[0] ?? 1, width = rows === 0 ? 0 : values.length / rows;
+      return Promise.resolve(values.slice(start * width, (start + (count ?? rows - start)) * width));
     },
   };
   for (const [name, { byteLength }] of header.tensors) if (byteLength <= decodedBytes) await file.read(name);
   if (header.metadata.has("tokenizer.ggml.tokens")) ggufTokenizer(file).encode("Hello, 1862");
-  if (header.metadata.has("general.architecture")) architectureOf((await ggufCheckpoint(file)).config);
+  if (!header.metadata.has("general.architecture")) return;
+  const checkpoint = await ggufCheckpoint(file);
+  architectureOf(checkpoint.config);
+  for (const name of checkpoint.names()) {
+    const elements = checkpoint.shape(name).reduce((product, size) => product * size, 1);
+    if (elements <= decodedBytes) await checkpoint.tensor(name);
+  }
 }
 
 function tokenizer(bytes: Uint8Array<ArrayBuffer>): void {
@@ -82,7 +87,7 @@ export const targets: Readonly<Record<string, Target>> = {
       return parseHeader(bytes.subarray(8, 8 + length), bytes.length - 8 - length, "input");
     },
   },
-  gguf: { seeds: ["hostile/gguf", "gguf"], read: gguf },
+  gguf: { seeds: ["hostile/gguf", "gguf", "gguf/types", "gguf/seeds"], read: gguf },
   config: {
     seeds: ["hostile/config"],
     read: (bytes) => architectureOf(parseConfig(new TextDecoder().decode(bytes), "input")),
