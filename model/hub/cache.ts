@@ -42,7 +42,7 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
   } catch (error) {
     if (error instanceof HubError) throw error;
     const advice = "HF_HOME or HF_HUB_CACHE names another place for the cache";
-    throw new HubError("disk", `${path}: cannot be written: ${diskReason(error)}; ${advice}`, {
+    throw new HubError("disk", `${diskReason(error)}: ${path} cannot be written; ${advice}`, {
       cause: error,
     });
   }

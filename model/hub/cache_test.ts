@@ -116,7 +116,9 @@ Deno.test("what the hub does know stays an error, though the model is in the cac
     const kinds = [[401, "unauthorized"], [403, "forbidden"], [404, "missing"]] as const;
     for (const [status, code] of kinds) {
       hub.faults.push({ path: "/api/", kind: { status } });
-      assertEquals((await refused()).code, code);
+      const error = await refused();
+      assertEquals(error.code, code);
+      assertEquals(error.message.includes("there is none of that name here"), status !== 403);
     }
     hub.faults.push({ path: "/api/", kind: { status: 403, code: "GatedRepo" } });
     assertStringIncludes((await refused()).message, "gated");

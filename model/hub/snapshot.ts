@@ -52,7 +52,8 @@ export async function snapshot(
   const whole = typeof cached === "object";
   if (isOffline()) {
     if (whole) return use(cached);
-    throw new HubError("offline", `${repo.name}: ${cached}, and HF_HUB_OFFLINE forbids to ask the hub`);
+    const why = `${repo.name}: ${cached}, and HF_HUB_OFFLINE forbids to ask the hub`;
+    throw new HubError("offline", `${why}. ${noDirectory(repo)}`.trimEnd());
   }
   // A commit never changes.
   if (whole && isCommit(revision) && cached.notices.length === 0) return cached;
@@ -71,7 +72,11 @@ export async function snapshot(
     const listing = await cache.listing(commit) ?? await newListing(asking, cache, commit);
     return await fetchFiles(access, cache, commit, listing, wanted, revision, onDownload, onNotice);
   } catch (error) {
-    if (!(error instanceof HubError) || (error.code !== "network" && error.code !== "busy")) throw error;
+    if (!(error instanceof HubError)) throw error;
+    if (commit === undefined && (error.code === "unauthorized" || error.code === "missing")) {
+      throw new HubError(error.code, `${error.message}. ${noDirectory(repo)}`.trimEnd(), { cause: error });
+    }
+    if (error.code !== "network" && error.code !== "busy") throw error;
     if (whole && (commit === undefined || commit === cached.commit)) {
       return use(
         cached,
@@ -84,12 +89,16 @@ export async function snapshot(
   }
 }
 
-function advice({ type, name }: Repo, cached: Snapshot | string, folder: string): string {
+/** Whoever calls has looked: a name may be a path that was mistyped. */
+function noDirectory({ type, name }: Repo): string {
+  return type === "model" ? `If ${name} is to be a directory: there is none of that name here.` : "";
+}
+
+function advice(repo: Repo, cached: Snapshot | string, folder: string): string {
   if (typeof cached === "object") {
     return `The cache has the older commit ${cached.commit}, which HF_HUB_OFFLINE=1 takes without asking the hub`;
   }
-  return `The cache does not help: ${cached}. ` +
-    (type === "model" ? `If ${name} is to be a directory: there is none of that name here. ` : "") +
+  return `The cache does not help: ${cached}. ${noDirectory(repo)} ` +
     `A cache that has it can be named by HF_HOME; HF_HUB_OFFLINE=1 keeps from asking the hub (${folder})`;
 }
 
