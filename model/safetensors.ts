@@ -25,6 +25,8 @@ export interface SafetensorsFile {
   readonly metadata: ReadonlyMap<string, string>;
   /** Type, shape and place of each tensor. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** What the header says that is not used, in sentences. */
+  readonly notices: readonly string[];
   /** Type, shape and place of one tensor; throws a `CheckpointError`, code `tensor`, when there is none. */
   info(name: string): TensorInfo;
   /** Reads one tensor. */
@@ -52,7 +54,8 @@ export async function openSafetensors(path: string | URL): Promise<SafetensorsFi
   const name = pathOf(path);
   const size = await fileSize(path);
   const length = headerLength(await readRange(path, 0, Math.min(size, 64)), size, name);
-  const { metadata, tensors } = parseHeader(await readRange(path, 8, length), size - 8 - length, name);
+  const header = await readRange(path, 8, length);
+  const { metadata, tensors, notices } = parseHeader(header, size - 8 - length, name);
 
   function info(tensor: string): TensorInfo {
     const entry = tensors.get(tensor);
@@ -72,6 +75,7 @@ export async function openSafetensors(path: string | URL): Promise<SafetensorsFi
     byteLength: size,
     metadata,
     tensors,
+    notices,
     info,
     async read(tensor) {
       const entry = info(tensor);

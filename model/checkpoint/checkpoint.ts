@@ -39,7 +39,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const { directory, file } = await locate(path);
   const config = await readConfig(`${directory}/config.json`);
   const weights = await openWeights(file);
-  return withConfig(weights, config, directory, config.notices);
+  return withConfig(weights, config, directory, [...config.notices, ...weights.notices ?? []]);
 }
 
 /** Joins weights and a configuration; equal hashes mean equal values of both. */

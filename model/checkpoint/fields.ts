@@ -36,6 +36,7 @@ export const refusedFields: Readonly<Record<string, readonly unknown[]>> = {
   is_encoder_decoder: [false],
   per_layer_config: [],
   pruned_heads: [{}],
+  quantization: [],
   quantization_config: [],
   tie_encoder_decoder: [false],
   torch_dtype: dtypes,

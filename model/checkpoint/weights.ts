@@ -4,12 +4,15 @@ import { CheckpointError } from "../files/error.ts";
 import { isFloat, type StoredDtype, toFloat32 } from "../files/dtype.ts";
 import { fileError, sha256File } from "../files/read.ts";
 import { sha256Text } from "../../base/hash.ts";
+import { checkFields } from "../../base/fields.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "../safetensors.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 
 /** Named matrices and vectors, read on demand as float32. */
 export interface Weights {
+  /** What the files say that is not used, in sentences. */
+  readonly notices?: readonly string[];
   /** All tensor names. */
   names(): string[];
   /** Whether there is a tensor of that name. */
@@ -50,15 +53,20 @@ export const indexFile = "model.safetensors.index.json";
 export async function openWeights(path: string): Promise<Weights> {
   if (!path.endsWith(".json")) {
     const file = await openSafetensors(path);
-    return new FileWeights(path, new Map(file.tensors.keys().map((name) => [name, file])));
+    return new FileWeights(path, new Map(file.tensors.keys().map((name) => [name, file])), file.notices);
   }
-  return new FileWeights(path, await openShards(path));
+  const { files, notices } = await openShards(path);
+  return new FileWeights(path, files, notices);
 }
 
 class FileWeights implements Weights {
   #hash?: Promise<string>;
 
-  constructor(private readonly path: string, private readonly files: ReadonlyMap<string, SafetensorsFile>) {}
+  constructor(
+    private readonly path: string,
+    private readonly files: ReadonlyMap<string, SafetensorsFile>,
+    readonly notices: readonly string[],
+  ) {}
 
   names(): string[] {
     return [...this.files.keys()];
@@ -146,9 +154,11 @@ export function requireFinite<Values extends Float32Array>(values: Values, where
 }
 
 /** Reads an index and opens all its shards; each tensor must be in the shard that the index names, and in no other. */
-async function openShards(path: string): Promise<Map<string, SafetensorsFile>> {
+async function openShards(
+  path: string,
+): Promise<{ files: Map<string, SafetensorsFile>; notices: readonly string[] }> {
   const folder = `${directoryOf(path)}/`;
-  const weightMap = await readIndex(path);
+  const { weightMap, notices: said } = await readIndex(path);
   const shards = new Map<string, SafetensorsFile>();
   for (const shard of new Set(weightMap.values())) {
     shards.set(shard, await openSafetensors(folder + shard));
@@ -166,10 +176,22 @@ async function openShards(path: string): Promise<Map<string, SafetensorsFile>> {
     }
     files.set(tensor, file);
   }
-  return files;
+  const unlisted = [...shards.values()].flatMap((file) => {
+    const [first, ...others] = [...file.tensors.keys()].filter((tensor) => !files.has(tensor));
+    if (first === undefined) return [];
+    const more = others.length === 0 ? " is" : ` and ${others.length} others are`;
+    return [`${file.path}: tensor "${first}"${more} not in ${path} and not used`];
+  });
+  return { files, notices: [...said, ...shards.values().flatMap((file) => file.notices), ...unlisted] };
 }
 
-async function readIndex(path: string): Promise<Map<string, string>> {
+/** A sum over all files says nothing new. */
+const indexFields = { used: ["weight_map", "metadata"] };
+const indexMetadataFields = { used: [], harmless: ["format", "total_parameters", "total_size"] };
+
+async function readIndex(
+  path: string,
+): Promise<{ weightMap: Map<string, string>; notices: readonly string[] }> {
   let json: unknown;
   try {
     json = parseJson(decodeUtf8(await readBytes(path)));
@@ -194,5 +216,17 @@ async function readIndex(path: string): Promise<Map<string, string>> {
     }
     map.set(tensor, shard);
   }
-  return map;
+  const refuse = (message: string): never => {
+    throw new CheckpointError("index", message);
+  };
+  const metadata = isJsonObject(json) ? own(json, "metadata") : undefined;
+  return {
+    weightMap: map,
+    notices: [
+      ...isJsonObject(json) ? checkFields(path, json, indexFields, refuse) : [],
+      ...isJsonObject(metadata)
+        ? checkFields(`${path}: metadata`, metadata, indexMetadataFields, refuse)
+        : [],
+    ],
+  };
 }

@@ -2,7 +2,8 @@
 import { show } from "../../base/show.ts";
 import { CheckpointError } from "../files/error.ts";
 import { bitsPerElement, dtypes, isStoredDtype, type StoredDtype } from "../files/dtype.ts";
-import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
+import { checkFields, type KnownFields } from "../../base/fields.ts";
+import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
 
 /** Where one tensor lies: `offset` and `byteLength` in bytes, `offset` from the start of the file. */
 export interface TensorInfo {
@@ -22,6 +23,8 @@ export interface SafetensorsHeader {
   readonly metadata: ReadonlyMap<string, string>;
   /** Tensors in the order of the header. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** What the header says that is not used, in sentences. */
+  readonly notices: readonly string[];
 }
 
 /** The format's own limit on the header, in bytes. */
@@ -102,12 +105,32 @@ export function parseHeader(bytes: Uint8Array, dataSize: number, file: string): 
   const base = 8 + bytes.length;
   const metadata = new Map<string, string>();
   const tensors = new Map<string, TensorInfo>();
+  const notices: string[] = [];
   for (const [name, entry] of Object.entries(json)) {
     if (name === "__metadata__") readMetadata(entry, metadata, file);
-    else tensors.set(name, readEntry(name, entry, base, dataSize, file));
+    else {
+      tensors.set(name, readEntry(name, entry, base, dataSize, file));
+      if (isJsonObject(entry)) notices.push(...unused(`${file}: tensor "${name}"`, entry, entryFields));
+    }
   }
   checkCoverage(tensors, base, dataSize, file);
-  return { metadata, tensors };
+  notices.push(...unused(`${file}: __metadata__`, Object.fromEntries(metadata), metadataFields));
+  return { metadata, tensors, notices };
+}
+
+const entryFields = { used: ["data_offsets", "dtype", "shape"] };
+
+/** Frameworks by whose convention weights are stored alike, and sums over all files. */
+const metadataFields = {
+  used: [],
+  harmless: ["total_parameters", "total_size"],
+  refused: { format: ["pt", "tf", "flax", "mlx", "np"] },
+};
+
+function unused(source: string, values: JsonObject, fields: KnownFields): string[] {
+  return checkFields(source, values, fields, (message) => {
+    throw new CheckpointError("header", message);
+  });
 }
 
 function readMetadata(entry: unknown, metadata: Map<string, string>, file: string): void {
