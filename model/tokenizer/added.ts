@@ -1,4 +1,6 @@
 /** Added tokens: found in a text before the model sees it, each as one token. */
+import { show } from "../../base/show.ts";
+import { TokenizerError } from "./error.ts";
 import type { Fields } from "./fields.ts";
 import type { TokenModel } from "./models/model.ts";
 import type { Piece, Rewrite } from "./steps/normalizers.ts";
@@ -43,27 +45,49 @@ export class AddedTokens {
   readonly #tokens = new Map<number, AddedToken>();
   readonly #forms = new Map<number, string>();
   readonly #special = new Set<string>();
-  readonly #raw = new Finder();
-  readonly #normalized = new Finder();
+  #raw = new Finder();
+  #normalized = new Finder();
 
-  /** Tokens in their order: one that the model has keeps its id, the next ones follow what there is. */
-  constructor(tokens: readonly AddedToken[], model: TokenModel, normalize: Rewrite | undefined) {
-    let next = model.size;
+  /**
+   * @param model knows what ids are taken
+   * @param normalize makes the normal forms of tokens
+   */
+  constructor(
+    private readonly model: Pick<TokenModel, "size" | "idOf">,
+    private readonly normalize?: Rewrite,
+  ) {}
+
+  /** Adds tokens in their order: one that is known keeps its id and gets other flags, the next ones follow what there is. */
+  add(tokens: readonly AddedToken[]): void {
+    const { size } = this.model, largest = this.#tokens.keys().reduce((most, id) => Math.max(most, id), -1);
+    let next = largest >= size || (size === 0 && largest >= 0) ? largest + 1 : size;
     for (const token of tokens) {
-      const known = this.#ids.get(token.content) ?? model.idOf(token.content);
-      const id = known ?? next++;
+      const id = this.#ids.get(token.content) ?? this.model.idOf(token.content) ?? next++;
       this.#ids.set(token.content, id);
       this.#tokens.set(id, token);
       if (token.special) this.#special.add(token.content);
       // What a token was before is remembered, as in the library.
-      if (token.normalized && normalize) {
-        this.#forms.set(id, normalize({ text: token.content, first: 0 }).text);
+      if (token.normalized && this.normalize) {
+        this.#forms.set(id, this.normalize({ text: token.content, first: 0 }).text);
       }
     }
+    if (tokens.length > 0) this.#index();
+  }
+
+  #index(): void {
+    this.#raw = new Finder();
+    this.#normalized = new Finder();
     for (const [id, token] of this.#tokens) {
-      if (token.normalized) this.#normalized.add(this.#forms.get(id) ?? token.content, id);
-      else this.#raw.add(token.content, id);
+      const form = token.normalized ? this.#forms.get(id) ?? token.content : token.content;
+      if (form !== "" && (token.normalized ? this.#normalized : this.#raw).add(form, id)) continue;
+      const reason = form === "" ? "nothing" : `${show(form)}, as another does`;
+      throw new TokenizerError("unsupported", `added_tokens: ${show(token.content)} normalizes to ${reason}`);
     }
+  }
+
+  /** All of them with their ids. */
+  entries(): Iterable<[id: number, token: AddedToken]> {
+    return this.#tokens.entries();
   }
 
   /** Ids of all of them. */
@@ -87,7 +111,7 @@ export class AddedTokens {
   }
 
   /** Parts of a text: tokens as they stand, and between them normalized text in which the normalized ones were found. */
-  split(text: string, normalize: Rewrite | undefined): Found[] {
+  split(text: string, normalize?: Rewrite): Found[] {
     const start = text === "" ? 0 : (text.codePointAt(0) ?? 0) > 0xffff ? 2 : 1;
     return this.#find(this.#raw, { text, first: start }).flatMap((part) => {
       if (typeof part === "number") return [part];
@@ -111,9 +135,19 @@ export class AddedTokens {
       if (token.singleWord && (isWord(before(text, start)) || isWord(after(text, end)))) continue;
       // Blanks that the token before took are its own.
       const begin = token.left ? Math.max(from, trimmedEnd(text, start)) : start;
+      const stop = token.right ? trimmedStart(text, end) : end;
+      if (begin > stop) {
+        throw new TokenizerError(
+          "unsupported",
+          `the added token ${
+            show(token.content)
+          } lies in blanks that the token before took: the library fails here`,
+        );
+      }
       between(begin);
-      found.push(id);
-      from = token.right ? trimmedStart(text, end) : end;
+      // Where nothing of it is left, it is no token.
+      if (begin < stop) found.push(id);
+      from = stop;
     }
     between(text.length);
     return found;
@@ -159,7 +193,8 @@ class Finder {
     return this.#root.next.size === 0;
   }
 
-  add(text: string, id: number): void {
+  /** Adds a text; says whether it is new. */
+  add(text: string, id: number): boolean {
     let node = this.#root;
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
@@ -167,7 +202,9 @@ class Finder {
       if (!next) node.next.set(code, next = { next: new Map() });
       node = next;
     }
+    if (node.id !== undefined) return false;
     node.id = id;
+    return true;
   }
 
   *find(text: string): Generator<{ start: number; end: number; id: number }> {

@@ -33,23 +33,22 @@ export class Charsmap {
     this.#texts = bytes.subarray(4 + size);
   }
 
-  /** Keys that `bytes` start with from a place on, the shortest first; only `most` of them. */
-  matches(bytes: Uint8Array, from: number, most = Infinity): CharsmapMatch[] {
-    const found: CharsmapMatch[] = [];
+  /** The key that `bytes` have from a place on: the longest one, or the shortest. */
+  match(bytes: Uint8Array, from: number, which: "longest" | "shortest"): CharsmapMatch | undefined {
     const trie = this.#trie;
-    let node = offset(trie[0]);
-    for (let at = from; at < bytes.length && found.length < most; at++) {
-      if (bytes[at] === 0) break;
+    let node = offset(trie[0]), length = 0, start = 0;
+    for (let at = from; at < bytes.length && bytes[at] !== 0; at++) {
       node ^= bytes[at];
       // A place outside of the trie has no key.
       const unit = trie[node];
       if (unit === undefined || (unit & 0x800000ff) >>> 0 !== bytes[at]) break;
       node ^= offset(unit);
-      if ((unit >>> 8 & 1) === 1 && node < trie.length) {
-        found.push({ length: at - from + 1, text: this.#text(trie[node] & 0x7fffffff) });
-      }
+      if ((unit >>> 8 & 1) === 0 || node >= trie.length) continue;
+      length = at - from + 1;
+      start = trie[node] & 0x7fffffff;
+      if (which === "shortest") break;
     }
-    return found;
+    return length === 0 || start >= this.#texts.length ? undefined : { length, text: this.#text(start) };
   }
 
   #text(start: number): string {
@@ -63,7 +62,7 @@ export class Charsmap {
    */
   readonly byGraphemes = (text: string): string => {
     const known = new Map<string, string>();
-    const replaced = (part: string): string | undefined => this.matches(utf8.encode(part), 0, 1)[0]?.text;
+    const replaced = (part: string): string | undefined => this.match(utf8.encode(part), 0, "shortest")?.text;
     let result = "";
     for (const { segment } of graphemes.segment(text)) {
       let found = known.get(segment);

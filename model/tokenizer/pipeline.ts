@@ -5,6 +5,7 @@
 import type { JsonObject } from "../../base/json.ts";
 import { show } from "../../base/show.ts";
 import { addedTokenOf, AddedTokens } from "./added.ts";
+import { around, type Engine } from "./engine.ts";
 import { Fields, isId, maxId } from "./fields.ts";
 import type { TokenModel } from "./models/model.ts";
 import { modelOf } from "./models/read.ts";
@@ -17,10 +18,9 @@ import { type PreTokenizer, preTokenizerOf } from "./steps/pre_tokenizers.ts";
 const keptPieces = 100_000, keptLength = 256;
 
 /** A tokenizer as a `tokenizer.json` describes it. */
-export class Pipeline {
+export class Pipeline implements Engine {
   readonly model: TokenModel;
   readonly added: AddedTokens;
-  /** What is put around a text. */
   template: Template;
   readonly #normalizer?: Rewrite;
   readonly #preTokenizer: PreTokenizer;
@@ -67,7 +67,8 @@ export class Pipeline {
       seen.set(token.content, Number(id));
       return token;
     });
-    const added = new AddedTokens(tokens, this.model, this.#normalizer);
+    const added = new AddedTokens(this.model, this.#normalizer);
+    added.add(tokens);
     for (const [content, id] of seen) {
       const used = added.idOf(content);
       if (used === id) continue;
@@ -81,22 +82,22 @@ export class Pipeline {
     return added;
   }
 
-  /** The largest id. */
+  get isBpe(): boolean {
+    return this.model.type === "BPE";
+  }
+
   get largestId(): number {
     let largest = this.model.largestId;
     for (const id of this.added.ids()) largest = Math.max(largest, id);
     return largest;
   }
 
-  /** Id of a token, added or not. */
   idOf(token: string): number | undefined {
     return this.added.idOf(token) ?? this.model.idOf(token);
   }
 
-  /** Ids of a text, with what the template puts around it or without. */
   encode(text: string, addSpecialTokens: boolean): Int32Array<ArrayBuffer> {
-    const ids: number[] = [];
-    const once = () => {
+    return around(this.template, addSpecialTokens, (ids) => {
       for (const part of this.added.split(text.toWellFormed(), this.#normalizer)) {
         if (typeof part === "number") {
           ids.push(part);
@@ -106,12 +107,7 @@ export class Pipeline {
         for (const step of this.#preTokenizer.steps) pieces = pieces.flatMap(step);
         for (const piece of pieces) for (const id of this.#encodePiece(piece.text)) ids.push(id);
       }
-    };
-    for (const id of this.template) {
-      if (id === undefined) once();
-      else if (addSpecialTokens) ids.push(id);
-    }
-    return Int32Array.from(ids);
+    });
   }
 
   #encodePiece(piece: string): readonly number[] {
@@ -124,7 +120,6 @@ export class Pipeline {
     return ids;
   }
 
-  /** Text of ids; an id that is no token is left out. */
   decode(ids: readonly number[], skipSpecialTokens: boolean): string {
     const tokens: string[] = [];
     for (const id of ids) {

@@ -9,7 +9,8 @@ const names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((part) => `
  */
 export function withSpecialTokens(config: JsonObject, map: JsonObject): JsonObject {
   if (own(config, "added_tokens_decoder") !== undefined) return config;
-  return { ...config, ...Object.fromEntries(Object.entries(map).filter(([name]) => names.includes(name))) };
+  const isToken = (name: string) => /_token$|^(?:extra|additional)_special_tokens$/.test(name);
+  return { ...config, ...Object.fromEntries(Object.entries(map).filter(([name]) => isToken(name))) };
 }
 
 /** The special tokens of a configuration. A token is a text, or an object with its `content`; null is no token. */

@@ -1,10 +1,13 @@
-/** Text to token ids and back, by the rules of a `tokenizer.json`. */
-import { isMissing, readBytes } from "../../base/file.ts";
-import { decodeUtf8, isJsonObject, type JsonObject, own, parseJson } from "../../base/json.ts";
+/** Text to token ids and back, by the files of a tokenizer. */
+import { type JsonObject, own } from "../../base/json.ts";
 import { type ChatTemplates, configuredTemplates, readTemplates } from "./chat/templates.ts";
+import { cleansUp, completed } from "./companions.ts";
+import type { Engine } from "./engine.ts";
+import { TokenizerError } from "./error.ts";
+import { openEngine, readJson } from "./files.ts";
 import { Pipeline } from "./pipeline.ts";
 import { specialTokensOf, withSpecialTokens } from "./special_tokens.ts";
-import { TokenizerError } from "./error.ts";
+import { cleanUp } from "./steps/decoders.ts";
 
 /** Turns text into token ids and back. */
 export interface Tokenizer {
@@ -37,9 +40,11 @@ export interface Tokenizer {
 }
 
 /**
- * Loads a tokenizer.
+ * Loads a tokenizer: a `tokenizer.json`, or where there is none a SentencePiece `tokenizer.model`, or a `vocab.json` with its
+ * `merges.txt`; and what `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside it say about special
+ * tokens, as transformers 5 reads them.
  *
- * @param path a directory with `tokenizer.json` (and `tokenizer_config.json`), or a `tokenizer.json`
+ * @param path a directory, a `.json` file in the form of `tokenizer.json`, or a `.model` file
  * @throws {TokenizerError} `missing`, `json`, `format` (naming the field) or `unsupported` (naming the component)
  *
  * @example
@@ -52,18 +57,19 @@ export interface Tokenizer {
  * ```
  */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
-  const isFile = path.endsWith(".json");
-  const file = isFile ? path : `${path.replace(/\/+$/, "")}/tokenizer.json`;
-  const folder = file.slice(0, file.lastIndexOf("/") + 1);
-  const json = await readJson(file);
-  if (json === undefined) throw new TokenizerError("missing", `${file}: no such file`);
+  const isFile = /\.(?:json|model)$/.test(path);
+  const folder = isFile ? path.slice(0, path.lastIndexOf("/") + 1) : `${path.replace(/\/+$/, "")}/`;
   const config = withSpecialTokens(
     await readJson(`${folder}tokenizer_config.json`) ?? {},
     await readJson(`${folder}special_tokens_map.json`) ?? {},
   );
+  const companions = { folder, config, added: await readJson(`${folder}added_tokens.json`) };
+  const notices: string[] = [];
+  const opened = await openEngine(folder, isFile ? path : undefined, companions, notices);
+  const { engine } = opened, complete = completed(opened, companions, notices);
   const templates = await readTemplates(folder) ??
-    configuredTemplates(config, `${folder}tokenizer_config.json`);
-  return tokenizerOf(file, json, config, templates);
+    configuredTemplates(complete, `${folder}tokenizer_config.json`);
+  return new EngineTokenizer(engine, complete, templates, notices);
 }
 
 /**
@@ -77,7 +83,18 @@ export function tokenizerOf(
   config: JsonObject,
   templates: ChatTemplates = {},
 ): Tokenizer {
-  return new JsonTokenizer(file, json, config, templates);
+  const notices: string[] = [];
+  return engineTokenizer(new Pipeline(json, file, notices), config, templates, notices);
+}
+
+/** A tokenizer that runs an engine as it is, with the special tokens that `config` names. */
+export function engineTokenizer(
+  engine: Engine,
+  config: JsonObject,
+  templates: ChatTemplates = {},
+  notices: readonly string[] = [],
+): Tokenizer {
+  return new EngineTokenizer(engine, config, templates, notices);
 }
 
 /** Stands for the tokenizer of a model that has none: whoever encodes or decodes gets `error`. */
@@ -85,40 +102,33 @@ export function absentTokenizer(error: TokenizerError, vocabularySize: number): 
   const refuse = (): never => {
     throw error;
   };
-  return { vocabularySize, encode: refuse, decode: refuse };
+  // That a model has no tokenizer is no news; that the one it has cannot be used is.
+  const notices = error.code === "missing" ? [] : [`${error.message}: the model takes token ids only`];
+  return { vocabularySize, notices, encode: refuse, decode: refuse };
 }
 
-async function readJson(file: string): Promise<JsonObject | undefined> {
-  try {
-    const json = parseJson(decodeUtf8(await readBytes(file)));
-    if (!isJsonObject(json)) throw new SyntaxError("not valid JSON for a tokenizer: expected an object");
-    return json;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    const reason = error instanceof Error ? error.message : String(error);
-    const code = error instanceof SyntaxError ? "json" : "missing";
-    throw new TokenizerError(code, `${file}: ${reason}`, { cause: error });
-  }
-}
-
-class JsonTokenizer implements Tokenizer {
+class EngineTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bos?: number;
   readonly eos?: number;
   readonly bosToken?: string;
   readonly eosToken?: string;
   readonly beginsEverySequence: boolean;
-  readonly notices: readonly string[];
   readonly chatTemplate?: string;
   readonly chatTemplates?: Readonly<Record<string, string>>;
   readonly specialTokens: Readonly<Record<string, string>>;
-  readonly #pipeline: Pipeline;
+  readonly #engine: Engine;
+  readonly #cleansUp: boolean;
 
-  constructor(file: string, json: JsonObject, config: JsonObject, templates: ChatTemplates) {
-    const notices: string[] = [];
-    this.#pipeline = new Pipeline(json, file, notices);
-    this.notices = notices;
-    this.vocabularySize = 1 + this.#pipeline.largestId;
+  constructor(
+    engine: Engine,
+    config: JsonObject,
+    templates: ChatTemplates,
+    readonly notices: readonly string[],
+  ) {
+    this.#engine = engine;
+    this.#cleansUp = cleansUp(engine, config);
+    this.vocabularySize = 1 + engine.largestId;
     this.specialTokens = specialTokensOf(config);
     this.bosToken = this.specialTokens.bos_token;
     this.eosToken = this.specialTokens.eos_token;
@@ -134,7 +144,7 @@ class JsonTokenizer implements Tokenizer {
     if (typeof text !== "string") {
       throw new TokenizerError("text", `Cannot encode a ${typeof text}: expected a string`);
     }
-    return this.#pipeline.encode(text, addSpecialTokens);
+    return this.#engine.encode(text, addSpecialTokens);
   }
 
   decode(ids: Iterable<number>, { skipSpecialTokens = false } = {}): string {
@@ -144,10 +154,11 @@ class JsonTokenizer implements Tokenizer {
         throw new TokenizerError("token", `Cannot decode id ${id}: expected 0 to ${this.vocabularySize - 1}`);
       }
     }
-    return this.#pipeline.decode(list, skipSpecialTokens);
+    const text = this.#engine.decode(list, skipSpecialTokens);
+    return this.#cleansUp ? cleanUp(text, false) : text;
   }
 
   #id(token: string | undefined): number | undefined {
-    return token === undefined ? undefined : this.#pipeline.idOf(token);
+    return token === undefined ? undefined : this.#engine.idOf(token);
   }
 }

@@ -33,3 +33,16 @@ export function byteIds(text: string, ids: ReadonlyMap<string, number>): number[
   }
   return found;
 }
+
+/** All beginnings of tokens: the id of one that is a token, or -1 where only longer ones are. */
+export function beginningsOf(ids: ReadonlyMap<string, number>): Map<string, number> {
+  const beginnings = new Map<string, number>();
+  for (const [token, id] of ids) {
+    for (let end = 1; end < token.length; end++) {
+      const start = token.slice(0, end);
+      if (!beginnings.has(start)) beginnings.set(start, -1);
+    }
+    beginnings.set(token, id);
+  }
+  return beginnings;
+}

@@ -3,7 +3,7 @@
  * the one whose log probabilities sum highest (Viterbi).
  */
 import { TokenizerError } from "../error.ts";
-import { byteIds, type TokenModel } from "./model.ts";
+import { beginningsOf, byteIds, type TokenModel } from "./model.ts";
 
 /** Less likely than the least likely token, by this much, is a character that no token is. */
 const unknownPenalty = 10;
@@ -15,7 +15,7 @@ export class Unigram implements TokenModel {
   readonly largestId: number;
   readonly #ids: ReadonlyMap<string, number>;
   /** Beginnings of tokens: id, or -1 where only longer ones are tokens. */
-  readonly #beginnings = new Map<string, number>();
+  readonly #beginnings: ReadonlyMap<string, number>;
   readonly #unknownScore: number;
 
   constructor(
@@ -29,13 +29,7 @@ export class Unigram implements TokenModel {
     let least = Infinity;
     for (const [, score] of tokens) least = Math.min(least, score);
     this.#unknownScore = least - unknownPenalty;
-    for (const [token, id] of this.#ids) {
-      for (let end = 1; end < token.length; end++) {
-        const start = token.slice(0, end);
-        if (!this.#beginnings.has(start)) this.#beginnings.set(start, -1);
-      }
-      this.#beginnings.set(token, id);
-    }
+    this.#beginnings = beginningsOf(this.#ids);
   }
 
   idOf(token: string): number | undefined {

@@ -114,10 +114,11 @@ function wordPiece(prefix: string, clean: boolean): Decoder {
     });
 }
 
-/** Blanks that English does not write, taken out, one rule after the other. */
-export function cleanUp(text: string): string {
-  return text.replaceAll(" .", ".").replaceAll(" ?", "?").replaceAll(" !", "!").replaceAll(" ,", ",")
-    .replaceAll(" ' ", "'").replaceAll(" n't", "n't").replaceAll(" 'm", "'m").replaceAll(" do not", " don't")
+/** Blanks that English does not write, taken out, one rule after the other; the library shortens "do not" as well. */
+export function cleanUp(text: string, shortens = true): string {
+  const cleaned = text.replaceAll(" .", ".").replaceAll(" ?", "?").replaceAll(" !", "!").replaceAll(" ,", ",")
+    .replaceAll(" ' ", "'").replaceAll(" n't", "n't").replaceAll(" 'm", "'m");
+  return (shortens ? cleaned.replaceAll(" do not", " don't") : cleaned)
     .replaceAll(" 's", "'s").replaceAll(" 've", "'ve").replaceAll(" 're", "'re");
 }
 

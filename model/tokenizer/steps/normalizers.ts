@@ -44,7 +44,9 @@ function build(fields: Fields): Rewrite {
     case "Replace":
       return replace(patternOf(fields), fields.text("content"));
     case "Prepend":
-      return prepend(fields.text("prepend"));
+      return prepend(
+        fields.text("prepend") || fields.refuse("prepend", "the library fails without a character"),
+      );
     case "Nmt":
       return nmt;
     case "Precompiled":
