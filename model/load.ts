@@ -110,7 +110,7 @@ function tokenizerOf(file: GgufFile): Opened["tokenizer"] {
   }
 }
 
-/** A checkpoint with its tokenizer; where there is none, one that says so when it is used. */
+/** A checkpoint with its tokenizer; where there is none that can be used, one that says so when it is. */
 async function withTokenizer(checkpoint: Checkpoint): Promise<Opened> {
   const { directory, config } = checkpoint;
   const generation = await readGeneration(directory, config);
@@ -120,7 +120,7 @@ async function withTokenizer(checkpoint: Checkpoint): Promise<Opened> {
     return Object.assign(tokenizer, { endTokens: [...ids].sort((a, b) => a - b) });
   };
   const tokenizer = await loadTokenizer(directory).then(ending, (error) => {
-    if (!(error instanceof TokenizerError) || error.code !== "missing") throw error;
+    if (!(error instanceof TokenizerError)) throw error;
     return (vocabularySize: number) => ending(absentTokenizer(error, vocabularySize));
   });
   return { checkpoint: { ...checkpoint, notices }, tokenizer };

@@ -32,6 +32,9 @@ const classes: Readonly<Record<string, TokenizerClass>> = {
   },
 };
 
+/** Classes that say nothing. */
+const generic = ["PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"];
+
 /**
  * The `tokenizer.json` that two files stand for, and the names that its class gives to tokens.
  *
@@ -49,7 +52,8 @@ export function byteLevelFiles(
   readonly names: Readonly<Record<string, string>>;
   readonly readdsPlainly?: boolean;
 } {
-  const named = own(config, "tokenizer_class");
+  const given = own(config, "tokenizer_class"),
+    named = generic.some((one) => one === given) ? undefined : given;
   const known = typeof named === "string"
     ? named.replace(/Fast$/, "")
     : Object.entries(classes).find(([, { models }]) => models.some((one) => one === model))?.[0] ??
