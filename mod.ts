@@ -69,6 +69,7 @@ export { qrazor } from "./quant/methods/qrazor.ts";
 export { quarot } from "./quant/methods/quarot.ts";
 export { rtn } from "./quant/methods/rtn.ts";
 export { smoothQuant } from "./quant/methods/smoothquant.ts";
+export { spinquant } from "./quant/methods/spinquant.ts";
 export { spqr } from "./quant/methods/spqr.ts";
 export { zeroQuant } from "./quant/methods/zeroquant.ts";
 export type { Method, WeightMethod } from "./quant/method.ts";

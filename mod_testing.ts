@@ -38,7 +38,7 @@ const rooms: readonly (readonly [name: string, files: string, imports: string])[
   ["method", "quant/method.ts", "weights"],
   ["calibration", "quant/calibration/", "method"],
   ["compensation", "quant/compensation/", "method linear_algebra"],
-  ["gradients", "quant/gradients/", "calibration"],
+  ["gradients", "quant/gradients/", "calibration linear_algebra"],
   ["transforms", "quant/transforms/", "calibration linear_algebra"],
   ["formats", "quant/formats/", "weights"],
   ["methods", "quant/methods.ts quant/methods/", "caches compensation gradients transforms"],

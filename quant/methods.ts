@@ -19,5 +19,6 @@ export { qrazorMethod as qrazor } from "./methods/qrazor.ts";
 export { quarotMethod as quarot } from "./methods/quarot.ts";
 export { rtnMethod as rtn } from "./methods/rtn.ts";
 export { smoothQuantMethod as smoothQuant } from "./methods/smoothquant.ts";
+export { spinquantMethod as spinquant } from "./methods/spinquant.ts";
 export { spqrMethod as spqr } from "./methods/spqr.ts";
 export { zeroQuantMethod as zeroQuant } from "./methods/zeroquant.ts";

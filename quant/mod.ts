@@ -71,6 +71,14 @@ export type { Compensation, QRazor, QRazorOptions } from "./methods/qrazor.ts";
 export type { Quarot, QuarotOptions } from "./methods/quarot.ts";
 export { type Granularity, quantizeRows, type Rtn, type RtnOptions } from "./methods/rtn.ts";
 export type { SmoothQuant } from "./methods/smoothquant.ts";
+export type { GivenRotations, SpinQuant, SpinQuantOptions } from "./methods/spinquant.ts";
+export {
+  drawRotations,
+  learnRotations,
+  type LearntRotations,
+  type SpinRotations,
+  type SpinTraining,
+} from "./methods/spinquant/training.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
 export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
 export {

@@ -6,7 +6,7 @@ import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
 import { OracleError } from "./error.ts";
 import { readFormat } from "./schemes/formats.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
-import { quarotRun } from "./schemes/rotation.ts";
+import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
 export type { GoldenReader, GoldenResult, GoldenRun };
 
@@ -19,7 +19,7 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
   "formats": { baseline, format: readFormat },
-  "rotation-w4a8": { quarot: quarotRun },
+  "rotation-w4a8": { quarot: quarotRun, spinquant: spinquantRun },
   "sparse-obq": { baseline },
   "learned": { baseline },
   "mixed-lowrank-mamba": { baseline },

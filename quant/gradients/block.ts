@@ -64,6 +64,8 @@ export interface BlockOptions {
   readonly rotations?: OnlineRotations;
   /** What a linear layer sees of its input `[rows, columns]`; gradients pass through unchanged. */
   readonly quantizeInput?: (x: Float32Array, columns: number, site: InputSite) => Float32Array;
+  /** What attention sees of its keys (positions rotated in) or values; gradients pass through unchanged. */
+  readonly quantizeOperand?: (x: Float32Array, operand: "key" | "value") => Float32Array;
 }
 
 /** What the backward pass needs of the forward pass. All matrices are `[windows * tokens, columns]`. */
@@ -120,12 +122,14 @@ export class DifferentiableBlock {
       this.#options.quantizeInput?.(x, columns, name) ?? x;
     const { hiddenSize, intermediateSize, heads, headDim } = architecture;
     const attentionInput = site("attention", normForward(this.#norm("attentionNorm"), input), hiddenSize);
-    const query = await this.#linear("q", attentionInput), key = await this.#linear("k", attentionInput);
-    const value = await this.#linear("v", attentionInput);
+    const operand = (x: Float32Array, name: "key" | "value") => this.#options.quantizeOperand?.(x, name) ?? x;
+    const query = await this.#linear("q", attentionInput), plainKey = await this.#linear("k", attentionInput);
+    const value = operand(await this.#linear("v", attentionInput), "value");
     this.#rotate(query, tokens, heads, 1);
-    this.#rotate(key, tokens, architecture.kvHeads, 1);
+    this.#rotate(plainKey, tokens, architecture.kvHeads, 1);
     this.#rotateHeads(query, 1);
-    this.#rotateHeads(key, 1);
+    this.#rotateHeads(plainKey, 1);
+    const key = operand(plainKey, "key");
     const windows = input.length / hiddenSize / tokens;
     const shape = this.#attention(tokens), attention: AttentionTape[] = [];
     const attended = new Float32Array(query.length);

@@ -6,11 +6,10 @@
  * Layer by layer: one forward pass keeps the input of every layer, then the gradient of the loss goes back through one
  * layer at a time. Quantizers of activations that the model has act in the forward pass and let gradients through.
  */
-import { linearRoles, tensorName } from "../../model/architecture.ts";
+import { linearRoles } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
-import { product } from "./attention.ts";
 import { DifferentiableBlock, readBlock } from "./block.ts";
-import { type HostNorm, normBackward, normForward } from "./derivatives.ts";
+import { lossOf } from "./loss.ts";
 import { storedWeight } from "../weights/linear.ts";
 import { SchemeError } from "../error.ts";
 
@@ -35,7 +34,9 @@ export async function* keyValueGradients(
 ): AsyncGenerator<KeyValueGradients> {
   const { layers } = model.architecture;
   const upstream: Float32Array[] = [];
-  for (const [i, ids] of windows.entries()) upstream.push(await lossGradient(model, ids, inputs[layers][i]));
+  for (const [i, ids] of windows.entries()) {
+    upstream.push((await lossOf(model, ids, inputs[layers][i])).hidden);
+  }
   for (let layer = layers - 1; layer >= 0; layer--) {
     const block = new DifferentiableBlock(model.device, model.architecture, await readBlock(model, layer), {
       rotations: model.rotations,
@@ -57,51 +58,6 @@ export async function* keyValueGradients(
     }
     yield gradients;
   }
-}
-
-/** Gradient of the mean cross-entropy over a window's `tokens - 1` predictions, with respect to the last hidden states. */
-export async function lossGradient(
-  model: Model,
-  ids: Int32Array,
-  hidden: Float32Array,
-): Promise<Float32Array> {
-  const { device, architecture } = model;
-  const { hiddenSize, vocabularySize, finalNorm } = architecture;
-  const rows = ids.length;
-  const { logitScale, logitSoftcap, embeddingProjection } = architecture;
-  if (
-    finalNorm === null ||
-    (model.headBias ?? logitScale ?? logitSoftcap ?? embeddingProjection ?? null) !== null
-  ) {
-    throw new SchemeError(
-      "combination",
-      `${model.name}: no gradient is known of the logits of ${architecture.family}: expected a norm and a linear layer alone`,
-    );
-  }
-  const norm: HostNorm = {
-    ...architecture.norm,
-    weight: await model.vector(tensorName(finalNorm.weight, 0)).values(),
-    bias: finalNorm.bias === undefined ? null : await model.vector(tensorName(finalNorm.bias, 0)).values(),
-  };
-  const head = await model.head.values();
-  const forward = { m: rows, n: vocabularySize, k: hiddenSize, transposeB: true };
-  const gradient = await product(device, normForward(norm, hidden), head, forward);
-  for (let t = 0, start = 0; t < rows; t++, start += vocabularySize) {
-    const row = gradient.subarray(start, start + vocabularySize);
-    if (t === rows - 1) row.fill(0);
-    else crossEntropyGradient(row, ids[t + 1], rows - 1);
-  }
-  const backward = { m: rows, n: hiddenSize, k: vocabularySize };
-  return normBackward(norm, hidden, await product(device, gradient, head, backward)).input;
-}
-
-/** Logits to `(softmax - onehot(target)) / count`, in place. */
-function crossEntropyGradient(logits: Float32Array, target: number, count: number): void {
-  let most = -Infinity, sum = 0;
-  for (let j = 0; j < logits.length; j++) most = Math.max(most, logits[j]);
-  for (let j = 0; j < logits.length; j++) sum += logits[j] = Math.exp(logits[j] - most);
-  for (let j = 0; j < logits.length; j++) logits[j] /= sum * count;
-  logits[target] -= 1 / count;
 }
 
 /** Throws unless the differentiable layer computes what the decoder computes, on the first window of `inputs`. */

@@ -1,9 +1,14 @@
-/** QuaRot's published runs: `spcl/QuaRot` `fake_quant/main.py` by its own arguments (`golden/methods2/rotation-w4a8`). */
+/**
+ * Runs of QuaRot (`spcl/QuaRot` `fake_quant/main.py`) and SpinQuant (`facebookresearch/SpinQuant` `ptq.py` and `optimize_rotation.py`) by
+ * their own arguments (`golden/methods2/rotation-w4a8`).
+ */
 import { show } from "../../../base/show.ts";
 import { gptq } from "../../../quant/methods/gptq.ts";
 import { quarot } from "../../../quant/methods/quarot.ts";
 import { rtn } from "../../../quant/methods/rtn.ts";
+import { spinquant } from "../../../quant/methods/spinquant.ts";
 import type { Override, Scheme } from "../../../quant/scheme.ts";
+import type { RawTensor } from "../../../model/safetensors.ts";
 import { OracleError } from "../error.ts";
 import type { GoldenReader, GoldenResult } from "./golden.ts";
 
@@ -30,6 +35,11 @@ export class Arguments {
     const value = this.result.config[name] ?? fallback;
     if (typeof value === typeof fallback) return value as T;
     throw this.refused(`${name} is ${show(value)}: expected a ${typeof fallback}`);
+  }
+
+  /** Marks arguments as read that are no number, flag or text. */
+  ignore(...names: string[]): void {
+    for (const name of names) this.#read.add(name);
   }
 
   /** Throws if there is an argument that nobody has read. */
@@ -76,8 +86,8 @@ function rotations(args: Arguments, rotate: boolean, centered: boolean): Scheme 
   return { transforms: [quarot({ hidden, seed, keys, centered })] };
 }
 
-function quantizedWeights(args: Arguments, bits: number): Pick<Scheme, "weights"> {
-  const search = args.flag("w_clip") ? "mse" : "none", symmetric = !args.flag("w_asym");
+function quantizedWeights(args: Arguments, bits: number, clips = false): Pick<Scheme, "weights"> {
+  const search = args.flag("w_clip", clips) ? "mse" : "none", symmetric = !args.flag("w_asym");
   const groupSize = args.number("w_groupsize", -1), actOrder = args.flag("act_order");
   const rounds = args.flag("w_rtn");
   if (bits === 16) return {};
@@ -88,8 +98,8 @@ function quantizedWeights(args: Arguments, bits: number): Pick<Scheme, "weights"
   };
 }
 
-function quantizedInputs(args: Arguments, bits: number): Pick<Scheme, "activations"> {
-  const groupSize = args.number("a_groupsize", -1), symmetric = !args.flag("a_asym");
+function quantizedInputs(args: Arguments, bits: number, asymmetric = false): Pick<Scheme, "activations"> {
+  const groupSize = args.number("a_groupsize", -1), symmetric = !args.flag("a_asym", asymmetric);
   const clip = clipOf(args, "a_clip_ratio");
   if (bits === 16) return {};
   if (groupSize < 0) return { activations: rtn({ bits, granularity: "token", symmetric, ...clip }) };
@@ -97,11 +107,11 @@ function quantizedInputs(args: Arguments, bits: number): Pick<Scheme, "activatio
   return { activations: rtn({ bits, groupSize, symmetric, zeroInRange: false, ...clip }) };
 }
 
-function quantizedCache(args: Arguments, model: string): Pick<Scheme, "key" | "value"> {
+function quantizedCache(args: Arguments, model: string, asymmetric = false): Pick<Scheme, "key" | "value"> {
   const parts: { key?: ReturnType<typeof rtn>; value?: ReturnType<typeof rtn> } = {};
   for (const [letter, part] of [["k", "key"], ["v", "value"]] as const) {
     const bits = args.number(`${letter}_bits`, 16), groupSize = args.number(`${letter}_groupsize`, -1);
-    const symmetric = !args.flag(`${letter}_asym`), clip = clipOf(args, `${letter}_clip_ratio`);
+    const symmetric = !args.flag(`${letter}_asym`, asymmetric), clip = clipOf(args, `${letter}_clip_ratio`);
     if (bits === 16) continue;
     if (groupSize < 0) {
       throw args.refused(
@@ -135,4 +145,81 @@ function siteOverrides(args: Arguments): Override[] {
 function clipOf(args: Arguments, name: string): { readonly clip?: number } {
   const clip = args.number(name, 1);
   return clip === 1 ? {} : { clip };
+}
+
+/** Dimensions of a head in the fixture models that SpinQuant's code ran on, and their layers. */
+const headDim = 64, layers = 4;
+
+/** Reads what `ptq.py` was called with (its scripts ask for clipped weights, asymmetric activations and caches), or a training run. */
+export const spinquantRun: GoldenReader = (result, tensor) => {
+  const args = new Arguments(result), { model, config } = result;
+  const wbits = args.number("w_bits", 16),
+    abits = args.number("a_bits", 16),
+    keys = args.number("k_bits", 16) < 16;
+  if (config.steps !== undefined) return trainingRun(args, config);
+  if (wbits < 16 && args.flag("w_asym")) {
+    throw args.refused(
+      "its asymmetric weights ignore their zero point, so that they have 5 bits: expected symmetric ones",
+    );
+  }
+  const rotate = args.flag("rotate", true), learnt = rotate && args.text("rotation", "learned") === "learned";
+  if (!rotate && config.rotation !== null) {
+    throw args.refused(`rotation is ${show(config.rotation)} without rotate: expected null`);
+  }
+  const given = learnt
+    ? {
+      hidden: numbers(args, tensor("spin.R1.learned").data),
+      values: Array.from({ length: layers }, (_, i) => numbers(args, tensor(`spin.R2.${i}.learned`).data)),
+    }
+    : undefined;
+  const transforms = rotate
+    ? [spinquant({ steps: 0, keys, ...given && { rotations: given } })]
+    : keys
+    ? [quarot({ hidden: "none", values: false, down: false })]
+    : [];
+  const scheme: Scheme = {
+    ...transforms.length > 0 && { transforms },
+    ...quantizedWeights(args, wbits, true),
+    ...quantizedCache(args, model, true),
+    ...quantizedInputs(args, abits, true),
+  };
+  // The output projection's input is rounded in groups of a head, whatever the arguments say.
+  const activations = rtn({ bits: Math.min(abits, 8), groupSize: headDim, zeroInRange: false });
+  const overrides: Override[] = abits < 16 ? [{ linears: ["o"], activations }] : [];
+  if (!rotate) args.ignore("rotation");
+  args.requireAllRead();
+  return {
+    scheme: { ...scheme, ...overrides.length > 0 && { overrides } },
+    calibrationWindows: scheme.weights?.method === "gptq" ? args.number("nsamples", 128) : 0,
+  };
+};
+
+function trainingRun(args: Arguments, config: GoldenResult["config"]): ReturnType<GoldenReader> {
+  const steps = args.number("steps", 100),
+    batch = args.number("batch", 8),
+    fixed = config.windows !== undefined;
+  const schedule = args.text("schedule", "cosine"), cacheBits = args.number("k_bits", 16);
+  if (schedule !== "cosine") throw args.refused(`schedule is ${show(schedule)}: expected cosine`);
+  if (args.number("weights", 16) !== 16) {
+    throw args.refused("weights are rounded while learning: expected 16 bits");
+  }
+  if (args.number("v_bits", 16) !== cacheBits) {
+    throw args.refused("k_bits and v_bits differ: expected the same");
+  }
+  for (const name of ["k_groupsize", "v_groupsize"]) {
+    if (args.number(name, headDim) !== headDim) {
+      throw args.refused(`${name} is not ${headDim}: expected groups of a head`);
+    }
+  }
+  const gradientNorm = config.maxGradNorm === null ? null : args.number("maxGradNorm", 1);
+  args.ignore("maxGradNorm", "windows");
+  const learningRate = args.number("lr", 1.5), activationBits = args.number("a_bits", 16);
+  args.requireAllRead();
+  const training = spinquant({ steps, batch, learningRate, activationBits, cacheBits, gradientNorm });
+  return { scheme: { transforms: [training] }, calibrationWindows: fixed ? 1 : steps * batch };
+}
+
+function numbers(args: Arguments, data: RawTensor["data"]): number[] {
+  if (data instanceof Float32Array) return Array.from(data);
+  throw args.refused("its rotations are no float32");
 }
