@@ -6,7 +6,7 @@ import type { Device } from "../kernels/device.ts";
 import { tensorName } from "./architecture.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint.ts";
 import { readGeneration } from "./checkpoint/generation.ts";
-import { withTiedNames, withWholeNames } from "./checkpoint/layout.ts";
+import { storedHead, withTiedNames, withWholeNames } from "./checkpoint/layout.ts";
 import { watched } from "./checkpoint/watched.ts";
 import { architectureOf } from "./families.ts";
 import { CheckpointError } from "./files/error.ts";
@@ -77,7 +77,9 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
 async function described(opened: Checkpoint): Promise<Pick<Model, "architecture" | "checkpoint">> {
   const architecture = architectureOf(opened.config), { embedding, head, linears } = architecture;
   const checkpoint = withWholeNames(opened, tensorName(linears.q?.weight ?? embedding, 0));
-  if (head !== embedding) return { architecture, checkpoint };
+  if (head !== embedding) {
+    return { architecture: { ...architecture, head: storedHead(checkpoint, head) }, checkpoint };
+  }
   const tied = await withTiedNames(checkpoint, embedding);
   return { architecture: { ...architecture, head: tied.head }, checkpoint: tied.checkpoint };
 }

@@ -4,8 +4,9 @@
  *     deno task differential models [--first 0] [--count 1000] [--workers 1] [--record]
  *
  * Runs the Python side (`QUANTBOOK_PYTHON`, default `python3`; see README.md for its packages) and our side, prints what
- * differs and how many cases were equal, refused or different, and with `--record` writes that to
- * `bench/results/differential-SORT.json`. The exit code is 1 where something differs.
+ * differs and how many cases were equal, refused or different. `--record` writes that to
+ * `bench/results/differential-models.json`, and adds to what stands there if the run goes on where that one ended. The exit
+ * code is 1 where something differs.
  */
 import { parseArgs } from "node:util";
 import { add, casesIn, emptyTally, type Tally } from "./models.ts";
@@ -48,22 +49,47 @@ async function run(from: number, to: number): Promise<void> {
 const bounds = Array.from({ length: workers + 1 }, (_, i) => first + Math.round(i * count / workers));
 await Promise.all(Array.from({ length: workers }, (_, i) => run(bounds[i], bounds[i + 1])));
 const seconds = Math.round((performance.now() - start) / 1000);
-const { different, ...counts } = sorted(tally);
-for (const line of different) console.error(line);
+for (const line of tally.different) console.error(line);
 const report = {
   first,
   count,
   seconds,
   judge: "transformers 5.24.0, torch 2.13.0, float32",
-  ...counts,
-  different,
+  ...sorted(tally),
 };
-console.log(JSON.stringify({ ...report, different: different.length }, null, 1));
+console.log(JSON.stringify({ ...report, different: tally.different.length }, null, 1));
 if (values.record) {
   const file = new URL("../results/differential-models.json", folder);
-  await Deno.writeTextFile(file, `${JSON.stringify(report, null, 1)}\n`);
+  const before = await Deno.readTextFile(file).then(JSON.parse, () => undefined);
+  const total = before?.first + before?.count === first ? together(before, report) : report;
+  await Deno.writeTextFile(file, `${JSON.stringify(total, null, 1)}\n`);
 }
-Deno.exit(different.length > 0 ? 1 : 0);
+Deno.exit(tally.different.length > 0 ? 1 : 0);
+
+/** A run that goes on where another ended, and that one. */
+function together(before: typeof report, after: typeof report): typeof report {
+  const sums = (key: "equalByType" | "refused" | "told") => {
+    const keys = new Set([...Object.keys(before[key]), ...Object.keys(after[key])]);
+    return Object.fromEntries(
+      [...keys].map((name) => [name, (before[key][name] ?? 0) + (after[key][name] ?? 0)]),
+    );
+  };
+  return {
+    ...after,
+    first: before.first,
+    count: before.count + after.count,
+    seconds: before.seconds + after.seconds,
+    ...sorted({
+      equal: before.equal + after.equal,
+      worst: Math.max(before.worst, after.worst),
+      refusedByLibrary: before.refusedByLibrary + after.refusedByLibrary,
+      equalByType: sums("equalByType"),
+      refused: sums("refused"),
+      told: sums("told"),
+      different: [...before.different, ...after.different],
+    }),
+  };
+}
 
 /** Reasons by how often they stand, and the share of refusals. */
 function sorted({ refused, equalByType, ...rest }: Tally) {

@@ -49,6 +49,13 @@ export function withWholeNames(checkpoint: Checkpoint, example: string): Checkpo
   return renamed(checkpoint, names, stored);
 }
 
+/** The name that an output projection of its own has: since version 5 transformers writes GPT-NeoX's under the common one. */
+export function storedHead(checkpoint: Checkpoint, head: string): string {
+  return head === "embed_out.weight" && !checkpoint.has(head) && checkpoint.has("lm_head.weight")
+    ? "lm_head.weight"
+    : head;
+}
+
 /** A checkpoint, and the name of the output projection's weight in it. */
 export interface Tied {
   /** The checkpoint, with the embedding under its own name. */
