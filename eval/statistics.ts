@@ -183,3 +183,20 @@ export function meanOf(values: ArrayLike<number>): { mean: number; standardError
   for (let i = 0; i < n; i++) squares += (values[i] - mean) ** 2;
   return { mean, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : NaN };
 }
+
+/**
+ * Mean over the parts of groups, from the groups' own means, and its standard error with groups counted as independent: the
+ * ratio estimator of cluster sampling (Cochran, Sampling Techniques, 3rd ed., section 6.3). Groups of one size give `meanOf`.
+ *
+ * @param sizes parts of each group
+ */
+export function meanOfGroups(
+  means: readonly number[],
+  sizes: readonly number[],
+): { mean: number; standardError: number } {
+  if (sizes.every((size) => size === sizes[0])) return meanOf(means);
+  const total = sizes.reduce((sum, size) => sum + size, 0), count = means.length;
+  const mean = means.reduce((sum, one, i) => sum + one * sizes[i], 0) / total;
+  const squares = means.reduce((sum, one, i) => sum + (sizes[i] * (one - mean)) ** 2, 0);
+  return { mean, standardError: Math.sqrt(squares * count / (count - 1)) / total };
+}

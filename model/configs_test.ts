@@ -3,6 +3,7 @@ import { assert, assertMatch } from "@std/assert";
 import { QuantbookError } from "../base/error.ts";
 import { pathOf } from "../base/file.ts";
 import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { variantOf } from "./checkpoint/variant_testing.ts";
 import { loadModel } from "./load.ts";
 
 interface Case {
@@ -79,3 +80,14 @@ for (const dir of new Set(cases.map((one) => one.dir))) {
     }
   });
 }
+
+Deno.test("what a section has beside its fields is told, sizes of single layers are refused", async () => {
+  const change = (config: JsonObject) => variantOf("families/llama_mha", { config });
+  const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32, attn_factor: 0.878 };
+  await using told = await change({ rope_parameters: undefined, rope_scaling: yarn });
+  using model = await loadModel(told.directory);
+  assertMatch(model.notices.join(), /rope_scaling: attn_factor \(0\.878\) .* was not used/);
+  await using sized = await change({ per_layer_config: { "1": { head_dim: 8 } } });
+  const refused = loadModel(sized.directory);
+  assertMatch(String(await refused.catch((error) => error)), /CheckpointError: .*per_layer_config is/);
+});

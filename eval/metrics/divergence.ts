@@ -3,7 +3,7 @@ import { argmax } from "../../model/generate.ts";
 import type { Model } from "../../model/model.ts";
 import { CorpusError, requireWindows, type TokenWindows } from "../windows.ts";
 import { forEachLogProbabilities } from "./score.ts";
-import { meanOf } from "../statistics.ts";
+import { meanOfGroups } from "../statistics.ts";
 
 /** A measured divergence. */
 export interface Divergence {
@@ -58,13 +58,14 @@ function logOfSum(logProbabilities: Float32Array): number {
   return Math.log(sum);
 }
 
-/** Combines the windows. */
-export function divergenceOf(windows: readonly WindowDivergence[]): Divergence {
-  const { mean, standardError } = meanOf(windows.map(({ kl }) => kl));
+/** Combines what was found on windows; each token counts once. */
+export function divergenceOf(found: readonly WindowDivergence[], windows: TokenWindows): Divergence {
+  const tokens = windows.map(({ length }) => length);
+  const { mean, standardError } = meanOfGroups(found.map(({ kl }) => kl), tokens);
   return {
     value: mean,
     standardError,
-    top1Agreement: meanOf(windows.map(({ agreement }) => agreement)).mean,
+    top1Agreement: meanOfGroups(found.map(({ agreement }) => agreement), tokens).mean,
   };
 }
 
@@ -166,5 +167,5 @@ export async function divergence(model: Model, reference: Model, windows: TokenW
       result.push(single.compare(0, logProbabilities));
     });
   }
-  return divergenceOf(result);
+  return divergenceOf(result, windows);
 }

@@ -27,9 +27,8 @@ export async function measure(
     windowNll[index] = negativeLogLikelihood(logProbabilities, windows[index]);
     if (reference !== null) divergences[index] = reference.compare(index, logProbabilities);
   });
-  const tokens = windows.reduce((sum, ids) => sum + ids.length - 1, 0);
   return {
-    perplexity: perplexityOf(windowNll, tokens),
-    divergence: reference === null ? null : divergenceOf(divergences),
+    perplexity: perplexityOf(windowNll, windows.map(({ length }) => length - 1)),
+    divergence: reference === null ? null : divergenceOf(divergences, windows),
   };
 }

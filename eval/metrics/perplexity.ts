@@ -1,12 +1,12 @@
 /** Perplexity of a model on windows of text, with its standard error. */
 import type { Model } from "../../model/model.ts";
 import { forEachLogProbabilities } from "./score.ts";
-import { meanOf } from "../statistics.ts";
+import { meanOfGroups } from "../statistics.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
 
 /** A measured perplexity. */
 export interface Perplexity {
-  /** `exp` of the mean over windows of the mean negative log-likelihood of a window's tokens after the first. */
+  /** `exp` of the mean negative log-likelihood of all tokens but the first of each window. */
   readonly value: number;
   /**
    * Standard error of `value`: that of the mean over windows, times `value` (delta method). Windows count as
@@ -27,10 +27,10 @@ export function negativeLogLikelihood(logProbabilities: Float32Array, ids: Int32
   return sum / (ids.length - 1);
 }
 
-/** The perplexity that belongs to the windows' mean negative log-likelihoods. */
-export function perplexityOf(windowNll: readonly number[], tokens: number): Perplexity {
-  const { mean, standardError } = meanOf(windowNll);
-  const value = Math.exp(mean);
+/** The perplexity that belongs to the windows' mean negative log-likelihoods; `predicted` are the tokens of each mean. */
+export function perplexityOf(windowNll: readonly number[], predicted: readonly number[]): Perplexity {
+  const { mean, standardError } = meanOfGroups(windowNll, predicted);
+  const value = Math.exp(mean), tokens = predicted.reduce((sum, one) => sum + one, 0);
   return { value, standardError: value * standardError, windowNll, tokens };
 }
 
@@ -54,5 +54,5 @@ export async function perplexity(model: Model, windows: TokenWindows): Promise<P
   await forEachLogProbabilities(model, windows, (logProbabilities, index) => {
     windowNll[index] = negativeLogLikelihood(logProbabilities, windows[index]);
   });
-  return perplexityOf(windowNll, windows.reduce((sum, ids) => sum + ids.length - 1, 0));
+  return perplexityOf(windowNll, windows.map(({ length }) => length - 1));
 }
