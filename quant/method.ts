@@ -43,6 +43,14 @@ export interface WeightPlace {
   readonly name: string;
 }
 
+/** Quantizes one weight with what calibration has found; `input` as in {@linkcode WeightMethod.quantize}. */
+export type CalibratedWeights = (
+  weight: Matrix,
+  place: WeightPlace,
+  input: InputStatistics | null,
+  device: Device,
+) => StoredWeight | Promise<StoredWeight>;
+
 /** Turns the weight `[out, in]` of one linear layer into codes. */
 export interface WeightMethod<S extends Tagged> {
   /**
@@ -57,6 +65,15 @@ export interface WeightMethod<S extends Tagged> {
    * that do are refused for mixtures of experts.
    */
   readonly prepare?: (model: Model, scheme: S, context: QuantizeContext) => Promise<Model>;
+  /**
+   * What takes the place of `quantize` where a scheme fixes something before any weight is quantized, such as factors of columns; absent
+   * where it does not. `model` is rewritten by the scheme's transforms, its weights are still in full precision; nothing of it may be kept.
+   */
+  readonly calibrate?: (
+    model: Model,
+    scheme: S,
+    context: QuantizeContext,
+  ) => Promise<CalibratedWeights | null>;
   /** Whether the scheme leaves this weight of a decoder layer as it is. */
   readonly skips?: (scheme: S, place: WeightPlace) => boolean;
   /** Codes of one weight; `input` is null when the method needs nothing, `device` is the model's. */

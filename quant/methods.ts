@@ -5,9 +5,11 @@
  */
 export { awqMethod as awq } from "./methods/awq.ts";
 export { bcqMethod as bcq } from "./methods/bcq.ts";
+export { crossQuantMethod as crossQuant } from "./methods/crossquant.ts";
 export { distillMethod as distill } from "./methods/distill.ts";
 export { fp8Method as fp8 } from "./methods/fp8.ts";
 export { gptqMethod as gptq } from "./methods/gptq.ts";
+export { hqqMethod as hqq } from "./methods/hqq.ts";
 export { kiviMethod as kivi } from "./methods/kivi.ts";
 export { kvquantMethod as kvquant } from "./methods/kvquant.ts";
 export { llmInt8Method as llmInt8 } from "./methods/llmint8.ts";

@@ -32,6 +32,7 @@ export type { RazorRule, RazorVariant } from "./grids/razor.ts";
 export type { RealZeroQuantizer } from "./grids/real_zero.ts";
 export type {
   CalibratedOperand,
+  CalibratedWeights,
   CalibrationMemory,
   InputStatistics,
   Matrix,
@@ -48,10 +49,18 @@ export type {
 } from "./method.ts";
 export type { Awq, AwqOptions } from "./methods/awq.ts";
 export { type Bcq, type BcqOptions, binaryCode } from "./methods/bcq.ts";
+export {
+  type CrossCodes,
+  crossCodes,
+  type CrossQuant,
+  type CrossQuantOptions,
+  kernelFraction,
+} from "./methods/crossquant.ts";
 export { type Distill, distillModel, type DistillOptions } from "./methods/distill.ts";
 export type { Training } from "./methods/distill/layer.ts";
 export type { Fp8, Fp8Granularity, Fp8Options } from "./methods/fp8.ts";
 export { type Gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./methods/gptq.ts";
+export { type Hqq, type HqqOptions, type HqqStep, solveHqq } from "./methods/hqq.ts";
 export type { Kivi, KiviOptions } from "./methods/kivi.ts";
 export type { KvQuant, KvQuantOptions } from "./methods/kvquant.ts";
 export { fitLayer, type Inliers, keyInliers } from "./methods/kvquant/calibration.ts";

@@ -9,7 +9,7 @@ import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
 import { calibrateOperands, operandQuantizers } from "./quantize/operands.ts";
 import { allWeights, resolveScheme } from "./quantize/resolve.ts";
-import { quantizeEnds, quantizeWeights } from "./quantize/weights.ts";
+import { quantizeEnds, quantizeWeights, weightQuantizers } from "./quantize/weights.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
 import type { Execution } from "./weights/linear.ts";
 
@@ -75,14 +75,19 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       replace(await weights.part.prepare(current, weights.scheme, context));
     }
     const calibrated = await calibrateOperands(current, resolved, context);
+    const toWeights = {
+      ...context,
+      execution,
+      quantizers: await weightQuantizers(current, resolved, context),
+    };
     const overrides = checked.overrides && { overrides: checked.overrides };
     if (allWeights(resolved).length > 0) {
       const change = { weights: weights?.scheme, ...overrides };
-      replace(await quantizeWeights(current, resolved, change, { ...context, execution }));
+      replace(await quantizeWeights(current, resolved, change, toWeights));
     }
     if ((head.weights ?? embedding) !== undefined) {
       const change = { head: checked.head, embedding: checked.embedding };
-      replace(await quantizeEnds(current, resolved, change, { ...context, execution }));
+      replace(await quantizeEnds(current, resolved, change, toWeights));
     }
     const operands = operandQuantizers(current.device, current.architecture, resolved, calibrated);
     if (operands !== null) {

@@ -5,7 +5,7 @@ import { linearKey, type Table } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
 import { quantizeLayerwise } from "../calibration/layerwise.ts";
 import { SchemeError } from "../error.ts";
-import type { InputStatistics, Matrix, QuantizeContext } from "../method.ts";
+import type { CalibratedWeights, InputStatistics, Matrix, QuantizeContext } from "../method.ts";
 import { type Execution, quantizedLinear } from "../weights/linear.ts";
 import { allWeights, type BoundWeights, needsGram, type ResolvedScheme, weightsAt } from "./resolve.ts";
 
@@ -13,6 +13,31 @@ import { allWeights, type BoundWeights, needsGram, type ResolvedScheme, weightsA
 export interface WeightsContext extends QuantizeContext {
   /** How the weights are multiplied. */
   readonly execution: Execution;
+  /** What quantizes one weight, by the part of the scheme. */
+  readonly quantizers: ReadonlyMap<BoundWeights, CalibratedWeights>;
+}
+
+/** What quantizes one weight, for each part of a scheme that speaks of weights: calibrated now, on full precision, where it asks for that. */
+export async function weightQuantizers(
+  model: Model,
+  scheme: ResolvedScheme,
+  context: QuantizeContext,
+): Promise<Map<BoundWeights, CalibratedWeights>> {
+  const found = new Map<BoundWeights, CalibratedWeights>();
+  for (const bound of [...allWeights(scheme), scheme.head.weights, scheme.embedding]) {
+    if (bound === undefined) continue;
+    const { part, scheme: own } = bound;
+    const plain: CalibratedWeights = (weight, place, input, device) =>
+      part.quantize(weight, own, place, input, device);
+    found.set(bound, await part.calibrate?.(model, own, context) ?? plain);
+  }
+  return found;
+}
+
+function quantizerOf({ quantizers }: WeightsContext, bound: BoundWeights): CalibratedWeights {
+  const found = quantizers.get(bound);
+  if (found === undefined) throw new Error(`no quantizer was made of ${bound.scheme.method}`);
+  return found;
 }
 
 /** A model with the linear layers of its decoder layers quantized. */
@@ -33,13 +58,7 @@ export async function quantizeWeights(
       place = { layer, role, expert, site: siteOfRole(role), name };
     if (bound === undefined || bound.part.skips?.(bound.scheme, place)) return parameter.retain();
     const weight = await finiteMatrix(parameter);
-    const stored = await bound.part.quantize(
-      weight,
-      bound.scheme,
-      place,
-      needsGram(bound) ? input : null,
-      device,
-    );
+    const stored = await quantizerOf(context, bound)(weight, place, needsGram(bound) ? input : null, device);
     context.progress(`${bound.scheme.method} ${name}`);
     const bias = expert === undefined ? model.bias(layer, role) : null;
     return quantizedLinear(device, name, stored, bias, bound.scheme.method, context.execution);
@@ -78,15 +97,19 @@ export async function quantizeEnds(
   context: WeightsContext,
 ): Promise<Model> {
   return model.with({
-    ...embedding && { embedding: await quantizedTable(model, embedding) },
+    ...embedding && { embedding: await quantizedTable(model, embedding, context) },
     ...head.weights && { head: await quantizedHead(model, head.weights, context) },
     change,
   });
 }
 
-async function quantizedTable({ embedding: table, device }: Model, bound: BoundWeights): Promise<Table> {
+async function quantizedTable(
+  { embedding: table, device }: Model,
+  bound: BoundWeights,
+  context: WeightsContext,
+): Promise<Table> {
   const { name, shape } = table, place = { layer: null, role: "embedding", name } as const;
-  const stored = await bound.part.quantize(await finiteMatrix(table), bound.scheme, place, null, device);
+  const stored = await quantizerOf(context, bound)(await finiteMatrix(table), place, null, device);
   let values: Float32Array | undefined;
   return { name, shape, stored, values: () => Promise.resolve(values ??= stored.dequantize()) };
 }
@@ -101,7 +124,7 @@ async function quantizedHead(
     ? await headStatistics(model, context.calibration(bound.scheme.method))
     : null;
   const place = { layer: null, role: "head", name: head.name } as const;
-  const stored = await bound.part.quantize(await finiteMatrix(head), bound.scheme, place, input, device);
+  const stored = await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);
   context.progress(`${bound.scheme.method} ${head.name}`);
   return quantizedLinear(device, head.name, stored, headBias, bound.scheme.method, context.execution);
 }

@@ -1,0 +1,177 @@
+/**
+ * CrossQuant: each activation has a step of its own, between what its token and what its channel would choose.
+ *
+ * Source: Liu et al., "CrossQuant: A Post-Training Quantization Method with Smaller Quantization Kernel for Precise Large Language Model
+ * Compression", 2024 (arXiv 2410.07505), eq. 5. With `t_i` and `c_j` the largest magnitudes of row and column,
+ *
+ *     step_ij = t_i^alpha c_j^(1 - alpha) / (2^(bits - 1) - 1),  x^ = step_ij round(x / step_ij)
+ *
+ * so that `alpha` 1 is per token and 0 per channel. Its point is the *quantization kernel*, the share of values that round to 0
+ * ({@linkcode kernelFraction}). No code is public; the paper does not say how integers are multiplied under a step that differs in each
+ * element: as weights, this method folds `c_j^(1-alpha)` into their columns before they are rounded, as an integer product would have to.
+ */
+import { roundHalfEven } from "../../kernels/round.ts";
+import { activationMaxima } from "../calibration/activation_maxima.ts";
+import { SchemeError } from "../error.ts";
+import type { Model } from "../../model/model.ts";
+import type { Matrix, MethodWith, OperandMethod, QuantizeContext, WeightMethod } from "../method.ts";
+import {
+  groupSizeOption,
+  integer,
+  number,
+  oneOf,
+  type OptionTable,
+  readOptions,
+  type SuiteScheme,
+} from "../options.ts";
+import { ColumnScaledWeight } from "../weights/column_scaled.ts";
+import { quantizeRows, rtn } from "./rtn.ts";
+
+/** CrossQuant as data. */
+export interface CrossQuant extends SuiteScheme {
+  /** Tag of the method. */
+  readonly method: "crossQuant";
+  /** Bits per code, 2 to 8. */
+  readonly bits: number;
+  /** How much the row counts beside the column: 1 is per token, 0 per channel. */
+  readonly alpha: number;
+  /**
+   * Where a column's largest magnitude is looked up: among the tokens that are multiplied together (`"tokens"`: one token decoded alone has
+   * only itself), or among those of the calibration text, values beyond it being clamped (`"calibration"`; weights always do).
+   */
+  readonly columns: "tokens" | "calibration";
+  /** Of weights: values per group of a row; absent means whole rows. */
+  readonly groupSize?: number;
+}
+
+/** Options of {@linkcode crossQuant}. */
+export type CrossQuantOptions = Pick<CrossQuant, "bits"> & Partial<Omit<CrossQuant, "method" | "bits">>;
+
+/** What {@linkcode crossQuant} accepts. */
+export const crossQuantOptions: OptionTable<CrossQuant> = {
+  bits: integer(2, 8),
+  alpha: number(0, 1, 0.15),
+  columns: oneOf(["tokens", "calibration"], "tokens"),
+  groupSize: groupSizeOption(),
+};
+
+/**
+ * Steps between token and channel; `alpha` 0.15 is the paper's.
+ *
+ * @example
+ * ```ts
+ * import { crossQuant, rtn } from "quantbook";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const scheme = { weights: rtn({ bits: 8, symmetric: true }), activations: crossQuant({ bits: 8 }) };
+ * assertEquals(scheme.activations.alpha, 0.15);
+ * ```
+ */
+export function crossQuant(options: CrossQuantOptions): CrossQuant {
+  return readOptions<CrossQuant>("crossQuant", crossQuantOptions, options);
+}
+
+/** A matrix rounded with cross steps. */
+export interface CrossCodes {
+  /** Signed codes. */
+  readonly codes: Int16Array;
+  /** The step of each element. */
+  readonly steps: Float64Array;
+}
+
+/** Codes and steps of a matrix `[rows, columns]`; `maxima` are those of its columns unless given. Steps are float64. */
+export function crossCodes(
+  { rows, columns, data }: Matrix,
+  { bits, alpha }: Pick<CrossQuant, "bits" | "alpha">,
+  maxima: Float32Array = columnMaxima({ rows, columns, data }),
+): CrossCodes {
+  const most = 2 ** (bits - 1) - 1;
+  const codes = new Int16Array(data.length), steps = new Float64Array(data.length);
+  const ofColumn = Float64Array.from(maxima, (one) => one ** (1 - alpha));
+  for (let row = 0; row < rows; row++) {
+    const start = row * columns;
+    let largest = 0;
+    for (let i = start; i < start + columns; i++) largest = Math.max(largest, Math.abs(data[i]));
+    const ofRow = largest ** alpha;
+    for (let j = 0, i = start; j < columns; j++, i++) {
+      const step = steps[i] = ofRow * ofColumn[j] / most;
+      // A column or a row of zeros has step 0: its values are 0 without a code.
+      codes[i] = step === 0 ? 0 : Math.max(-most, Math.min(most, roundHalfEven(data[i] / step)));
+    }
+  }
+  return { codes, steps };
+}
+
+/** The quantization kernel: the share of a matrix's values whose code is 0. */
+export function kernelFraction(matrix: Matrix, scheme: Pick<CrossQuant, "bits" | "alpha">): number {
+  return crossCodes(matrix, scheme).codes.reduce((sum, code) => sum + (code === 0 ? 1 : 0), 0) /
+    matrix.data.length;
+}
+
+function columnMaxima({ columns, data }: Matrix): Float32Array {
+  const maxima = new Float32Array(columns);
+  for (const [i, value] of data.entries()) {
+    maxima[i % columns] = Math.max(maxima[i % columns], Math.abs(value));
+  }
+  return maxima;
+}
+
+const operand: OperandMethod<CrossQuant> = {
+  async apply(device, x, { rows, columns }, scheme) {
+    const data = await device.read(x, 0, rows * columns);
+    device.write(x, rounded({ rows, columns, data }, scheme));
+  },
+  async calibrate(model, scheme, context) {
+    if (scheme.columns === "tokens") return null;
+    const maxima = await calibrated(model, context);
+    return async (x, { rows, columns }, { layer, site }) => {
+      const data = await model.device.read(x, 0, rows * columns);
+      model.device.write(x, rounded({ rows, columns, data }, scheme, maxima.get(`${layer}.${site}`)));
+    };
+  },
+};
+
+function rounded(matrix: Matrix, scheme: CrossQuant, maxima?: Float32Array): Float32Array {
+  const { codes, steps } = crossCodes(matrix, scheme, maxima);
+  return Float32Array.from(codes, (code, i) => code * steps[i]);
+}
+
+function calibrated(model: Model, context: QuantizeContext): Promise<Map<string, Float32Array>> {
+  return activationMaxima(model, context.calibration("crossQuant"), ["attention", "output", "mlp", "down"]);
+}
+
+const weights: WeightMethod<CrossQuant> = {
+  needs: "nothing",
+  quantize(_weight, _scheme, { name }) {
+    throw refusedWeight(name);
+  },
+  async calibrate(model, { bits, alpha, groupSize }, context) {
+    const maxima = await calibrated(model, context);
+    const plain = rtn({ bits, symmetric: true, codes: "narrow", groupSize });
+    return ({ rows, columns, data }, { layer, site, name }) => {
+      // Factors are rounded to float32, as they would be stored; a channel without values keeps its weights.
+      const factors = maxima.get(`${layer}.${site}`)?.map((one) => one === 0 ? 1 : one ** (1 - alpha));
+      if (factors === undefined) throw refusedWeight(name);
+      const folded = data.map((value, i) => value * factors[i % columns]);
+      return new ColumnScaledWeight(quantizeRows({ rows, columns, data: folded }, plain), factors);
+    };
+  },
+};
+
+function refusedWeight(name: string): SchemeError {
+  return new SchemeError(
+    "combination",
+    `crossQuant folds what the inputs of a weight's columns reach, which is not known of ${name}: expected linear layers of decoder layers`,
+  );
+}
+
+/** CrossQuant, for the registry. */
+export const crossQuantMethod: MethodWith<
+  { weights: WeightMethod<CrossQuant>; operand: OperandMethod<CrossQuant> }
+> = {
+  name: "crossQuant",
+  options: crossQuantOptions,
+  parse: (options) => crossQuant(options as unknown as CrossQuantOptions),
+  weights,
+  operand,
+};
