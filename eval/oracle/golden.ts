@@ -4,7 +4,9 @@ import { readText } from "../../base/file.ts";
 import { show } from "../../base/show.ts";
 import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
 import { OracleError } from "./error.ts";
+import { readCrossQuant } from "./schemes/crossquant.ts";
 import { readFormat } from "./schemes/formats.ts";
+import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
@@ -18,7 +20,7 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
-  "formats": { baseline, format: readFormat },
+  "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant },
   "rotation-w4a8": { quarot: quarotRun, spinquant: spinquantRun },
   "sparse-obq": { baseline },
   "learned": { baseline },

@@ -120,29 +120,30 @@ export function solveHqq(
   if (!Number.isInteger(groups)) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${count} weights`);
   }
-  const groupOf = axis === 1 ? (i: number) => Math.floor(i / groupSize) : (i: number) => i % groups;
-  const { inverse, zeros: start } = rangeOf(data, groups, groupOf, most);
+  // Weight `k` of group `g` lies at `g * first + k * next`.
+  const [first, next] = axis === 1 ? [groupSize, 1] : [1, groups];
+  const { inverse, zeros: start } = rangeOf(data, groups, groupSize, first, next, most);
   let zeros = scheme.roundZero ? start.map(roundHalfEven) : start;
-  const code = (i: number, group: number) =>
-    Math.min(Math.max(roundHalfEven(f32(f32(data[i] * inverse[group]) + zeros[group])), 0), most);
+  const code = (value: number, group: number) => {
+    const q = roundHalfEven(f32(f32(value * inverse[group]) + zeros[group]));
+    return q < 0 ? 0 : q > most ? most : q;
+  };
 
   let { beta } = scheme, least = Infinity, best = zeros;
   const shifts = new Float32Array(count), errors = new Float32Array(count);
   for (let step = 0; solver !== "none" && step < scheme.iterations; step++) {
-    for (let i = 0; i < count; i++) {
-      const group = groupOf(i), q = code(i, group);
-      const error = f32(data[i] - f32(f32(q - zeros[group]) / inverse[group]));
-      errors[i] = Math.abs(error);
-      shifts[i] = q - f32(f32(data[i] - shrink(error, beta, norm)) * inverse[group]);
+    for (let group = 0; group < groups; group++) {
+      for (let k = 0, i = group * first; k < groupSize; k++, i += next) {
+        const q = code(data[i], group), error = f32(data[i] - f32(f32(q - zeros[group]) / inverse[group]));
+        errors[i] = Math.abs(error);
+        shifts[i] = q - f32(f32(data[i] - shrink(error, beta, norm)) * inverse[group]);
+      }
     }
     const error = runMean(errors, 0, count), before = zeros;
-    zeros = Float32Array.from(
-      { length: groups },
-      (_, group) =>
-        axis === 1
-          ? runMean(shifts, group * groupSize, groupSize)
-          : columnMean(shifts, groupSize, groups, group),
-    );
+    const mean = axis === 1
+      ? (group: number) => runMean(shifts, group * groupSize, groupSize)
+      : (group: number) => columnMean(shifts, groupSize, groups, group);
+    zeros = Float32Array.from({ length: groups }, (_, group) => mean(group));
     trace?.({ error, zeros });
     if (solver === "v2") beta *= scheme.kappa;
     if (error < least) [least, best] = [error, before];
@@ -151,36 +152,38 @@ export function solveHqq(
       break;
     }
   }
-  const codes = Uint8Array.from(data, (_, i) => code(i, groupOf(i)));
-  const stored = (values: Float32Array) =>
-    precision === "float16" ? Float32Array.from(values, Math.f16round) : values;
+  const codes = new Uint8Array(count);
+  for (let group = 0; group < groups; group++) {
+    for (let k = 0, i = group * first; k < groupSize; k++, i += next) codes[i] = code(data[i], group);
+  }
+  const stored = (values: Float32Array) => precision === "float16" ? values.map(Math.f16round) : values;
   const scales = stored(inverse.map((one) => 1 / one));
-  return new RealZeroWeight({
-    shape: [rows, columns],
-    bits,
-    groupSize,
-    axis,
-    codes,
-    scales,
-    zeros: stored(zeros),
-    precision,
-  });
+  const shape = [rows, columns] as const;
+  return new RealZeroWeight({ shape, bits, groupSize, axis, codes, scales, zeros: stored(zeros), precision });
 }
 
 /** Inverse scales, and zero points that put the smallest weight of each group on code 0. */
-function rangeOf(data: Float32Array, groups: number, groupOf: (i: number) => number, most: number) {
-  const least = new Float32Array(groups).fill(Infinity), largest = new Float32Array(groups).fill(-Infinity);
-  for (const [i, value] of data.entries()) {
-    const group = groupOf(i);
-    least[group] = Math.min(least[group], value);
-    largest[group] = Math.max(largest[group], value);
-  }
-  const inverse = Float32Array.from(least, (low, group) => {
-    const range = f32(largest[group] - low);
+function rangeOf(
+  data: Float32Array,
+  groups: number,
+  groupSize: number,
+  first: number,
+  next: number,
+  most: number,
+): { inverse: Float32Array; zeros: Float32Array } {
+  const inverse = new Float32Array(groups), zeros = new Float32Array(groups);
+  for (let group = 0; group < groups; group++) {
+    let least = Infinity, largest = -Infinity;
+    for (let k = 0, i = group * first; k < groupSize; k++, i += next) {
+      if (data[i] < least) least = data[i];
+      if (data[i] > largest) largest = data[i];
+    }
+    const range = f32(largest - least);
     // PyTorch divides a number by a tensor as the number times its reciprocal.
-    return range <= 1e-4 ? 1 : Math.min(f32(most * f32(1 / range)), 2e4);
-  });
-  return { inverse, zeros: inverse.map((one, group) => -least[group] * one) };
+    inverse[group] = range <= 1e-4 ? 1 : Math.min(f32(most * f32(1 / range)), 2e4);
+    zeros[group] = -least * inverse[group];
+  }
+  return { inverse, zeros };
 }
 
 const weights: WeightMethod<Hqq> = {

@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import vectors from "../../fixtures/expected/methods2/formats/hqq.json" with { type: "json" };
 import { Random } from "../../kernels/conformance/suite.ts";
 import { loadModel } from "../../model/load.ts";
@@ -51,4 +51,77 @@ Deno.test("the second solver gives the original's codes: stopped early, and afte
     const slow = name.startsWith("slow") ? { iterations: 100, earlyStop: false } : {};
     assertStored(solveHqq(weight, hqq({ ...optionsOf(name), solver: "v2", ...slow })), expected, name);
   }
+});
+
+Deno.test("the proximal step is the original's within an ulp of its power", () => {
+  const { xBits, ...cases } = vectors.shrink, x = floats(xBits);
+  for (const [name, expected] of Object.entries(cases)) {
+    const [, beta, norm] = /beta(\d+)\.p([\d.]+)/.exec(name)?.map(Number) ?? [];
+    for (const [i, value] of floats(expected).entries()) {
+      assertAlmostEquals(
+        shrink(x[i], beta, norm),
+        value,
+        3e-7 * Math.max(1, Math.abs(x[i])),
+        `${name} ${x[i]}`,
+      );
+    }
+  }
+});
+
+const random = new Random(5);
+/** Laplacian weights, as the solver's norm below 1 supposes. */
+const laplacian = {
+  rows: 32,
+  columns: 128,
+  data: Float32Array.from({ length: 4096 }, () => {
+    const u = random.next() - 0.5;
+    return -Math.sign(u) * Math.log(1 - 2 * Math.abs(u));
+  }),
+};
+/** Sum of `|error|^0.7`: what the solver lowers. */
+const objective = (stored: RealZeroWeight) =>
+  stored.dequantize().reduce((sum, value, i) => sum + Math.abs(value - laplacian.data[i]) ** 0.7, 0);
+
+Deno.test("the solver lowers the error that it is about, along rows and across them", () => {
+  for (const axis of [0, 1] as const) {
+    const options = { bits: 2, groupSize: 64, axis };
+    const before = objective(solveHqq(laplacian, hqq({ ...options, solver: "none" })));
+    const after = objective(solveHqq(laplacian, hqq(options)));
+    assert(after < 0.97 * before, `axis ${axis}: ${after} after ${before}`);
+  }
+});
+
+Deno.test("a group that is constant, or all zero, comes back as it was", () => {
+  const data = Float32Array.from({ length: 128 }, (_, i) => i < 64 ? 0.375 : 0);
+  for (const bits of [1, 3, 8]) {
+    assertEquals(solveHqq({ rows: 2, columns: 64, data }, hqq({ bits, groupSize: 64 })).dequantize(), data);
+  }
+});
+
+Deno.test("packed weights are the simulated ones; groups across rows have no kernel and say so", async () => {
+  using model = await loadModel("fixture:llama");
+  const ids = Int32Array.from({ length: 24 }, (_, i) => (i * 37 + 5) % 600);
+  const scheme = { weights: hqq({ bits: 4, groupSize: 64, solver: "none" }) };
+  using simulated = await quantize(model, scheme),
+    packed = await quantize(model, scheme, { execution: "packed" });
+  assertEquals(await packed.logits(ids), await simulated.logits(ids));
+  await assertRejects(
+    () =>
+      quantize(model, { weights: hqq({ bits: 4, groupSize: 64, axis: 0, solver: "none" }) }, {
+        execution: "packed",
+      }),
+    Error,
+    "hqq has no packed kernel",
+  );
+});
+
+Deno.test("what does not fit is refused by name", async () => {
+  assertThrows(() => hqq({ bits: 9 }), Error, "bits is 9: expected an integer from 1 to 8");
+  assertThrows(() => hqq({ bits: 4, norm: 2 }), Error, "norm is 2: expected a number from 0.05 to 1");
+  using model = await loadModel("fixture:llama");
+  await assertRejects(
+    () => quantize(model, { weights: hqq({ bits: 4, groupSize: 48 }) }),
+    Error,
+    "groupSize 48",
+  );
 });

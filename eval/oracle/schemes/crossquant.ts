@@ -4,7 +4,7 @@ import { rtn } from "../../../quant/methods/rtn.ts";
 import type { GoldenReader } from "./golden.ts";
 
 /** `{ w, g, a, alpha, fold, static, f32 }`; steps are float64 here also where the original's were float32. */
-export const crossQuantReader: GoldenReader = ({ config }) => {
+export const readCrossQuant: GoldenReader = ({ config }) => {
   const { w, g, a, alpha, fold, static: fixed } = config as {
     readonly w?: number;
     readonly g?: number;

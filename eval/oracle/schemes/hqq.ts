@@ -6,7 +6,7 @@ import type { GoldenReader } from "./golden.ts";
 const knobs = { lp_norm: "norm", beta: "beta", kappa: "kappa", iters: "iterations" } as const;
 
 /** `{ bits, group, axis, opt, rz, solver, meta16 }`. */
-export const hqqReader: GoldenReader = ({ config }) => {
+export const readHqq: GoldenReader = ({ config }) => {
   const { bits, group, axis, opt, rz, solver, meta16 } = config as {
     readonly bits: number;
     readonly group: number | null;

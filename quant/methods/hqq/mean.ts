@@ -9,51 +9,54 @@
 const LANES = 8, UNROLLED = 4, LEVELS = 4;
 const f32 = Math.fround;
 
-/** Sums `term(0)` to `term(count - 1)` with carries. */
-function cascade(count: number, term: (i: number) => number): number {
-  const power = Math.max(4, Math.floor(Math.ceil(Math.log2(Math.max(count, 1))) / LEVELS)), step = 1 << power;
-  const sums = new Float32Array(LEVELS);
+/** Sums `count` values, `stride` apart from `at` on, with carries. */
+function cascade(values: Float32Array, at: number, stride: number, count: number): number {
+  let sum = 0;
+  if (count < 16) {
+    for (let i = 0; i < count; i++) sum = f32(sum + values[at + i * stride]);
+    return sum;
+  }
+  const power = Math.max(4, Math.floor(Math.ceil(Math.log2(count)) / LEVELS)), step = 1 << power;
+  const levels = new Float32Array(LEVELS);
   let i = 0;
   while (i + step <= count) {
-    for (let j = 0; j < step; j++, i++) sums[0] += term(i);
+    for (let j = 0; j < step; j++, i++) sum = f32(sum + values[at + i * stride]);
+    levels[0] = sum;
+    sum = 0;
     for (let level = 1; level < LEVELS; level++) {
-      sums[level] += sums[level - 1];
-      sums[level - 1] = 0;
+      levels[level] += levels[level - 1];
+      levels[level - 1] = 0;
       if ((i & ((step - 1) << (level * power))) !== 0) break;
     }
   }
-  for (; i < count; i++) sums[0] += term(i);
-  for (let level = 1; level < LEVELS; level++) sums[0] += sums[level];
-  return sums[0];
+  for (; i < count; i++) sum = f32(sum + values[at + i * stride]);
+  for (let level = 1; level < LEVELS; level++) sum = f32(sum + levels[level]);
+  return sum;
 }
 
 /** Four running sums, then their sum. */
-function unrolled(count: number, term: (i: number) => number): number {
+function unrolled(values: Float32Array, at: number, stride: number, count: number): number {
   const rows = Math.floor(count / UNROLLED);
-  const sums = new Float32Array(UNROLLED);
-  for (let k = 0; k < UNROLLED; k++) sums[k] = cascade(rows, (i) => term(i * UNROLLED + k));
-  for (let i = rows * UNROLLED; i < count; i++) sums[0] += term(i);
-  for (let k = 1; k < UNROLLED; k++) sums[0] += sums[k];
-  return sums[0];
+  let sum = cascade(values, at, UNROLLED * stride, rows);
+  for (let i = rows * UNROLLED; i < count; i++) sum = f32(sum + values[at + i * stride]);
+  for (let k = 1; k < UNROLLED; k++) {
+    sum = f32(sum + cascade(values, at + k * stride, UNROLLED * stride, rows));
+  }
+  return sum;
 }
 
 /** The mean of `count` contiguous values, float32. */
 export function runMean(values: Float32Array, start: number, count: number): number {
+  if (count < LANES) return f32(unrolled(values, start, 1, count) / count);
   const vectors = Math.floor(count / LANES);
   let sum = 0;
-  if (count < LANES) sum = unrolled(count, (i) => values[start + i]);
-  else {
-    for (let i = vectors * LANES; i < count; i++) sum = f32(sum + values[start + i]);
-    for (let lane = 0; lane < LANES; lane++) {
-      sum = f32(sum + unrolled(vectors, (i) => values[start + i * LANES + lane]));
-    }
-  }
+  for (let i = vectors * LANES; i < count; i++) sum = f32(sum + values[start + i]);
+  for (let lane = 0; lane < LANES; lane++) sum = f32(sum + unrolled(values, start + lane, LANES, vectors));
   return f32(sum / count);
 }
 
 /** The mean of column `column` of a row-major matrix `[rows, columns]`, float32. */
 export function columnMean(values: Float32Array, rows: number, columns: number, column: number): number {
   const inBlock = column < Math.floor(columns / (LANES * UNROLLED)) * LANES * UNROLLED;
-  const sum = (inBlock ? cascade : unrolled)(rows, (i) => values[i * columns + column]);
-  return f32(sum / rows);
+  return f32((inBlock ? cascade : unrolled)(values, column, columns, rows) / rows);
 }
