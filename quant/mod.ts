@@ -127,6 +127,7 @@ export type { BilevelRule, BilevelVector } from "./weights/bilevel.ts";
 export { type BcqParts, BcqWeight } from "./weights/binary.ts";
 export { bitsPerWeight, storedWeight } from "./weights/linear.ts";
 export { lutGemv } from "./weights/lut_gemv.ts";
+export { type RealZeroParts, RealZeroWeight } from "./weights/real_zero.ts";
 export { type RazoredParts, RazoredWeight } from "./weights/razored.ts";
 export type { SparseMatrix } from "./weights/sparse.ts";
 export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
