@@ -8,7 +8,8 @@
  *
  * so that `alpha` 1 is per token and 0 per channel. Its point is the *quantization kernel*, the share of values that round to 0
  * ({@linkcode kernelFraction}). No code is public; the paper does not say how integers are multiplied under a step that differs in each
- * element: as weights, this method folds `c_j^(1-alpha)` into their columns before they are rounded, as an integer product would have to.
+ * element: as weights, this method folds `c_j^(1-alpha)` into their columns before they are rounded, as an integer product would have to;
+ * with `alpha` 1 they are rounded as they are.
  */
 import { roundHalfEven } from "../../kernels/round.ts";
 import { activationMaxima } from "../calibration/activation_maxima.ts";
@@ -25,7 +26,7 @@ import {
   type SuiteScheme,
 } from "../options.ts";
 import { ColumnScaledWeight } from "../weights/column_scaled.ts";
-import { quantizeRows, rtn } from "./rtn.ts";
+import { UniformWeight } from "../weights/uniform.ts";
 
 /** CrossQuant as data. */
 export interface CrossQuant extends SuiteScheme {
@@ -140,20 +141,37 @@ function calibrated(model: Model, context: QuantizeContext): Promise<Map<string,
   return activationMaxima(model, context.calibration("crossQuant"), ["attention", "output", "mlp", "down"]);
 }
 
+/** Symmetric codes of a weight in groups of its rows; steps are float64 until they are stored. */
+function symmetricRows(
+  { rows, columns, data }: Matrix,
+  { bits, groupSize = columns }: CrossQuant,
+): UniformWeight {
+  const offset = 2 ** (bits - 1), most = offset - 1;
+  const codes = new Uint8Array(data.length), scales = new Float32Array(data.length / groupSize);
+  for (let start = 0; start < data.length; start += groupSize) {
+    const group = data.subarray(start, start + groupSize);
+    const step = group.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / most;
+    scales[start / groupSize] = step;
+    for (const [i, value] of group.entries()) {
+      codes[start + i] = offset + (step === 0 ? 0 : roundHalfEven(value / step));
+    }
+  }
+  return new UniformWeight({ shape: [rows, columns], bits, groupSize, codes, scales, zeros: offset });
+}
+
 const weights: WeightMethod<CrossQuant> = {
   needs: "nothing",
-  quantize(_weight, _scheme, { name }) {
-    throw refusedWeight(name);
-  },
-  async calibrate(model, { bits, alpha, groupSize }, context) {
+  quantize: (weight, scheme) => symmetricRows(weight, scheme),
+  async calibrate(model, scheme, context) {
+    // Alpha 1 leaves nothing to fold: these are plain symmetric weights.
+    if (scheme.alpha === 1) return null;
     const maxima = await calibrated(model, context);
-    const plain = rtn({ bits, symmetric: true, codes: "narrow", groupSize });
     return ({ rows, columns, data }, { layer, site, name }) => {
       // Factors are rounded to float32, as they would be stored; a channel without values keeps its weights.
-      const factors = maxima.get(`${layer}.${site}`)?.map((one) => one === 0 ? 1 : one ** (1 - alpha));
+      const factors = maxima.get(`${layer}.${site}`)?.map((one) => one === 0 ? 1 : one ** (1 - scheme.alpha));
       if (factors === undefined) throw refusedWeight(name);
       const folded = data.map((value, i) => value * factors[i % columns]);
-      return new ColumnScaledWeight(quantizeRows({ rows, columns, data: folded }, plain), factors);
+      return new ColumnScaledWeight(symmetricRows({ rows, columns, data: folded }, scheme), factors);
     };
   },
 };

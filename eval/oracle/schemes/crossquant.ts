@@ -1,6 +1,5 @@
 /** Schemes that compute what an independent implementation of CrossQuant computed. */
 import { crossQuant } from "../../../quant/methods/crossquant.ts";
-import { rtn } from "../../../quant/methods/rtn.ts";
 import type { GoldenReader } from "./golden.ts";
 
 /** `{ w, g, a, alpha, fold, static, f32 }`; steps are float64 here also where the original's were float32. */
@@ -14,11 +13,7 @@ export const readCrossQuant: GoldenReader = ({ config }) => {
     readonly static?: boolean;
   };
   const groups = g === undefined ? {} : { groupSize: g };
-  const weights = w === undefined
-    ? undefined
-    : fold
-    ? crossQuant({ bits: w, alpha, ...groups })
-    : rtn({ bits: w, symmetric: true, codes: "narrow", ...groups });
+  const weights = w === undefined ? undefined : crossQuant({ bits: w, alpha: fold ? alpha : 1, ...groups });
   const activations = a === undefined
     ? undefined
     : crossQuant({ bits: a, alpha, columns: fixed ? "calibration" : "tokens" });
