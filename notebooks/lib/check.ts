@@ -6,6 +6,7 @@
  */
 import { cellModule, type ModuleFile, writeModule } from "./notebook/cells.ts";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { listNotebooks, readNotebook, ROOT } from "./notebook/files.ts";
 import { NotebookError } from "./notebook/notebook.ts";
 
@@ -30,7 +31,8 @@ export async function checkNotebooks(paths: readonly string[]): Promise<CheckRep
     }
   }
   if (modules.length > 0) {
-    const files = modules.map((module) => module.path);
+    // A path would be taken for a pattern.
+    const files = modules.map((module) => pathToFileURL(module.path).href);
     const reports = await Promise.all([
       deno(["check", "--quiet", `--lock=${join(ROOT, "heavy.lock")}`, ...files]),
       deno(["lint", "--quiet", "--compact", ...files]),

@@ -5,13 +5,15 @@ import { NOTEBOOKS } from "./notebook/files.ts";
 import { notebookOf } from "./notebook/notebook_testing.ts";
 import { formatNotebook } from "./notebook/notebook.ts";
 
-/** Runs `test` in a folder within the repository, so that cells see its import map. */
+/** Runs `test` in a folder of an odd name within the repository, so that cells see its import map. */
 async function inFolder(
   notebooks: Readonly<Record<string, string>>,
   test: (paths: string[]) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir({ dir: NOTEBOOKS, prefix: ".check-test-" });
+  const parent = await Deno.makeTempDir({ dir: NOTEBOOKS, prefix: ".check-test-" });
+  const folder = join(parent, Deno.build.os === "windows" ? "é #%41" : "é #%41?");
   try {
+    await Deno.mkdir(folder);
     const paths: string[] = [];
     for (const [name, text] of Object.entries(notebooks)) {
       paths.push(join(folder, name));
@@ -21,7 +23,7 @@ async function inFolder(
     const left = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
     assertEquals(left, Object.keys(notebooks).sort());
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(parent, { recursive: true });
   }
 }
 

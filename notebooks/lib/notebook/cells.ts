@@ -1,6 +1,5 @@
 /** The code cells of a notebook as one plain TypeScript module, and the way back from its lines to cells. */
 import { basename, dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { CodeCell, Notebook } from "./notebook.ts";
 
 /** A place in a notebook, as editors number it: `cell` 1 is the first code cell that holds code, Jupyter's `[1]`. */
@@ -59,9 +58,12 @@ export async function writeModule(notebookPath: string, module: CellModule): Pro
   const unique = crypto.randomUUID().slice(0, 8);
   const path = join(dirname(notebookPath), `.check.${name.replace(/\.ipynb$/, "")}.${unique}.ts`);
   await Deno.writeTextFile(path, module.text);
-  const url = pathToFileURL(path).href;
-  // Stack traces and `deno check` write ":L:C", `deno lint --compact` writes ": line L, col C".
-  const position = new RegExp(`${RegExp.escape(url)}(?::(?: line )?(\\d+)(?:(?::|, col )(\\d+))?)?`, "g");
+  // Addresses escape more or less of a path; the unique part is the same in all. Stack traces and `deno check` write ":L:C",
+  // `deno lint --compact` writes ": line L, col C".
+  const position = new RegExp(
+    `file://\\S*?${unique}\\.ts(?::(?: line )?(\\d+)(?:(?::|, col )(\\d+))?)?`,
+    "g",
+  );
   return {
     path,
     mapBack: (text) =>
