@@ -250,7 +250,9 @@ def make(seed, out):
     kw, meta, extra = configuration(rng, c)
     arch = ARCHS[kind]
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **kw), attn_implementation="eager").float().eval()
+    config = AutoConfig.for_model(kind, **kw)
+    config._experts_implementation = "eager"  # the fast one has no float64
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     tied = getattr(model.config, "tie_word_embeddings", False)
     table = gguf.get_tensor_name_map({v: k for k, v in gguf.MODEL_ARCH_NAMES.items()}[arch], c["layers"])
     names, homes = {}, {}
