@@ -100,11 +100,16 @@ export async function openFile(path: FilePath): Promise<OpenFile> {
 }
 
 /**
- * Writes chunks to a temporary neighbour and renames it, so that a reader never sees half a file.
+ * Writes chunks to a temporary neighbour and renames it, so that a reader never sees half a file. `verify` is given the neighbour's path
+ * before that: where it throws, nothing is left.
  *
  * @throws {DiskError} and what making the chunks throws
  */
-export async function writeAtomic(path: FilePath, chunks: Iterable<Uint8Array>): Promise<void> {
+export async function writeAtomic(
+  path: FilePath,
+  chunks: Iterable<Uint8Array>,
+  verify?: (written: string) => Promise<void>,
+): Promise<void> {
   const target = pathOf(path), temporary = `${target}.${crypto.randomUUID().slice(0, 8)}.part`;
   try {
     const onDisk = async <T>(work: Promise<T>): Promise<T> =>
@@ -122,6 +127,7 @@ export async function writeAtomic(path: FilePath, chunks: Iterable<Uint8Array>):
     } finally {
       await handle.close();
     }
+    await verify?.(temporary);
     await onDisk(rename(temporary, target));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});

@@ -8,7 +8,7 @@ export type GgufEntry =
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "i32s"; readonly value: readonly number[] };
+  | { readonly type: "u8s" | "i32s" | "f32s"; readonly value: readonly number[] };
 
 /** A tensor to be written. */
 export interface GgufSource {
@@ -63,22 +63,31 @@ export function encodeGguf(
 }
 
 function encodeEntry(entry: GgufEntry): Uint8Array<ArrayBuffer>[] {
-  const { type, value } = entry;
-  if (type === "strings") {
-    return [u32(arrayType), u32(scalarTypes.string), u64(value.length), ...value.map(text)];
+  switch (entry.type) {
+    case "strings":
+      return [u32(arrayType), u32(scalarTypes.string), u64(entry.value.length), ...entry.value.map(text)];
+    case "u8s":
+      return list(0, Uint8Array.from(entry.value));
+    case "i32s":
+      return list(scalarTypes.i32, Int32Array.from(entry.value));
+    case "f32s":
+      return list(scalarTypes.f32, Float32Array.from(entry.value));
+    case "string":
+      return [u32(scalarTypes.string), text(entry.value)];
+    case "bool":
+      return [u32(scalarTypes.bool), Uint8Array.of(Number(entry.value))];
+    case "f32":
+      return [u32(scalarTypes.f32), new Uint8Array(Float32Array.of(entry.value).buffer)];
+    default:
+      return [u32(scalarTypes[entry.type]), u32(entry.value >>> 0)];
   }
-  if (type === "i32s") {
-    return [
-      u32(arrayType),
-      u32(scalarTypes.i32),
-      u64(value.length),
-      new Uint8Array(Int32Array.from(value).buffer),
-    ];
-  }
-  if (type === "string") return [u32(scalarTypes.string), text(value)];
-  if (type === "bool") return [u32(scalarTypes.bool), Uint8Array.of(Number(value))];
-  if (type === "f32") return [u32(scalarTypes.f32), new Uint8Array(Float32Array.of(value).buffer)];
-  return [u32(scalarTypes[type]), u32(value >>> 0)];
+}
+
+function list(
+  type: number,
+  values: Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer>[] {
+  return [u32(arrayType), u32(type), u64(values.length), new Uint8Array(values.buffer)];
 }
 
 function u32(value: number): Uint8Array<ArrayBuffer> {

@@ -41,6 +41,8 @@ const companions = [
  * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales in float16, to which they are rounded; ONNX keeps
  * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor.
  *
+ * A GGUF file is read back and compared with the model before it gets its name.
+ *
  * @returns the path of the file with the weights
  * @throws {SchemeError} when the format cannot say what the model computes
  *
@@ -64,9 +66,10 @@ export async function exportModel(model: Model, directory: string, options: Expo
   const { format, metrics = {} } = options;
   oneOf(exportFormats).read("format", format);
   const source = model.checkpoint.directory;
-  const { file, pieces, config } = await encode(model, format, source);
+  const { file, pieces, config, verify } = await encode(model, format, source);
   await makeDirectory(file.includes("/") ? `${directory}/onnx` : directory);
-  await writeAtomic(`${directory}/${file}`, pieces);
+  const path = `${directory}/${file}`;
+  await writeAtomic(path, pieces, verify);
   if (config !== undefined) await writeText(`${directory}/config.json`, JSON.stringify(config, null, 2));
   if (format !== "gguf") {
     for (const name of companions) {
@@ -76,7 +79,7 @@ export async function exportModel(model: Model, directory: string, options: Expo
     await copyFolder(source, directory, "additional_chat_templates");
   }
   await writeText(`${directory}/README.md`, modelCard(model, format, metrics));
-  return `${directory}/${file}`;
+  return path;
 }
 
 /** Copies the files of a folder, if there is one. */
@@ -88,18 +91,27 @@ async function copyFolder(source: string, directory: string, folder: string): Pr
   }
 }
 
+/** What is to be written. */
+interface Written {
+  readonly file: string;
+  readonly pieces: Uint8Array[];
+  readonly config?: JsonObject;
+  /** Reads the file back. */
+  readonly verify?: (path: string) => Promise<void>;
+}
+
 async function encode(
   model: Model,
   format: ExportFormat,
   source: string,
-): Promise<{ file: string; pieces: Uint8Array[]; config?: JsonObject }> {
+): Promise<Written> {
   const { values } = model.checkpoint.config;
   if (format === "gguf") {
     const text = await readText(`${source}/tokenizer.json`).catch(() => undefined);
     const tokenizer = text === undefined ? undefined : parseJson(text);
     return {
       file: "model.gguf",
-      pieces: await encodeModelGguf(model, isJsonObject(tokenizer) ? tokenizer : undefined),
+      ...await encodeModelGguf(model, isJsonObject(tokenizer) ? tokenizer : undefined),
     };
   }
   if (format === "onnx") {

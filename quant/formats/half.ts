@@ -12,6 +12,17 @@ function refuse(format: string, name: string, value: number, cause: string): nev
   );
 }
 
+/** The first value that float16 does not hold to within 2^-10 of the largest magnitude of its row of `width` values. */
+export function lostInHalf(values: Float32Array, width: number): number | undefined {
+  for (let start = 0; start < values.length; start += width) {
+    const row = values.subarray(start, start + width);
+    const largest = row.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
+    const bad = row.find((one) => !(Math.abs(Math.f16round(one) - one) <= accepted * largest));
+    if (bad !== undefined) return bad;
+  }
+  return undefined;
+}
+
 /**
  * The values, if float16 holds them: each within 2^-10 of the largest magnitude of its row of `width` values.
  *
@@ -23,12 +34,8 @@ export function requireHalf(
   values: Float32Array,
   width: number,
 ): Float32Array<ArrayBuffer> {
-  for (let start = 0; start < values.length; start += width) {
-    const row = values.subarray(start, start + width);
-    const largest = row.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
-    const bad = row.find((one) => !(Math.abs(Math.f16round(one) - one) <= accepted * largest));
-    if (bad !== undefined) refuse(format, name, bad, "expected magnitudes from 6.1e-5 to 65504");
-  }
+  const bad = lostInHalf(values, width);
+  if (bad !== undefined) refuse(format, name, bad, "expected magnitudes from 6.1e-5 to 65504");
   return Float32Array.from(values);
 }
 
