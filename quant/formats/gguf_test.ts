@@ -1,5 +1,6 @@
 /** What GGUF can say is written and reads back as the same model; what it cannot is refused by name, and nothing is left. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { pathOf } from "../../base/file.ts";
 import { variantOf, withRows } from "../../model/checkpoint/variant_testing.ts";
 import { readGguf } from "../../model/gguf/file.ts";
 import { loadModel } from "../../model/load.ts";
@@ -12,7 +13,7 @@ import { encodeModelGguf } from "./gguf.ts";
 import { exported } from "./export_testing.ts";
 
 const ids = Int32Array.from({ length: 40 }, (_, i) => (i * 29 + 3) % 64);
-const families = decodeURIComponent(new URL("../../fixtures/families/", import.meta.url).pathname);
+const families = pathOf(new URL("../../fixtures/families/", import.meta.url));
 
 /** Largest difference of the logits of a model and of its file, in deviations. */
 async function roundTrip(directory: string, prompt = ids): Promise<number> {
