@@ -48,9 +48,10 @@ export function renderTemplate(
   let rendering: Rendering | undefined;
   try {
     const run = compileTemplate(parseTemplate(template), library);
+    const data = Object.entries(variables).filter(([, value]) => value !== undefined);
     const given = new Map([
       ...globals(now),
-      ...Object.entries(variables).map(([name, value]) => [name, fromData(value)] as const),
+      ...data.map(([name, value]) => [name, fromData(value)] as const),
     ]);
     rendering = { given, assigned: new Map(), output: new Output(), spans: [], line: 1 };
     return { text: run(rendering), generated: rendering.spans };

@@ -28,11 +28,17 @@ const changing: Readonly<Record<string, readonly string[]>> = {
   dict: ["clear", "pop", "popitem", "setdefault", "update"],
 };
 
+const hidden = (names: string) => new Set(names.split(" ").map((name) => `__${name}__`));
 /** Attributes of every object, none of which a template may have. */
-const everywhere = new Set(
-  "class delattr dir doc eq format ge getattribute gt hash init le lt ne new reduce repr setattr sizeof str"
-    .split(" ")
-    .map((name) => `__${name}__`),
+const everywhere = hidden(
+  "class delattr dir doc eq format ge getattribute gt hash init le lt ne new reduce repr setattr sizeof str",
+);
+/** Attributes of some types: it is not worth while to know which. */
+const somewhere = hidden(
+  "abs add and bool call ceil class_getitem contains delitem dict divmod float floor floordiv getformat getitem getnewargs " +
+    "getstate iadd imul index init_subclass int invert ior iter len length_hint lshift mod module mul name neg next or pos pow " +
+    "radd rand rdivmod reduce_ex reversed rfloordiv rlshift rmod rmul ror round rpow rrshift rshift rsub rtruediv rxor self " +
+    "setitem sub subclasshook text_signature truediv trunc weakref xor html qualname",
 );
 
 /** What Python has and this interpreter has not. */
@@ -86,7 +92,8 @@ export function attributeOf(value: Value, name: string): Value | undefined {
     if (value instanceof Dict && value.get(name) !== undefined && !(name in Object.prototype)) {
       return undefined;
     }
-    if (!everywhere.has(name)) throw unsupported(`the attribute ${name}`);
+    if (somewhere.has(name)) throw unsupported(`the attribute ${name}`);
+    if (!everywhere.has(name)) return undefined;
     return new Undefined(`access to attribute '${name}' of '${type}' object is unsafe.`, "security");
   }
   if (changing[type]?.includes(name)) {

@@ -56,10 +56,14 @@ export function spend(steps: number): void {
   if (!(workLeft >= 0)) throw new TemplateError("limit", `it does more than ${workLimit} steps of work`);
 }
 
-/** Counts the work of a text of a length, before it is made. */
+/** Refuses a text that is too long, before it is made. */
+export function checkLength(length: number): void {
+  if (length <= textLimit) return;
+  throw new TemplateError("limit", `a text of ${length} characters: expected at most ${textLimit}`);
+}
+
+/** Counts the work of a text of a length that the engine handles as a whole, before it is made. */
 export function spendText(length: number): void {
-  if (!(length <= textLimit)) {
-    throw new TemplateError("limit", `a text of ${length} characters: expected at most ${textLimit}`);
-  }
+  checkLength(length);
   spend(1 + length / 32);
 }

@@ -1,6 +1,6 @@
 /** Text as HTML: what the filters `escape`, `safe`, `striptags` and `xmlattr` need. */
-import { unsupported } from "./error.ts";
-import { isSpace, points } from "./text.ts";
+import { spend, spendText, unsupported } from "./error.ts";
+import { whiteSpace } from "./text.ts";
 import { Markup, str, type Value } from "./values.ts";
 
 const entities: Readonly<Record<string, string>> = {
@@ -18,10 +18,16 @@ export function escapeHtml(value: Value): string {
 
 /** Text without tags, comments and repeated white space, its entities resolved. */
 export function stripTags(text: string): string {
-  const plain = text.replace(
-    /<!--[^]*?-->|<(?!!--)[^>]*>|<!--[^]*$/g,
-    (tag) => tag.startsWith("<!--") && !tag.endsWith("-->") ? tag : "",
-  );
+  let plain = "", at = 0;
+  for (let open = text.indexOf("<"); open >= 0; open = text.indexOf("<", at)) {
+    spend(1);
+    const mark = text.startsWith("<!--", open) ? "-->" : ">";
+    const end = text.indexOf(mark, open + (mark === ">" ? 0 : 4));
+    if (end < 0) break;
+    plain += text.slice(at, open);
+    at = end + mark.length;
+  }
+  plain += text.slice(at);
   return words(plain).join(" ").replace(/&(#?)(\w+);?/g, (whole, hash, name) => entity(whole, hash, name));
 }
 
@@ -33,16 +39,12 @@ function entity(whole: string, hash: string, name: string): string {
   throw unsupported(`the entity ${whole}`);
 }
 
+const gaps = new RegExp(`[${whiteSpace}]+`);
+
 /** The words of a text. */
 export function words(text: string): string[] {
-  const list: string[] = [];
-  let word = "";
-  for (const one of points(text)) {
-    if (!isSpace(one)) word += one;
-    else if (word !== "") {
-      list.push(word);
-      word = "";
-    }
-  }
-  return word === "" ? list : [...list, word];
+  spendText(text.length);
+  const list = text.split(gaps).filter(Boolean);
+  spend(list.length);
+  return list;
 }

@@ -37,6 +37,7 @@ function scientific(digits: string, exponent: number): string {
  */
 export function scaled(value: number, places: number): bigint {
   const { numerator, power } = exact(Math.abs(value));
+  spend(20 + Math.abs(places) + Math.abs(power) / 8);
   let top = numerator, bottom = 1n;
   if (power >= 0) top <<= BigInt(power);
   else bottom <<= BigInt(-power);

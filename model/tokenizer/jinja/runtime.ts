@@ -1,6 +1,6 @@
 /** What a template has while it is rendered: variables, output, macros, loops, namespaces. */
 import { equal } from "./compare.ts";
-import { spendText, TemplateError, unsupported } from "./error.ts";
+import { checkLength, spendText, TemplateError, unsupported } from "./error.ts";
 import { Callable } from "./objects.ts";
 import { quote } from "./text.ts";
 import {
@@ -27,7 +27,8 @@ export class Output {
   /** Adds text. */
   add(text: string): void {
     this.length += text.length;
-    spendText(this.length);
+    checkLength(this.length);
+    spendText(text.length);
     this.#parts.push(text);
   }
   /** Adds what a filter or call of a block gave, which must be text. */

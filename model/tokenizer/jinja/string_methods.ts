@@ -99,14 +99,16 @@ function separatorOf(value: Value): string {
 
 function splitBlanks(text: string, most: number): string[] {
   if (most === Infinity) return words(text);
-  const parts: string[] = [];
-  let rest = strip(text, undefined, "left");
-  while (rest !== "") {
-    const list = points(rest), end = parts.length < most ? list.findIndex(isSpace) : -1;
-    parts.push(end < 0 ? rest : list.slice(0, end).join(""));
-    rest = end < 0 ? "" : strip(list.slice(end).join(""), undefined, "left");
+  const list = points(text), parts: string[] = [];
+  let at = 0;
+  while (true) {
+    while (at < list.length && isSpace(list[at])) at++;
+    if (at === list.length) return parts;
+    if (parts.length >= most) return [...parts, list.slice(at).join("")];
+    const from = at;
+    while (at < list.length && !isSpace(list[at])) at++;
+    parts.push(list.slice(from, at).join(""));
   }
-  return parts;
 }
 
 function partition(text: string, separator: Value | undefined, last: boolean): Tuple {
@@ -115,22 +117,26 @@ function partition(text: string, separator: Value | undefined, last: boolean): T
   return new Tuple([text.slice(0, at), mark, text.slice(at + mark.length)]);
 }
 
-/** The part of a text that two bounds leave, and where it begins; nothing where the beginning lies behind the end. */
+/** The part of a text that two bounds leave, and where it begins; undefined where the beginning lies behind the end. */
 function part(
   text: string,
   start: Value | undefined,
   stop: Value | undefined,
-): [list: readonly string[], from: number] {
+): [part: string, from: number] | undefined {
+  const first = toIndex(start), last = toIndex(stop);
+  spendText(text.length);
+  if (first === undefined && last === undefined) return [text, 0];
   const list = points(text), place = (at: number) => Math.max(0, at < 0 ? at + list.length : at);
-  const from = place(toIndex(start) ?? 0), to = Math.min(list.length, place(toIndex(stop) ?? list.length));
-  return [list.slice(from, to), from > to ? Infinity : from];
+  const from = place(first ?? 0), to = Math.min(list.length, place(last ?? list.length));
+  return from > to || from > list.length ? undefined : [list.slice(from, to).join(""), from];
 }
 
 function search(last: boolean, required: boolean): Method {
   return [["sub", "start=", "end="], (text, [sub, start, stop]) => {
-    const wanted = toText(sub, "the text to find"), [list, from] = part(text, start, stop);
-    const inside = list.join(""), at = last ? inside.lastIndexOf(wanted) : inside.indexOf(wanted);
-    if (at >= 0 && from !== Infinity) return BigInt(from + lengthOf(inside.slice(0, at)));
+    const wanted = toText(sub, "the text to find"),
+      [inside, from] = part(text, start, stop) ?? [undefined, 0];
+    const at = (last ? inside?.lastIndexOf(wanted) : inside?.indexOf(wanted)) ?? -1;
+    if (inside !== undefined && at >= 0) return BigInt(from + lengthOf(inside.slice(0, at)));
     if (required) throw new TemplateError("value", "substring not found");
     return -1n;
   }];
@@ -138,19 +144,19 @@ function search(last: boolean, required: boolean): Method {
 
 function ends(name: "startsWith" | "endsWith"): Method {
   return [["prefix", "start=", "end="], (text, [affix, start, stop]) => {
-    const [list, from] = part(text, start, stop), inside = list.join("");
+    const [inside] = part(text, start, stop) ?? [];
     const options = affix instanceof Tuple ? affix.items : [affix];
     return options.some((one) => {
       const wanted = toText(one, `${name.toLowerCase()} first arg`);
-      return from !== Infinity && inside[name](wanted);
+      return inside?.[name](wanted) ?? false;
     });
   }];
 }
 
 function count(text: string, [sub, start, stop]: Given): Value {
-  const wanted = toText(sub, "the text to count"), [list, from] = part(text, start, stop);
-  if (from === Infinity) return 0n;
-  return BigInt(wanted === "" ? list.length + 1 : list.join("").split(wanted).length - 1);
+  const wanted = toText(sub, "the text to count"), [inside] = part(text, start, stop) ?? [];
+  if (inside === undefined) return 0n;
+  return BigInt(wanted === "" ? lengthOf(inside) + 1 : inside.split(wanted).length - 1);
 }
 
 /** `text.replace(old, new, count)`. */

@@ -1,11 +1,11 @@
 /** Python's text: indexed by code points, its classes of characters, its letter case. */
-import { spendText, TemplateError } from "./error.ts";
+import { spend, spendText, TemplateError } from "./error.ts";
 
 const surrogate = /[\ud800-\udfff]/;
 
-/** The code points of a text. */
+/** The code points of a text, one by one: what goes through them is slower than what the engine does with the whole. */
 export function points(text: string): readonly string[] {
-  spendText(text.length);
+  spend(1 + text.length);
   return surrogate.test(text) ? Array.from(text) : text.split("");
 }
 
@@ -42,13 +42,30 @@ export function isSpace(character: string): boolean {
 
 /** Without the characters (white space if undefined) at the ends that are asked for. */
 export function strip(text: string, characters: string | undefined, ends: "both" | "left" | "right"): string {
-  const list = points(text);
   const set = characters === undefined ? undefined : new Set(points(characters));
   const drops = (one: string) => set === undefined ? isSpace(one) : set.has(one);
-  let from = 0, to = list.length;
-  if (ends !== "right") { while (from < to && drops(list[from])) from++; }
-  if (ends !== "left") { while (to > from && drops(list[to - 1])) to--; }
-  return list.slice(from, to).join("");
+  let from = 0, to = text.length;
+  // A code point beyond the basic plane is two units.
+  const width = (at: number, forwards: boolean) => {
+    const pair = forwards ? text.slice(at, at + 2) : text.slice(Math.max(from, at - 2), at);
+    return /^[\ud800-\udbff][\udc00-\udfff]$/.test(pair) ? 2 : 1;
+  };
+  if (ends !== "right") {
+    for (
+      let step = width(from, true);
+      from < to && drops(text.slice(from, from + step));
+      step = width(from, true)
+    ) from += step;
+  }
+  if (ends !== "left") {
+    for (
+      let step = width(to, false);
+      to > from && drops(text.slice(to - step, to));
+      step = width(to, false)
+    ) to -= step;
+  }
+  spend(1 + (text.length - (to - from)) / 4);
+  return text.slice(from, to);
 }
 
 const lineEnds = "\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029";
@@ -112,9 +129,15 @@ export function title(text: string): string {
 /** A character in small letters: a sigma has another form at the end of a word. */
 function lowerAt(list: readonly string[], at: number): string {
   if (list[at] !== "Σ") return list[at].toLowerCase();
-  const before = list.slice(0, at).join(""), after = list.slice(at + 1).join("");
-  const isLast = /\p{Cased}\p{Case_Ignorable}*$/u.test(before) &&
-    !/^\p{Case_Ignorable}*\p{Cased}/u.test(after);
+  const next = (step: number) => {
+    let i = at + step;
+    while (list[i] !== undefined && /^\p{Case_Ignorable}$/u.test(list[i]) && !isCased(list[i])) {
+      spend(1);
+      i += step;
+    }
+    return list[i] !== undefined && isCased(list[i]);
+  };
+  const isLast = next(-1) && !next(1);
   return isLast ? "ς" : "σ";
 }
 

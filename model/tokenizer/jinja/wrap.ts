@@ -1,5 +1,5 @@
 /** Lines of at most a width, as `textwrap.wrap` makes them. */
-import { TemplateError, unsupported } from "./error.ts";
+import { spend, TemplateError, unsupported } from "./error.ts";
 import { between, lengthOf, strip } from "./text.ts";
 
 /** How to wrap. */
@@ -21,6 +21,7 @@ export function wrapLine(text: string, { width, long, hyphens }: WrapOptions): s
   const chunks = text.split(/([\t\n\v\f\r ]+)/).filter(Boolean).reverse(), lines: string[] = [];
   while (chunks.length > 0) {
     const line: string[] = [];
+    spend(1 + lengthOf(chunks[chunks.length - 1]) / 4);
     let length = 0;
     if (lines.length > 0 && isGap(chunks[chunks.length - 1])) chunks.pop();
     while (chunks.length > 0 && length + lengthOf(chunks[chunks.length - 1]) <= width) {
