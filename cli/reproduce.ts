@@ -54,6 +54,7 @@ async function main(): Promise<number> {
     throw new UsageError(`limit is ${values.limit}: expected a whole number above 0`, usage);
   }
   using model = await loadModel(values.model);
+  for (const notice of model.notices) console.error(notice);
   const windows = {
     windows: 128,
     length: Math.min(2048, model.architecture.maxPositions),

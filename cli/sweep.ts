@@ -108,6 +108,7 @@ async function main(): Promise<number> {
       if (values.into === undefined) throw new UsageError("merge needs --into STORE", usage);
       const { rows, missing } = await mergeResults(manifest, values.into, rest);
       console.log(table(rows));
+      for (const notice of new Set(rows.flatMap(({ notices = [] }) => notices))) console.error(notice);
       for (const { key, label } of missing) console.error(`missing ${key} ${label}`);
       return missing.length === 0 ? 0 : 1;
     }

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { pathOf } from "../base/file.ts";
 import { referenceDevice } from "../kernels/reference.ts";
+import { variantOf } from "../model/checkpoint/variant_testing.ts";
 import { loadModel } from "../model/load.ts";
 import { kivi } from "../quant/methods/kivi.ts";
 import { quantize } from "../quant/quantize.ts";
@@ -211,4 +212,18 @@ Deno.test("windows of another vocabulary are refused: their ids would mean other
     CorpusError,
     "pass corpus(..., { tokenizer: model.tokenizer })",
   );
+});
+
+Deno.test("planted: a row says what the files of its model say that was not used", async () => {
+  await using variant = await variantOf("models/llama", { config: { planted_scale: 2 } });
+  const cell = { model: variant.directory, label: "float", scheme: {} };
+  const [row] = await sweep([cell], { windows: windows.slice(0, 1), results: null });
+  assertEquals(row.notices, [
+    `${variant.directory}/config.json: planted_scale (2) is not known here and was not used`,
+  ]);
+  const [plain] = await sweep([{ ...cell, model: "fixture:llama" }], {
+    windows: windows.slice(0, 1),
+    results: null,
+  });
+  assertEquals(plain.notices, undefined);
 });

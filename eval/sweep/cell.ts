@@ -31,6 +31,8 @@ export interface Row extends Cell, Measurement {
   readonly peakBytes: number;
   /** What it was measured on. */
   readonly device: string;
+  /** What the model's files say that was not used, where they say anything. */
+  readonly notices?: readonly string[];
 }
 
 /** What a sweep runs with. */

@@ -42,6 +42,7 @@ export async function measureCell(
     seconds: { quantize: prepared.seconds + (middle - start) / 1000, evaluate: (end - middle) / 1000 },
     peakBytes: device.memory.peak,
     device: device.description,
+    ...(model.notices.length > 0 && { notices: model.notices }),
   };
 }
 

@@ -43,9 +43,12 @@ export const refusedFields: Readonly<Record<string, readonly unknown[]>> = {
   use_bidirectional_attention: [false],
 };
 
+/** Read in every type, beside its own: what kind of model it is, and where its texts end. */
+export const sharedFields = ["architectures", "eos_token_id", "layer_types", "model_type"];
+
 /** These change no number in any type: whence it comes, how it was trained, how transformers runs it, tokens by name, text generation. */
 export const harmlessFields: readonly string[] = [
-  ...["_commit_hash", "_name_or_path", "model_type", "name_or_path", "transformers_version"],
+  ...["_commit_hash", "_name_or_path", "name_or_path", "transformers_version"],
   ...["attention_dropout", "attn_pdrop", "classifier_dropout", "dropout", "embd_pdrop", "embedding_dropout"],
   ...["gradient_checkpointing", "hidden_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob"],
   ...[
@@ -67,7 +70,7 @@ export const harmlessFields: readonly string[] = [
   ...["pretraining_tp", "return_dict", "slow_but_exact", "torchscript", "use_bfloat16", "use_cache"],
   ...["finetuning_task", "id2label", "is_decoder", "label2id", "num_labels", "problem_type"],
   ...["task_specific_params", "tokenizer_class", "prefix"],
-  ...["bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "mask_token_id"],
+  ...["bos_token_id", "cls_token_id", "decoder_start_token_id", "mask_token_id"],
   ...["pad_token_id", "sep_token_id", "unk_token_id"],
   // transformers 5 reads these of generation_config.json only.
   ...["bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping"],

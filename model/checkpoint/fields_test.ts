@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { architectureOf } from "../families.ts";
 import { CheckpointError } from "../files/error.ts";
 import { ModelConfig, modelTypes } from "./config.ts";
+import { fieldsInWords } from "./fields_doc_testing.ts";
 import { harmlessFields, refusedFields, typeFields } from "./fields.ts";
 import { parseConfig, readConfig } from "./read_config.ts";
 
@@ -169,4 +170,10 @@ Deno.test("Python's Infinity and NaN are read where they do not matter, and refu
     const error = assertThrows(() => of("1", value), CheckpointError, "rms_norm_eps must be");
     assert(error.message.includes(`got ${value}, which is no number of JSON`), error.message);
   }
+});
+
+Deno.test("docs/models.md has the table (deno run -A model/checkpoint/fields_doc_testing.ts)", async () => {
+  const words = (text: string) => text.replaceAll(/\s+/g, " ").trim();
+  const docs = words(await Deno.readTextFile(new URL("../docs/models.md", fixtures)));
+  assertStringIncludes(docs, words(fieldsInWords()));
 });

@@ -8,7 +8,7 @@ import { decodeUtf8, isJsonObject, type JsonObject, own, parsePythonJson } from 
 import { checkFields } from "../../base/fields.ts";
 import { show } from "../../base/show.ts";
 import { isModelType, ModelConfig, type ModelType } from "./config.ts";
-import { harmlessFields, refusedFields, typeFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields, typeFields } from "./fields.ts";
 import {
   divisors,
   kindSections,
@@ -152,7 +152,7 @@ function notices(config: ModelConfig, type: ModelType): string[] {
   };
   const fields = {
     used: [
-      ...["architectures", "layer_types", ...required, ...Object.keys(defaults), ...Object.keys(aliases)],
+      ...[...sharedFields, ...required, ...Object.keys(defaults), ...Object.keys(aliases)],
       ...rotary ? ["rope_scaling", "rope_parameters"] : [],
     ],
     harmless: [...harmlessFields, ...harmless],

@@ -3,7 +3,7 @@ import { checkFields } from "../../base/fields.ts";
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { CheckpointError } from "../files/error.ts";
 import { compositeTypes, isModelType, ModelConfig, type ModelType } from "./config.ts";
-import { harmlessFields, refusedFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields } from "./fields.ts";
 
 /** A multimodal type whose text model computes, without images, what it computes alone. */
 interface Composite {
@@ -75,7 +75,7 @@ export function textModel(outer: ModelConfig): TextModel | undefined {
     composite === "llava" && inner.boolean("tie_word_embeddings", false);
   const parts = Object.keys(values).filter((name) => /^(?!text)\w+_config$/.test(name) && outer.has(name));
   const known = {
-    used: ["architectures", "text_config", "tie_word_embeddings", ...parts],
+    used: [...sharedFields, "text_config", "tie_word_embeddings", ...parts],
     harmless: [...harmlessFields, ...imageFields],
     refused: refusedFields,
   };

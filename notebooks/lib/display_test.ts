@@ -137,13 +137,13 @@ Deno.test("outside Jupyter, shown displays are collected in order, once", async 
   takeShown();
   await show(
     verdict({ status: "trend", title: "T", detail: "D" }),
-    provenance({ device: "cpu", threads: 2 }),
+    provenance({ device: "cpu", threads: 2, notices: [], told: ["a", "b"] }),
     witness([]),
   );
   const shown = takeShown();
   assertEquals(shown.map(({ data }) => data["text/plain"]), [
     "≥ trend · T\n  D",
-    "device   cpu\nthreads  2",
+    "device   cpu\nthreads  2\ntold     a\ntold 2   b",
     "Evidence on 0 published cells",
   ]);
   assertEquals(shown[0].metadata, {
