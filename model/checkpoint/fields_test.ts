@@ -5,7 +5,7 @@ import { architectureOf } from "../families.ts";
 import { CheckpointError } from "../files/error.ts";
 import { ModelConfig, modelTypes } from "./config.ts";
 import { fieldsInWords } from "./fields_doc_testing.ts";
-import { harmlessFields, refusedFields, typeFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields, typeFields } from "./fields.ts";
 import { parseConfig, readConfig } from "./read_config.ts";
 
 const fixtures = new URL("../../fixtures/", import.meta.url);
@@ -58,6 +58,7 @@ Deno.test("absent fields mean what transformers' classes mean by them", () => {
 
 Deno.test("every field of transformers' classes is in one of the lists", () => {
   const listed = [
+    ...sharedFields,
     ...harmlessFields,
     ...Object.keys(refusedFields),
     "rope_parameters",
@@ -108,7 +109,6 @@ Deno.test("planted in every type: a field with a wrong value is refused by name,
       }
     }
     for (const key of [...harmlessFields, ...harmless]) {
-      if (key === "model_type") continue;
       const name = key.replace("*", "x"),
         value = name === "attention_bias" ? true : /^n_inner|window/.test(name) ? 1 : "planted";
       assertEquals([type, ...read({ [name]: value }).notices], [type]);
