@@ -119,6 +119,51 @@ Deno.test("a busy hub is asked again, redirects are followed without the token, 
   }, sharded);
 });
 
+Deno.test("whatever a directory's loader can read, the hub's copy has, and no more", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    for (const name of ["config.json", "model.safetensors"]) {
+      await Deno.copyFile(`${fixture}/${name}`, `${directory}/${name}`);
+    }
+    const wanted = [
+      "added_tokens.json",
+      "additional_chat_templates/rag.jinja",
+      "chat_template.jinja",
+      "merges.txt",
+      "spiece.model",
+      "tokenizer.model",
+      "tokenizer_config.json",
+      "vocab.json",
+    ];
+    const others = [
+      "README.md",
+      "pytorch_model.bin",
+      "onnx/model.onnx",
+      "original/params.json",
+      "tf_model.h5",
+    ];
+    for (const folder of ["additional_chat_templates", "onnx", "original"]) {
+      await Deno.mkdir(`${directory}/${folder}`);
+    }
+    for (const name of [...wanted, ...others]) await Deno.writeTextFile(`${directory}/${name}`, "{}");
+    await withHub(async () => {
+      const copy = await hubDirectory(name, { patience });
+      for (const path of wanted) assertEquals(await Deno.readTextFile(`${copy}/${path}`), "{}", path);
+      for (const path of others) {
+        assert(await Deno.stat(`${copy}/${path}`).then(() => false, () => true), path);
+      }
+    }, directory);
+    // Without weights that can be read, the error names those that are there.
+    await Deno.remove(`${directory}/model.safetensors`);
+    await withHub(async () => {
+      const error = await refused();
+      assert(error.code === "missing" && error.message.includes("pytorch_model.bin"), error.message);
+    }, directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("names and revisions cannot leave the cache", async () => {
   assert(isHubName("gpt2") && isHubName("facebook/opt-125m") && isHubName("meta-llama/Llama-3.2-1B"));
   for (const bad of ["../etc", "a/../b", "a/b/c", "/etc/passwd", "./model", "model.gguf", "a/.ssh", ""]) {

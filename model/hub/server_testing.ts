@@ -54,9 +54,13 @@ export async function fakeHub(
 ): Promise<FakeHub> {
   const files = new Map(typeof source === "string" ? [] : source);
   if (typeof source === "string") {
-    for await (const entry of Deno.readDir(source)) {
-      if (entry.isFile) files.set(entry.name, await Deno.readFile(`${source}/${entry.name}`));
-    }
+    const read = async (folder: string) => {
+      for await (const { name, isDirectory } of Deno.readDir(`${source}/${folder}`)) {
+        if (isDirectory) await read(`${folder}${name}/`);
+        else files.set(folder + name, await Deno.readFile(`${source}/${folder}${name}`));
+      }
+    };
+    await read("");
   }
   const api = `/api/${typeof source === "string" ? "models" : "datasets"}/${name}`;
   const revision = typeof source === "string" ? "main" : "refs/convert/parquet";

@@ -20,12 +20,15 @@ export const optionalFiles: readonly string[] = [
   "tokenizer.model",
   "chat_template.jinja",
 ];
+/** Forms of tokenizers that messages tell of where no other is there. */
+const otherTokenizers = /^(?:vocab\.txt|tekken\.json|(?:tiktoken|spiece|sentencepiece\.bpe)\.model)$/;
 const indexFile = "model.safetensors.index.json";
 
 /** What a model needs: a file of weights, or an index and the files that it names. */
 export const modelFiles = (name: string): Wanted => async (names, read) => {
   const others = ["config.json", ...optionalFiles].filter((path) => names.has(path));
   others.push(...[...names].filter((path) => /^additional_chat_templates\/[^/]+\.jinja$/.test(path)));
+  if (!names.has("tokenizer.json")) others.push(...[...names].filter((path) => otherTokenizers.test(path)));
   if (names.has("model.safetensors")) return [...others, "model.safetensors"];
   if (names.has(indexFile)) return [...others, indexFile, ...shardsOf(name, await read(indexFile))];
   const weights = [...names].filter((path) => /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$/.test(path));
