@@ -73,7 +73,7 @@ for (const stored of cases) {
       windows.map((one) => [[...one.context], [...one.continuation]]),
       stored.windows.map((one) => [one.ctx_ids, one.cont_ids]),
     );
-    const runner: TaskRunner = { model, encoder, scorer, maxLength, truncate: true };
+    const runner: TaskRunner = { model, encoder, scorer, maxLength, truncate: true, delimiter: " " };
     const at = { id: 0, row: new DataRow({}, "here") };
     const example = { text: page, words: 1, bytes: 1 };
     const { logProbability } = await runRolling(runner, { ...at, example, prompts: [] });

@@ -6,13 +6,13 @@ import { hashOf } from "../../base/hash.ts";
 import { groupOf, resultOf } from "./aggregate.ts";
 import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
 import { harnessLength, taskEncoder } from "./encoder.ts";
+import type { ChatSettings } from "./chat.ts";
 import { TaskError } from "./error.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { openLog, type TaskLog } from "./log.ts";
-import { drawShots, promptOf } from "./prompts.ts";
+import { type AnyExample, place, type TaskRows } from "./place.ts";
 import { groups, taskOf } from "./registry.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
-import type { DataRow } from "./row.ts";
 import { type Placed, runChoice, runGeneration, runRolling, type TaskRunner } from "./run.ts";
 import type { ChoiceExample, GenerationExample, RollingExample, Task } from "./task.ts";
 
@@ -47,6 +47,15 @@ export interface TaskOptions {
   readonly addBosToken?: boolean;
   /** The token before an empty context and before a page (`prefix_token_id`; default: the first token, else the end token). */
   readonly prefixToken?: number;
+  /**
+   * Whether prompts are conversations in the model's chat template (`--apply_chat_template`), or the name of one of its
+   * templates. Answers then begin without a blank; pages stay as they are.
+   */
+  readonly chatTemplate?: boolean | string;
+  /** With `chatTemplate`: whether each worked example is a turn of its own (`--fewshot_as_multiturn`), not all in one message. */
+  readonly fewShotAsMultiturn?: boolean;
+  /** The system prompt, before the task's description (`--system_instruction`). */
+  readonly systemInstruction?: string;
   /** Most tokens of an answer (default: the task's). */
   readonly maxNewTokens?: number;
   /** Cut longer contexts from the left, as lm-evaluation-harness does silently, where the default is an error. */
@@ -112,10 +121,10 @@ async function membersOf(name: string, data: string | TaskData): Promise<readonl
 async function evaluateOne(model: Model, task: Task, options: TaskOptions): Promise<TaskResult> {
   const { limit = Infinity, maxLength = harnessLength(model), truncate = false } = options;
   const encoder = taskEncoder(model, options);
-  const { questions, pool, prefix } = await readData(task, options);
-  const placed = place(task, questions.slice(0, limit), pool ?? questions, prefix, {
+  const chat = chatSettings(options);
+  const placed = await place(task, await readData(task, options), limit, model.tokenizer, {
     ...options,
-    ownPool: pool === null,
+    chat,
   });
   const key = {
     task: task.name,
@@ -126,14 +135,19 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
     maxNewTokens: newTokens(task, options),
     addBosToken: encoder.addBosToken,
     prefixToken: encoder.prefixToken,
+    chat,
   };
   using log = options.log === undefined ? null : openLog(options.log, key);
   using scorer = new LikelihoodScorer(model);
-  const examples = await runAll({ model, encoder, scorer, maxLength, truncate }, task, placed, log, options);
+  const examples = await runAll(
+    { model, encoder, scorer, maxLength, truncate, delimiter: chat === null ? " " : "" },
+    task,
+    placed,
+    log,
+    options,
+  );
   return resultOf(task.name, examples);
 }
-
-type AnyExample = ChoiceExample | GenerationExample | RollingExample;
 
 async function runAll(
   runner: TaskRunner,
@@ -168,13 +182,7 @@ function newTokens(task: Task, { maxNewTokens }: TaskOptions): number | undefine
   return task.kind === "generation" ? maxNewTokens ?? task.maxNewTokens : undefined;
 }
 
-interface Data {
-  readonly questions: readonly DataRow[];
-  readonly pool: readonly DataRow[] | null;
-  readonly prefix: string | null;
-}
-
-async function readData(task: Task, { data: given, fewShot }: TaskOptions): Promise<Data> {
+async function readData(task: Task, { data: given, fewShot }: TaskOptions): Promise<TaskRows> {
   const data = given ?? await ownTasks();
   const prefixOf = task.kind === "generation" ? task.prefix : undefined;
   if (typeof data === "string" && data !== "hub" && !(await isFile(data))) {
@@ -214,50 +222,15 @@ async function readData(task: Task, { data: given, fewShot }: TaskOptions): Prom
   return { questions, pool: await rows(shots, "data.shots", shotsSplit), prefix: null };
 }
 
-/** Reads all rows and draws all worked examples before anything runs: mistakes in the data show at once. */
-function place(
-  task: Task,
-  questions: readonly DataRow[],
-  pool: readonly DataRow[],
-  prefix: string | null,
-  { fewShot, seed = 1234, ownPool }: TaskOptions & { readonly ownPool: boolean },
-): Placed<AnyExample>[] {
-  const { description = "", shots } = task;
-  const asked = shots.draw === "never" ? 0 : fewShot ?? shots.count;
-  const count = prefix !== null ? 0 : asked;
-  // A question must not be shown with its own answer.
-  const spare = ownPool || shots.spare === true;
-  if (count > 0 && count + Number(ownPool) > pool.length) {
-    throw new TaskError("option", `fewShot is ${count}: there are only ${pool.length} examples to show`);
+/** @throws {TaskError} `option` */
+function chatSettings(
+  { chatTemplate = false, fewShotAsMultiturn = false }: TaskOptions,
+): ChatSettings | null {
+  if (chatTemplate !== false) {
+    return { template: chatTemplate === true ? undefined : chatTemplate, multiturn: fewShotAsMultiturn };
   }
-  const draw = shots.draw === "first" && !ownPool ? "first" : "random";
-  const drawn = drawShots(questions, { pool, count, draw, spare, seed });
-  const worked = new Map<number, string>();
-  const shot = (i: number) => {
-    const text = worked.get(i) ?? workedExample(task.example(pool[i]));
-    worked.set(i, text);
-    return text;
-  };
-  return questions.map((row, id) => {
-    const example = task.example(row);
-    const before = drawn[id].map(shot);
-    const prompts = questionsOf(example).map((one) => promptOf(description + (prefix ?? ""), before, one));
-    return { id, row, example, prompts };
-  });
-}
-
-function questionsOf(example: AnyExample): readonly string[] {
-  if ("question" in example) return [example.question];
-  if ("text" in example) return [];
-  return typeof example.context === "string" ? [example.context] : example.context;
-}
-
-/** The question with its answer after a blank. */
-function workedExample(example: AnyExample): string {
-  if ("question" in example) return `${example.question} ${example.answer}`;
-  if ("text" in example) return example.text;
-  const { context, continuations, gold } = example;
-  return `${typeof context === "string" ? context : context[gold]} ${continuations[gold]}`;
+  if (fewShotAsMultiturn) throw new TaskError("option", "fewShotAsMultiturn needs chatTemplate");
+  return null;
 }
 
 function checkOptions(model: Model, options: TaskOptions): void {

@@ -14,12 +14,14 @@ export interface ShotPlan {
   readonly spare: boolean;
   /** Seed of the draws; one generator serves all questions in order. */
   readonly seed: number;
+  /** Whether each draw follows one that nobody uses, as in the harness where worked examples and question are one message. */
+  readonly twice?: boolean;
 }
 
 /** The worked examples of each question, as indices into the pool. */
 export function drawShots(
   questions: readonly DataRow[],
-  { pool, count, draw, spare, seed }: ShotPlan,
+  { pool, count, draw, spare, seed, twice = false }: ShotPlan,
 ): number[][] {
   if (count === 0) return questions.map(() => []);
   const first = pool.slice(0, count).map((_, i) => i);
@@ -32,14 +34,33 @@ export function drawShots(
     known.set(text, [...known.get(text) ?? [], i]);
   }
   return questions.map(({ values }) => {
-    const drawn = random.sample(indices, Math.min(pool.length, spare ? count + 1 : count));
+    const sample = () => random.sample(indices, Math.min(pool.length, spare ? count + 1 : count));
+    if (twice) sample();
+    const drawn = sample();
     if (!spare) return drawn;
     const same = known.get(JSON.stringify(values)) ?? [];
     return drawn.filter((i) => !same.includes(i)).slice(0, count);
   });
 }
 
-/** A prompt: the description, each worked example and a blank line, the question. */
-export function promptOf(description: string, shots: readonly string[], question: string): string {
-  return description + shots.map((shot) => `${shot}\n\n`).join("") + question;
+/** A question with its answer. */
+export interface WorkedExample {
+  /** Up to where the answer begins. */
+  readonly question: string;
+  /** The answer, without the blank before it. */
+  readonly answer: string;
+}
+
+/** Worked examples as one text: each question with its answer after a blank, and an empty line. */
+export function shotsText(shots: readonly WorkedExample[]): string {
+  return shots.map(({ question, answer }) => `${question} ${answer}\n\n`).join("");
+}
+
+/** The system prompt: an instruction of the caller, the task's description, or both. */
+export function systemPrompt(instruction: string | undefined, description: string): string {
+  return instruction === undefined
+    ? description
+    : description === ""
+    ? instruction
+    : `${instruction}\n\n${description}`;
 }

@@ -26,6 +26,8 @@ export interface TaskRunner {
   readonly scorer: LikelihoodScorer;
   /** Most tokens that the model is fed. */
   readonly maxLength: number;
+  /** What stands between a context and an answer. */
+  readonly delimiter: "" | " ";
   /** Whether a longer context is cut from the left, or an error. */
   readonly truncate: boolean;
 }
@@ -48,8 +50,8 @@ export async function runChoice(
   { id, row, example, prompts }: Placed<ChoiceExample>,
   metrics: readonly ChoiceMetric[],
 ): Promise<ChoiceRecord> {
-  const { encoder, scorer, maxLength } = runner;
-  const texts = example.continuations.map((one) => ` ${one}`);
+  const { encoder, scorer, maxLength, delimiter } = runner;
+  const texts = example.continuations.map((one) => delimiter + one);
   const contexts = texts.map((_, i) => prompts[prompts.length === 1 ? 0 : i]);
   const pairs = texts.map((text, i) => encodePair(encoder, contexts[i], text));
   const requests = pairs.map((pair) => atRow(row, () => tokenRequest(pair, maxLength)));
