@@ -32,6 +32,8 @@ export interface TaskRow extends Cell {
   readonly average: Accuracy;
   /** Hash of all that determines the values above. */
   readonly key: string;
+  /** What of the model's files was not used, if there is anything (`Model.notices`). */
+  readonly notices?: readonly string[];
 }
 
 /** What a sweep over tasks runs with. */
@@ -93,7 +95,8 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
         const { metrics, standardErrors } = await evaluateTask(quantized, task, { limit });
         accuracies[task] = { value: 100 * metrics.acc, standardError: 100 * standardErrors.acc };
       }
-      return { ...cell, accuracies, average: averageOf(Object.values(accuracies)), key };
+      const { notices } = model, average = averageOf(Object.values(accuracies));
+      return { ...cell, accuracies, average, key, ...notices.length > 0 && { notices } };
     };
     const wanted = {
       what: `tasks of ${cell.model} ${cell.label}`,
