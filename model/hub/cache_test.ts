@@ -170,6 +170,22 @@ Deno.test("a snapshot that is not whole is not taken for whole, and is completed
   });
 });
 
+Deno.test("of a model in shards all that the index names must be there", async () => {
+  const sharded = pathOf(new URL("../../fixtures/families/llama_sharded3", import.meta.url));
+  await using hub = await fakeHub(name, sharded);
+  await withHubEnvironment(hub.endpoint, async (cache) => {
+    const directory = await hubDirectory(name, { patience });
+    Deno.env.set("HF_HUB_OFFLINE", "1");
+    assertEquals(await hubDirectory(name), directory);
+    await Deno.remove(`${cache}/models--someone--tiny-llama/trees`, { recursive: true });
+    assertEquals(await hubDirectory(name, { onNotice: () => {} }), directory);
+    await Deno.remove(`${directory}/model-00002-of-00003.safetensors`);
+    const error = await refused();
+    assertEquals(error.code, "offline");
+    assertStringIncludes(error.message, "lacks model-00002-of-00003.safetensors");
+  });
+});
+
 Deno.test("a cache without a list of files says what it does not know", async () => {
   await withHub(async (_, folder) => {
     await hubDirectory(name, { patience });

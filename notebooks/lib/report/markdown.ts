@@ -5,7 +5,7 @@ import json from "highlight.js/lib/languages/json";
 import typescript from "highlight.js/lib/languages/typescript";
 import MarkdownIt from "markdown-it";
 import { escapeHtml } from "../html.ts";
-import { own } from "../json.ts";
+import { isObject, own } from "../json.ts";
 import { renderMath } from "./math.ts";
 import { isPicture, isSafeLink } from "./sanitize.ts";
 
@@ -80,7 +80,7 @@ export class PageMarkdown {
 
   /** Renders a cell of prose; `attachments` are the pictures that were pasted into it. */
   render(source: string, attachments?: unknown): string {
-    return this.#markdown.render(source, { attachments });
+    return this.#markdown.render(withPlainPictures(source, attachments), { attachments });
   }
 
   #uniqueId(text: string): string {
@@ -94,6 +94,23 @@ export class PageMarkdown {
 
 /** How Markdown names a file that is kept in its cell. */
 const pasted = "attachment:";
+
+/**
+ * Pictures that Jupyter shows and Markdown does not know: names with blanks, and `<img src="attachment:...">`, which people
+ * write for its width.
+ */
+function withPlainPictures(source: string, attachments: unknown): string {
+  if (!isObject(attachments)) return source;
+  const tag = /<img\b[^<>]*?\bsrc\s*=\s*["']attachment:([^"'<>]*)["'][^<>]*>/gi;
+  const plain = source.replaceAll(tag, (whole, name: string) => {
+    const alt = whole.match(/\balt\s*=\s*(?:"([^"]*)"|'([^']*)')/i);
+    return `![${(alt?.[1] ?? alt?.[2] ?? "").replaceAll(/[[\]\\]/g, "")}](${pasted}${name})`;
+  });
+  return Object.keys(attachments).reduce(
+    (text, name) => text.replaceAll(`(${pasted}${name})`, () => `(${pasted}${encodeURIComponent(name)})`),
+    plain,
+  );
+}
 
 /** A pasted picture as an address that holds it; null for anything else. */
 function pictureOf(address: string, attachments: unknown): string | null {

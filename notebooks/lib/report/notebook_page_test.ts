@@ -184,6 +184,14 @@ Deno.test("pasted pictures are shown where they are pictures, by any name; raw c
     const html = await body(`![dot](attachment:${address})`, { [name]: bundle({ "image/png": png }) });
     assertStringIncludes(html, shown);
   }
+  const blank = { "my (dot).png": bundle({ "image/png": png }) };
+  for (
+    const source of [
+      "![dot](attachment:my (dot).png)",
+      '<img width="50%" src="attachment:my (dot).png" alt="dot">',
+      "<IMG alt='dot' onerror='alert(1)' src='attachment:my (dot).png'/>",
+    ]
+  ) assertStringIncludes(await body(source, blank), shown);
   const jpeg = await body("![dot](attachment:a.jpg)", { "a.jpg": { "image/jpeg": "/9j/4AAQ\nSkZJRg==" } });
   assertStringIncludes(jpeg, `<img alt="dot" src="data:image/jpeg;base64,/9j/4AAQSkZJRg==">`);
   for (
