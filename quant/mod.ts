@@ -61,6 +61,7 @@ export type { Training } from "./methods/distill/layer.ts";
 export type { Fp8, Fp8Granularity, Fp8Options } from "./methods/fp8.ts";
 export { type Gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./methods/gptq.ts";
 export { type Hqq, type HqqOptions, type HqqStep, solveHqq } from "./methods/hqq.ts";
+export type { BlockGrid } from "./methods/gptq/blocks.ts";
 export type { Kivi, KiviOptions } from "./methods/kivi.ts";
 export type { KvQuant, KvQuantOptions } from "./methods/kvquant.ts";
 export { fitLayer, type Inliers, keyInliers } from "./methods/kvquant/calibration.ts";

@@ -10,6 +10,8 @@ export type Dtype =
   | "I64"
   | "I32"
   | "I16"
+  | "F8_E4M3"
+  | "F8_E5M2"
   | "I8"
   | "U64"
   | "U32"
@@ -20,9 +22,7 @@ export type Dtype =
 /** Element types of safetensors 0.8 that are not decoded here: a file may hold them, and a tensor of one cannot be read. */
 export type UndecodedDtype =
   | "C64"
-  | "F8_E4M3"
   | "F8_E4M3FNUZ"
-  | "F8_E5M2"
   | "F8_E5M2FNUZ"
   | "F8_E8M0"
   | "F6_E2M3"
@@ -32,7 +32,7 @@ export type UndecodedDtype =
 /** Element types of safetensors files. */
 export type StoredDtype = Dtype | UndecodedDtype;
 
-/** Values of one tensor. `F16` and `BF16` are held as the float32 numbers they denote, `BOOL` as 0 and 1. */
+/** Values of one tensor. `F16` and `BF16` are held as the float32 numbers they denote, floats of 8 bits as their codes, `BOOL` as 0 and 1. */
 export type TensorData =
   | Float64Array<ArrayBuffer>
   | Float32Array<ArrayBuffer>
@@ -57,6 +57,8 @@ const BYTES = new Map<string, number>([
   ["F16", 2],
   ["U16", 2],
   ["I16", 2],
+  ["F8_E4M3", 1],
+  ["F8_E5M2", 1],
   ["I8", 1],
   ["U8", 1],
   ["BOOL", 1],
@@ -64,7 +66,7 @@ const BYTES = new Map<string, number>([
 
 const undecodedBits = new Map<string, number>([
   ["C64", 64],
-  ...["F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ", "F8_E8M0"].map((name) => [name, 8] as const),
+  ...["F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"].map((name) => [name, 8] as const),
   ["F6_E2M3", 6],
   ["F6_E3M2", 6],
   ["F4", 4],
@@ -110,7 +112,7 @@ export function bytesPerElement(dtype: Dtype): number {
   return bytes;
 }
 
-/** Whether `dtype` holds real numbers: the types weights may have. */
+/** Whether `dtype` holds real numbers as they are: the types weights may have. */
 export function isFloat(dtype: StoredDtype): boolean {
   return dtype === "F64" || dtype === "F32" || dtype === "F16" || dtype === "BF16";
 }
@@ -186,6 +188,8 @@ export function fromBytes(dtype: Dtype, buffer: ArrayBuffer): TensorData {
       return new Uint32Array(buffer);
     case "U16":
       return new Uint16Array(buffer);
+    case "F8_E4M3":
+    case "F8_E5M2":
     case "U8":
     case "BOOL":
       return new Uint8Array(buffer);

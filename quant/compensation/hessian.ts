@@ -75,3 +75,10 @@ export function problemOf(
   const factor = upperFactorInPlace(damped, columns), memory = stack.move();
   return { rows, columns, work, factor, permutation, [Symbol.dispose]: () => memory.dispose() };
 }
+
+/** The columns of a problem in the weight's own order. */
+export function inOwnOrder({ rows, columns, work, permutation }: Problem): Float64Array {
+  const own = new Float64Array(work.length);
+  for (let j = 0; j < columns; j++) own.set(work.subarray(j * rows, (j + 1) * rows), permutation[j] * rows);
+  return own;
+}

@@ -1,17 +1,38 @@
 /**
- * Safetensors as the compressed-tensors library and vLLM read them (`pack-quantized`): for each layer `weight_packed`, codes
- * of 32 / bits inputs in a word, `weight_scale`, `weight_shape`, and `weight_zero_point` where it is not the middle.
+ * Safetensors as the compressed-tensors library and vLLM read them. Integers (`pack-quantized`): for each layer `weight_packed`, codes
+ * of 32 / bits inputs in a word, `weight_scale`, `weight_shape`, and `weight_zero_point` where it is not the middle. Floats:
+ * `compressed_tensors/floats.ts`.
  */
 import type { JsonObject } from "../../base/json.ts";
 import type { RawTensor } from "../../model/safetensors.ts";
 import { requireHalfScales } from "./half.ts";
 import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
+import { type FloatLayer, floatTensors } from "./compressed_tensors/floats.ts";
 
-/** Tensors of the quantized layers, and the `quantization_config` that says how to read them. */
+/**
+ * Tensors of the quantized layers, all of integers or all of floats, and the `quantization_config` that says how to read them.
+ *
+ * @throws {SchemeError} `shape` or `combination` where the library cannot say what they are
+ */
 export function compressedTensors(
   quantized: readonly QuantizedLayer[],
+  floats: readonly FloatLayer[],
 ): { tensors: Map<string, RawTensor>; config: JsonObject } {
+  if (floats.length > 0) {
+    if (quantized.length > 0) {
+      const [{ name }] = quantized, [other] = floats;
+      throw new SchemeError(
+        "combination",
+        `compressed-tensors: ${name} has integers, ${other.name} floats: expected one of both`,
+      );
+    }
+    const { tensors, format, weights } = floatTensors(floats);
+    return {
+      tensors,
+      config: configOf(format, { type: "float", symmetric: true, dynamic: false, ...weights }),
+    };
+  }
   const { bits, groupSize } = commonShape(quantized, "compressed-tensors");
   if (bits !== 4 && bits !== 8) {
     throw new SchemeError("shape", `compressed-tensors: ${bits} bits: expected 4 or 8`);
@@ -54,31 +75,28 @@ export function compressedTensors(
       tensors.set(`${name}.weight_zero_point`, { dtype: "I32", shape: [data.length / groups, groups], data });
     }
   }
+  const weights = {
+    num_bits: bits,
+    type: "int",
+    symmetric,
+    strategy: groupSize === -1 ? "channel" : "group",
+    group_size: groupSize === -1 ? null : groupSize,
+    actorder: null,
+    dynamic: false,
+  };
+  return { tensors, config: configOf("pack-quantized", weights) };
+}
+
+function configOf(format: string, weights: JsonObject): JsonObject {
   return {
-    tensors,
-    config: {
-      quant_method: "compressed-tensors",
-      format: "pack-quantized",
-      quantization_status: "compressed",
-      global_compression_ratio: null,
-      kv_cache_scheme: null,
-      ignore: ["lm_head"],
-      config_groups: {
-        group_0: {
-          targets: ["Linear"],
-          input_activations: null,
-          output_activations: null,
-          weights: {
-            num_bits: bits,
-            type: "int",
-            symmetric,
-            strategy: groupSize === -1 ? "channel" : "group",
-            group_size: groupSize === -1 ? null : groupSize,
-            actorder: null,
-            dynamic: false,
-          },
-        },
-      },
+    quant_method: "compressed-tensors",
+    format,
+    quantization_status: "compressed",
+    global_compression_ratio: null,
+    kv_cache_scheme: null,
+    ignore: ["lm_head"],
+    config_groups: {
+      group_0: { targets: ["Linear"], input_activations: null, output_activations: null, weights },
     },
   };
 }

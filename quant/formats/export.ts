@@ -10,6 +10,7 @@ import { gptqTensors } from "./gptq.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { splitTensors } from "./tensors.ts";
 import { weightStorage } from "../weights/linear.ts";
+import { SchemeError } from "../error.ts";
 import { oneOf, requireKnown } from "../options.ts";
 
 /** What {@linkcode exportModel} can write. */
@@ -38,8 +39,9 @@ const companions = [
 /**
  * Writes a model to a directory: weights, configuration, tokenizer and a model card (`README.md`).
  *
- * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales in float16, to which they are rounded; ONNX keeps
- * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor.
+ * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales of integers in float16, to which they are rounded; ONNX keeps
+ * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor. FP8, MXFP8,
+ * MXFP6, MXFP4 and NVFP4 weights keep their scales as they are in compressed-tensors, MXFP4 in GGUF too.
  *
  * A GGUF file is read back and compared with the model before it gets its name.
  *
@@ -122,8 +124,14 @@ async function encode(
       config: { ...values, "transformers.js_config": settings },
     };
   }
-  const { quantized, plain } = await splitTensors(model);
-  const layers = format === "gptq" ? gptqTensors(quantized) : compressedTensors(quantized);
+  const { quantized, floats, plain } = await splitTensors(model);
+  if (format === "gptq" && floats.length > 0) {
+    throw new SchemeError(
+      "method",
+      `gptq: ${floats[0].name} has no integers: expected format "compressed-tensors" or "gguf"`,
+    );
+  }
+  const layers = format === "gptq" ? gptqTensors(quantized) : compressedTensors(quantized, floats);
   const tensors = new Map<string, RawTensor>(layers.tensors);
   const ends = [model.architecture.embedding, model.architecture.head];
   for (const [name, { shape, values: data }] of plain) {

@@ -4,12 +4,13 @@ import { encodeGguf, type GgufSource } from "../../model/gguf/encode.ts";
 import { ggufName, splitRow } from "../../model/gguf/names.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
-import { ggufBlocks } from "./gguf/blocks.ts";
+import { ggufBlocks, mxfp4Blocks } from "./gguf/blocks.ts";
 import { ggufArchitecture, scalingTensors, shapeEntries } from "./gguf/entries.ts";
 import { tokenizerEntries } from "./gguf/tokenizer.ts";
 import { verifyGguf } from "./gguf/verify.ts";
 import { lostInHalf } from "./half.ts";
 import { splitTensors } from "./tensors.ts";
+import { UniformWeight } from "../weights/uniform.ts";
 
 /** A file to be written, and the check that it was written as it was meant. */
 export interface EncodedGguf {
@@ -29,7 +30,8 @@ export async function encodeModelGguf(model: Model, tokenizer: JsonObject | unde
   const { heads, kvHeads, headDim, embedding, head } = model.architecture;
   const name = ggufArchitecture(model.architecture);
   const metadata = new Map([...shapeEntries(model, name), ...await tokenizerEntries(model, tokenizer)]);
-  const parts = await splitTensors(model);
+  const { quantized: integers, floats, plain: unquantized } = await splitTensors(model);
+  const parts = { quantized: [...integers, ...floats], plain: unquantized };
   const tensors = new Map<string, GgufSource>();
   // llama.cpp's llama rotates neighbouring rows.
   const arrange = (tensor: string, bytes: Uint8Array): Uint8Array => {
@@ -55,7 +57,8 @@ export async function encodeModelGguf(model: Model, tokenizer: JsonObject | unde
   for (const [tensor, { shape, values }] of parts.plain) put(tensor, shape, plain(tensor, values, shape));
   for (const { name: layer, weight } of parts.quantized) {
     const tensor = `${layer}.weight`, { shape } = weight;
-    put(tensor, shape, ggufBlocks(layer, weight) ?? plain(tensor, weight.dequantize(), shape));
+    const blocks = weight instanceof UniformWeight ? ggufBlocks(layer, weight) : mxfp4Blocks(weight);
+    put(tensor, shape, blocks ?? plain(tensor, weight.dequantize(), shape));
   }
   for (const [tensor, source] of scalingTensors(model.architecture)) tensors.set(tensor, source);
   return { pieces: encodeGguf(metadata, tensors), verify: (path) => verifyGguf(path, model, parts) };

@@ -7,6 +7,7 @@ import {
   tensorName,
 } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
+import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { storedWeight } from "../weights/linear.ts";
 import { SchemeError } from "../error.ts";
@@ -21,6 +22,12 @@ export interface QuantizedLayer {
   readonly weight: UniformWeight;
 }
 
+/** A linear layer of codes into a table, under its name in the checkpoint, without `.weight`. */
+export interface TableLayer extends Omit<QuantizedLayer, "weight"> {
+  /** Its weight. */
+  readonly weight: TableWeight;
+}
+
 /** Values of a tensor in float32. */
 export interface PlainTensor {
   /** Dimensions. */
@@ -30,18 +37,18 @@ export interface PlainTensor {
 }
 
 /**
- * Splits a model into quantized layers and plain tensors, by their names in the checkpoint.
+ * Splits a model into quantized layers, of integers and of codes into a table, and plain tensors, by their names in the checkpoint.
  *
  * @throws {SchemeError} `combination` when the model computes something that no checkpoint can say, `method` when a weight
  * is stored in codes that the formats do not have
  */
 export async function splitTensors(
   model: Model,
-): Promise<{ quantized: QuantizedLayer[]; plain: Map<string, PlainTensor> }> {
+): Promise<{ quantized: QuantizedLayer[]; floats: TableLayer[]; plain: Map<string, PlainTensor> }> {
   requirePlain(model);
   const { architecture, checkpoint } = model;
   const plain = new Map<string, PlainTensor>();
-  const quantized: QuantizedLayer[] = [];
+  const quantized: QuantizedLayer[] = [], floats: TableLayer[] = [];
   const taken = new Set<string>();
   for (let layer = 0; layer < architecture.layers; layer++) {
     for (const role of layerRoles(architecture, layer)) {
@@ -53,7 +60,14 @@ export async function splitTensors(
       if (packed === undefined) plain.set(name, { shape: parameter.shape, values: await parameter.values() });
       else if (packed instanceof UniformWeight) {
         quantized.push({ name: name.replace(/\.weight$/, ""), role, weight: packed });
-      } else throw new SchemeError("method", `${name}: its codes are no integers with one scale per group`);
+      } else if (packed instanceof TableWeight) {
+        floats.push({ name: name.replace(/\.weight$/, ""), role, weight: packed });
+      } else {
+        throw new SchemeError(
+          "method",
+          `${name}: its codes are neither integers nor floats with one scale per group`,
+        );
+      }
       const bias = await model.bias(layer, role)?.();
       if (names.bias !== undefined && bias !== undefined) {
         const at = tensorName(names.bias, layer);
@@ -68,7 +82,7 @@ export async function splitTensors(
     if (taken.has(name) || !wanted(name, architecture)) continue;
     plain.set(name, { shape: checkpoint.shape(name), values: await checkpoint.tensor(name) });
   }
-  return { quantized, plain };
+  return { quantized, floats, plain };
 }
 
 /** Old checkpoints carry buffers; tied ones may carry the output projection a second time. */

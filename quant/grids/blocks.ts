@@ -24,6 +24,8 @@ export interface BlockRule {
   readonly block: readonly [rows: number, columns: number];
   /** `[256]`: what the byte of a scale stands for, where scales are bytes. */
   readonly scaleValues?: Float32Array;
+  /** What the scales of blocks were multiplied by before they became bytes, where the tensor has such a scale. */
+  readonly globalScale?: number;
   /** The quantizer of a block, all of its values finite. */
   fit(block: Float32Array): BlockQuantizer;
 }

@@ -4,7 +4,7 @@
  * factor).
  */
 import { blockSize, compensationSteps, onDevice, onHost, type Steps } from "../compensation/steps.ts";
-import { hessianOf, type Problem, problemOf } from "../compensation/hessian.ts";
+import { hessianOf, inOwnOrder, problemOf } from "../compensation/hessian.ts";
 import type { InputStatistics, Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
@@ -15,10 +15,14 @@ import {
   integer,
   number,
   oneOf,
+  optional,
   type OptionTable,
   readOptions,
+  refused,
   type SuiteScheme,
 } from "../options.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
+import { bitsOfGrid, type BlockGrid, blockGridOption, blockGridRule, gptqBlockSteps } from "./gptq/blocks.ts";
 import { decode, encode, fitLeastError, fitRange } from "../grids/uniform.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import type { UniformQuantizer } from "../../kernels/quantizer.ts";
@@ -29,6 +33,11 @@ export interface Gptq extends SuiteScheme {
   readonly method: "gptq";
   /** Bits per code, 2 to 8. */
   readonly bits: number;
+  /**
+   * Blocks of small floats (`mx`, `nvfp4`) in place of integers in groups. Their scales are those of the format; bits follow from it, and
+   * `groupSize`, `symmetric`, `codes` and `search` are not theirs. `actOrder` then takes `staticGroups`, as blocks are neighbours.
+   */
+  readonly grid?: BlockGrid;
   /** Input features of a row that share a scale; the whole row when absent. */
   readonly groupSize?: number;
   /** Whether the range is symmetric about 0. */
@@ -56,11 +65,14 @@ export interface Gptq extends SuiteScheme {
 }
 
 /** Options of {@linkcode gptq}; absent ones take the defaults of the reference code. */
-export type GptqOptions = Partial<Omit<Gptq, keyof SuiteScheme>> & { readonly bits: number };
+export type GptqOptions =
+  & Partial<Omit<Gptq, keyof SuiteScheme>>
+  & ({ readonly bits: number } | { readonly grid: BlockGrid });
 
 /** What {@linkcode gptq} accepts. */
 export const gptqOptions: OptionTable<Gptq> = {
   bits: integer(2, 8),
+  grid: optional(blockGridOption),
   groupSize: groupSizeOption(),
   symmetric: flag(false),
   codes: oneOf(["signed", "narrow", "offsetBinary"], "signed"),
@@ -73,7 +85,7 @@ export const gptqOptions: OptionTable<Gptq> = {
 };
 
 /**
- * GPTQ with 2 to 8 bits.
+ * GPTQ with 2 to 8 bits, or onto blocks of small floats: `gptq({ grid: nvfp4() })`. (Round to nearest onto these is `nvfp4` itself.)
  *
  * @example
  * ```ts
@@ -84,7 +96,22 @@ export const gptqOptions: OptionTable<Gptq> = {
  * ```
  */
 export function gptq(options: GptqOptions): Gptq {
-  return readOptions("gptq", gptqOptions, options);
+  const { grid } = options;
+  if (grid === undefined) return readOptions("gptq", gptqOptions, options);
+  const bits = bitsOfGrid(blockGridOption.read("grid", grid) ?? grid);
+  const ofIntegers = ["groupSize", "symmetric", "codes", "search"] as const;
+  const defaults = readOptions<Gptq>("gptq", gptqOptions, { bits });
+  for (const name of ofIntegers) {
+    const value = options[name];
+    if (value !== undefined && value !== defaults[name]) throw refused(name, value, "none beside grid");
+  }
+  if (options.bits !== undefined && options.bits !== bits) {
+    throw refused("bits", options.bits, `${bits}, as grid has`);
+  }
+  if (options.actOrder && !options.staticGroups) {
+    throw refused("staticGroups", options.staticGroups, "true with actOrder and grid");
+  }
+  return readOptions("gptq", gptqOptions, { ...options, bits });
 }
 
 /** Result of quantizing one weight. */
@@ -162,13 +189,6 @@ export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq):
   return { weight: new UniformWeight({ ...parts, zeros: mode === "asymmetric" ? zeros : zeros[0] }), loss };
 }
 
-/** The columns of a problem in the weight's own order. */
-function inOwnOrder({ rows, columns, work, permutation }: Problem): Float64Array {
-  const own = new Float64Array(work.length);
-  for (let j = 0; j < columns; j++) own.set(work.subarray(j * rows, (j + 1) * rows), permutation[j] * rows);
-  return own;
-}
-
 /** One quantizer per row from columns `[count, rows]`. */
 function fitColumns(
   values: Float64Array,
@@ -187,7 +207,11 @@ const weights: WeightMethod<Gptq> = {
   async quantize(weight, scheme, place, input: InputStatistics | null, device) {
     if (input === null) throw new SchemeError("calibration", `gptq: no input statistics for ${place.name}`);
     try {
-      return (await onDevice(device, gptqSteps(weight, hessianOf(input), scheme))).weight;
+      const hessian = hessianOf(input);
+      const steps: Steps<{ weight: StoredWeight }> = scheme.grid === undefined
+        ? gptqSteps(weight, hessian, scheme)
+        : gptqBlockSteps(weight, hessian, scheme, blockGridRule(scheme.grid, weight));
+      return (await onDevice(device, steps)).weight;
     } catch (error) {
       if (!(error instanceof SchemeError)) throw error;
       throw new SchemeError(error.code, `${place.name}: ${error.message}`, { cause: error });

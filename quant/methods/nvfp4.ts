@@ -98,6 +98,7 @@ export function nvfp4Rule({ arithmetic, target, tensorScale, blockSize }: Nvfp4,
     bits: 4,
     values: elements,
     block: [1, blockSize],
+    ...tensorScale !== "none" && { globalScale: up },
     scaleValues: Float32Array.from({ length: 256 }, (_, byte) => decode(byte)),
     fit(values) {
       const share = f32(absMax(values) / unit);
@@ -126,10 +127,7 @@ function errorOf(values: Float32Array, { scale, encode }: BlockQuantizer, target
 
 const weights: WeightMethod<Nvfp4> = {
   needs: "nothing",
-  quantize(weight, scheme) {
-    const most = absMax(weight.data);
-    return tableWeight(weight, nvfp4Rule(scheme, most), scheme.tensorScale === "none" ? undefined : most);
-  },
+  quantize: (weight, scheme) => tableWeight(weight, nvfp4Rule(scheme, absMax(weight.data))),
 };
 
 const operand: OperandMethod<Nvfp4> = {

@@ -3,7 +3,7 @@ import type { TableCodes } from "../../kernels/codes.ts";
 import { tableValues } from "../../kernels/host/table.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
-import { type BlockRule, encodeBlocks } from "../grids/blocks.ts";
+import { type BlockRule, encodeBlocks, type EncodedBlocks } from "../grids/blocks.ts";
 
 /** Parts of a {@linkcode TableWeight}. */
 export interface TableParts {
@@ -21,8 +21,8 @@ export interface TableParts {
   readonly scales: Float32Array | Uint8Array;
   /** `[256]`: what the bytes of scales stand for, that of the tensor included. */
   readonly scaleValues?: Float32Array;
-  /** The absmax of the tensor where a scale of it follows from that: stored as float32, and already in `scaleValues`. */
-  readonly tensorMax?: number;
+  /** What the scales of blocks were multiplied by before they became bytes: stored as float32, and already undone in `scaleValues`. */
+  readonly globalScale?: number;
   /** Bytes that scales take, where they are stored otherwise. */
   readonly scaleBytes?: number;
 }
@@ -62,14 +62,19 @@ export class TableWeight implements StoredWeight {
     return this.parts.scaleValues ?? null;
   }
 
-  /** The absmax of the tensor where a scale of it follows from that, else null. */
-  get tensorMax(): number | null {
-    return this.parts.tensorMax ?? null;
+  /** What the scales of blocks were multiplied by before they became bytes, where the tensor has such a scale, else null. */
+  get globalScale(): number | null {
+    return this.parts.globalScale ?? null;
   }
 
   get byteLength(): number {
-    const { packed, scales, scaleBytes = scales.byteLength, tensorMax } = this.parts;
-    return packed.byteLength + scaleBytes + (tensorMax === undefined ? 0 : 4);
+    const { packed, scales, scaleBytes = scales.byteLength, globalScale } = this.parts;
+    return packed.byteLength + scaleBytes + (globalScale === undefined ? 0 : 4);
+  }
+
+  /** Codes `[out, in]` as a bit stream: code `i` starts at bit `i * bits`. */
+  get packed(): Uint8Array {
+    return this.parts.packed;
   }
 
   /** Codes `[out, in]`. */
@@ -95,22 +100,28 @@ export class TableWeight implements StoredWeight {
   }
 }
 
-/** A weight quantized by a rule; `tensorMax` where the rule follows from the absmax of the whole weight. */
+/** A weight quantized by a rule. */
 export function tableWeight(
   { rows, columns, data }: { readonly rows: number; readonly columns: number; readonly data: Float32Array },
   rule: BlockRule,
-  tensorMax?: number,
 ): TableWeight {
-  const { codes, scales } = encodeBlocks(data, { rows, columns }, rule);
-  const { bits, values, block, scaleValues } = rule;
+  return tableOf([rows, columns], rule, encodeBlocks(data, { rows, columns }, rule));
+}
+
+/** A weight of codes and scales that a rule gave. */
+export function tableOf(
+  shape: readonly [out: number, inputs: number],
+  { bits, values, block, scaleValues, globalScale }: BlockRule,
+  { codes, scales }: EncodedBlocks,
+): TableWeight {
   return new TableWeight({
-    shape: [rows, columns],
+    shape,
     bits,
     values,
     block,
     packed: packBits(codes, bits),
     scales,
     ...scaleValues && { scaleValues },
-    ...tensorMax !== undefined && { tensorMax },
+    ...globalScale !== undefined && { globalScale },
   });
 }

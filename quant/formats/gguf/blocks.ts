@@ -1,12 +1,14 @@
 /** Packed weights in the block types of GGUF that say the same: codes of 4, 5 or 8 bits with a scale for each 32 weights. */
 import { encodeF16 } from "../../../model/files/dtype.ts";
 import { requireFiniteHalf, requireHalfScales } from "../half.ts";
+import type { TableWeight } from "../../weights/table.ts";
 import type { UniformWeight } from "../../weights/uniform.ts";
+import { elementOf, hasPowerScales } from "../compressed_tensors/floats.ts";
 
 /** A weight as GGUF stores it, row by row. */
 export interface GgufBlocks {
   /** Type of the blocks. */
-  readonly dtype: "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0";
+  readonly dtype: "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "MXFP4";
   /** Bytes of all rows. */
   readonly bytes: Uint8Array;
 }
@@ -54,4 +56,17 @@ export function ggufBlocks(name: string, weight: UniformWeight): GgufBlocks | nu
     for (let i = 0; i < 16; i++) bytes[to + i] = own[i] & 15 | (own[i + 16] & 15) << 4;
   }
   return { dtype, bytes };
+}
+
+/** MXFP4 as GGUF stores it: of 32 weights the byte of the scale, then the codes of weights `i` and `i + 16` in a byte. Null where a weight is other. */
+export function mxfp4Blocks(weight: TableWeight): GgufBlocks | null {
+  const { shape: [, columns], block, scales } = weight;
+  const is = elementOf(weight) === "e2m1" && hasPowerScales(weight) && block[0] === 1 && block[1] === 32;
+  if (!is || columns % 32 !== 0) return null;
+  const codes = weight.codes(), bytes = new Uint8Array(scales.length * 17);
+  for (const [i, scale] of scales.entries()) {
+    bytes[17 * i] = scale;
+    for (let j = 0; j < 16; j++) bytes[17 * i + 1 + j] = codes[32 * i + j] | codes[32 * i + 16 + j] << 4;
+  }
+  return { dtype: "MXFP4", bytes };
 }

@@ -7,7 +7,7 @@ import { openGguf } from "../../../model/gguf/file.ts";
 import { ggufTokenizer } from "../../../model/gguf/tokenizer.ts";
 import type { Model } from "../../../model/model.ts";
 import { SchemeError } from "../../error.ts";
-import type { PlainTensor, QuantizedLayer } from "../tensors.ts";
+import type { PlainTensor, QuantizedLayer, TableLayer } from "../tensors.ts";
 
 /**
  * Scales and minima are rounded to float16, each to 2^-11 of itself: together a weight moves by less than this of the largest of its
@@ -26,7 +26,7 @@ export async function verifyGguf(
   path: string,
   model: Model,
   { quantized, plain }: {
-    readonly quantized: readonly QuantizedLayer[];
+    readonly quantized: readonly (QuantizedLayer | TableLayer)[];
     readonly plain: ReadonlyMap<string, PlainTensor>;
   },
 ): Promise<void> {
