@@ -10,23 +10,25 @@ type Rotary = Extract<Positions, { kind: "rotary" }>;
 export function inverseFrequencies({ theta, rotaryDim, scaling }: Rotary, long = false): Float64Array {
   const frequencies = new Float64Array(rotaryDim / 2);
   for (let i = 0; i < frequencies.length; i++) {
-    const plain = Math.fround(1 / Math.fround(theta ** (2 * i / rotaryDim)));
-    frequencies[i] = scaling === undefined ? plain : stretch(plain, scaling, i, { theta, rotaryDim }, long);
+    const power = Math.fround(theta ** (2 * i / rotaryDim)), plain = Math.fround(1 / power);
+    if (scaling?.kind === "longrope") {
+      // The order of roundings is transformers': a frequency off by its last bit turns late positions visibly.
+      const divisor = Math.fround((long ? scaling.longFactor : scaling.shortFactor)[i]);
+      frequencies[i] = Math.fround(1 / Math.fround(divisor * power));
+    } else {
+      frequencies[i] = scaling === undefined ? plain : stretch(plain, scaling, i, { theta, rotaryDim });
+    }
   }
   return frequencies;
 }
 
 function stretch(
   frequency: number,
-  scaling: NonNullable<Rotary["scaling"]>,
+  scaling: Exclude<NonNullable<Rotary["scaling"]>, { kind: "longrope" }>,
   pair: number,
   { theta, rotaryDim }: { theta: number; rotaryDim: number },
-  long: boolean,
 ): number {
   if (scaling.kind === "linear") return Math.fround(frequency / scaling.factor);
-  if (scaling.kind === "longrope") {
-    return Math.fround(frequency / (long ? scaling.longFactor : scaling.shortFactor)[pair]);
-  }
   if (scaling.kind === "yarn") {
     // YaRN (Peng et al., 2023, section 3.2): pairs that turn often are kept, rare turns are divided, a ramp between.
     const { factor, originalPositions, betaFast, betaSlow, truncate } = scaling;
