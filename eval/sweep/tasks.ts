@@ -7,7 +7,8 @@ import { ownCode } from "../../quant/quantize/code.ts";
 import { resolveScheme } from "../../quant/quantize/resolve.ts";
 import { parseScheme } from "../../quant/scheme.ts";
 import { resultsLocation, sourceHash } from "../store/key.ts";
-import { hashOf } from "../../base/hash.ts";
+import { readBytes } from "../../base/file.ts";
+import { hashOf, sha256Hex } from "../../base/hash.ts";
 import type { TokenWindows } from "../windows.ts";
 import { openStore } from "../store.ts";
 import { storedOr } from "../store/contract.ts";
@@ -87,7 +88,8 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
     using model = await loadModel(cell.model, { device });
     const code = await ownCode(resolveScheme(scheme));
     const own = Object.keys(code.code).length > 0 ? { methods: code.code } : {};
-    const key = hashOf({ ...shared, model: await model.hash(), scheme, ...own });
+    const tokenizer = await tokenizerHash(model.checkpoint.directory);
+    const key = hashOf({ ...shared, model: await model.hash(), tokenizer, scheme, ...own });
     const make = async () => {
       using quantized = await quantize(model, scheme, { calibration });
       const accuracies: Record<string, Accuracy> = {};
@@ -108,6 +110,19 @@ export async function taskSweep(cells: readonly Cell[], options: TaskSweepOption
     onRow(row);
   }
   return rows;
+}
+
+/** Files whose contents decide how texts become tokens; a GGUF file holds its own, and is part of the model's hash. */
+const tokenizerFiles = [
+  ...["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"],
+  ...["vocab.json", "merges.txt", "tokenizer.model"],
+];
+
+async function tokenizerHash(directory: string): Promise<string> {
+  const contents = tokenizerFiles.map((name) =>
+    readBytes(`${directory}/${name}`).then(sha256Hex, () => null)
+  );
+  return hashOf(await Promise.all(contents));
 }
 
 function requireAccuracies(tasks: readonly string[]): void {

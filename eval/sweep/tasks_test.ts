@@ -1,5 +1,6 @@
 /** Accuracies of a sweep over tasks are those of the tasks, and stored rows are found again. */
-import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { variantOf } from "../../model/checkpoint/variant_testing.ts";
 import { loadModel } from "../../model/load.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { rtn } from "../../quant/methods/rtn.ts";
@@ -35,6 +36,21 @@ Deno.test("a row has the accuracies of its tasks, is stored, and another limit i
   } finally {
     await Deno.remove(results, { recursive: true });
   }
+});
+
+Deno.test("other tokens are another row, though the weights are the same", async () => {
+  await using files = await variantOf("models/llama", {});
+  const keyOf = async () => {
+    const cells = [{ model: files.directory, label: "float", scheme: {} }];
+    const [row] = await taskSweep(cells, { tasks: ["piqa"], limit: 1, results: null });
+    return row.key;
+  };
+  const first = await keyOf();
+  assertEquals(await keyOf(), first);
+  const path = `${files.directory}/tokenizer_config.json`;
+  const config = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify({ ...config, bos_token: "<|system|>" }));
+  assertNotEquals(await keyOf(), first);
 });
 
 Deno.test("tasks without an accuracy are refused before anything runs", async () => {
