@@ -1,5 +1,6 @@
 /** Distillation against the original code (DeepSpeed's quantizers, transformers' AdamW): loss curves and perplexities. */
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { isCompared } from "./check_testing.ts";
 import { onSoftwareGpu } from "../../kernels/conformance/software_gpu.ts";
 import { loadModel } from "../../model/load.ts";
 import { type Distill, distillModel } from "../../quant/methods/distill.ts";
@@ -10,7 +11,7 @@ import { distillRuns, distillScheme } from "./schemes/distill.ts";
 import { compareWithOracle, oracle, oracleWindows } from "../oracle.ts";
 import { perplexity } from "../metrics/perplexity.ts";
 
-const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
+const all = isCompared("distill", []);
 
 /** Losses that the original code recorded; NaN is stored as a string. */
 async function recordedLosses(model: string, id: string): Promise<number[]> {

@@ -1,6 +1,6 @@
 /**
  * How tests compare a method with the stored runs of its original code: every id through `goldenRun`, to perplexity on the 16 test
- * windows. `deno task test` runs a few of them; with `QUANTBOOK_ORACLE=all` (`deno task test:oracle`) all.
+ * windows. `QUANTBOOK_ORACLE` says how many of them (`check_testing.ts`).
  */
 import { assert } from "@std/assert";
 import { Random } from "../../kernels/conformance/suite.ts";
@@ -9,7 +9,7 @@ import type { Model } from "../../model/model.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { oracleWindows } from "../oracle.ts";
 import { perplexity } from "../metrics/perplexity.ts";
-import { withNoisyHessian } from "./check_testing.ts";
+import { isCompared, withNoisyHessian } from "./check_testing.ts";
 import { type GoldenGroup, goldenResults, goldenRun, goldenTensors } from "./golden.ts";
 import { OracleError } from "./error.ts";
 
@@ -35,7 +35,6 @@ export async function checkGolden(
   model: string,
   { covers, bound, quick, refused = [] }: GoldenCheck,
 ): Promise<void> {
-  const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
   const calib = await oracleWindows("calib"), windows = await oracleWindows("test");
   const results = await goldenResults(group, model);
   const tensors = await goldenTensors(group, model).catch(() => undefined);
@@ -43,7 +42,7 @@ export async function checkGolden(
   for (const id of quick) assert(results.has(id), `${group} ${model} has no result ${id}`);
   for (const result of results.values()) {
     const { id, ppl, method } = result;
-    if (!covers(id, method) || !(all || quick.includes(id)) || typeof ppl !== "number") continue;
+    if (!covers(id, method) || !isCompared(id, quick) || typeof ppl !== "number") continue;
     await t.step(id, async () => {
       if (refused.includes(id)) return assertRefused(() => goldenRun(group, result, { tensors }), id);
       const { scheme, calibrationWindows } = goldenRun(group, result, { tensors });

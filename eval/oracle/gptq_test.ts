@@ -20,7 +20,7 @@ import { decode, encode, fitRange } from "../../quant/grids/uniform.ts";
 import { firstLayerProblems, type LayerProblem, outputError } from "./problems.ts";
 import { gptqSchemes } from "./schemes/gptq.ts";
 import { oracle, oracleResults, oracleTensors, oracleWindows } from "../oracle.ts";
-import { checkAgainstOracle } from "./check_testing.ts";
+import { checkAgainstOracle, isCompared } from "./check_testing.ts";
 
 const quick: Record<string, string[]> = {
   "llama": ["june-gptq-w4-pc-act-sym"],
@@ -69,12 +69,11 @@ for (const [model, ids] of Object.entries(quick)) {
     const names: string[] = JSON.parse(
       await Deno.readTextFile(new URL(`../../fixtures/expected/${model}.json`, import.meta.url)),
     ).layerNames;
-    const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
     for (const [id, scheme] of schemes) {
       const result = results.get(id);
       // Smoothing comes before the layer, and OPT's true-sequential runs are recorded as errors.
       if (result === undefined || result.error !== undefined || scheme.transforms !== undefined) continue;
-      if (!all && !quickLayers.includes(id)) continue;
+      if (!isCompared(id, quickLayers)) continue;
       const order = (result.extra.layerNames ?? names) as string[];
       const losses = new Map(order.flatMap((name, i) => {
         const role = name.startsWith("0: ") ? roleOf(name) : undefined;

@@ -10,7 +10,7 @@ import { KiviCache } from "../../quant/caches/kivi.ts";
 import { quantize } from "../../quant/quantize.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { oracle, oracleTensors, oracleWindows } from "../oracle.ts";
-import { checkAgainstOracle } from "./check_testing.ts";
+import { checkAgainstOracle, isCompared } from "./check_testing.ts";
 
 /** The oracle's perplexities and the schemes that reproduce them; "vanilla" leaves the prompt's attention alone. */
 function kiviSchemes(): Map<string, Scheme> {
@@ -78,7 +78,7 @@ const decodings = [
   ["kivi-decode-4-g32-r32", { bits: 4, residualLength: 32, prefill: "full" }],
   ["kivi-decode-2-g32-r32", { bits: 2, residualLength: 32, prefill: "full" }],
 ] as const;
-const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
+const all = isCompared("kivi", []);
 
 for (const model of ["llama", "llama-outlier"]) {
   Deno.test(`${model}: decoding over the packed cache follows the original code token by token`, async (t) => {

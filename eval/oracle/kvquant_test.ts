@@ -9,10 +9,10 @@ import { fitLayer, keyInliers, valueInliers } from "../../quant/methods/kvquant/
 import { layerSamples } from "../../quant/methods/kvquant/samples.ts";
 import { kvquantSchemes } from "./schemes/kvquant.ts";
 import { compareWithOracle, oracle, oracleTensors, oracleWindows } from "../oracle.ts";
-import { checkAgainstOracle } from "./check_testing.ts";
+import { checkAgainstOracle, isCompared } from "./check_testing.ts";
 import { perplexity } from "../metrics/perplexity.ts";
 
-const all = Deno.env.get("QUANTBOOK_ORACLE") === "all";
+const all = isCompared("kvquant", []);
 const reference = { calibrationTokens: "all", storage: "float32", execution: "simulated" } as const;
 
 /** The original's codebooks and thresholds, by tag (`"kvquant4"`). */

@@ -11,7 +11,7 @@ import { quantize } from "../../quant/quantize.ts";
 import { quantizeRows, rtn } from "../../quant/methods/rtn.ts";
 import { registerMethod } from "../../quant/registry.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { checkAgainstOracle } from "./check_testing.ts";
+import { checkAgainstOracle, isCompared } from "./check_testing.ts";
 import { oracle, oracleWindows } from "../oracle.ts";
 import { perplexity } from "../metrics/perplexity.ts";
 import { qrazorSchemes } from "./schemes/qrazor.ts";
@@ -61,7 +61,7 @@ const unsignedGptq = {
 
 Deno.test({
   name: "opt: the original code's QRazor with GPTQ is GPTQ that makes negative weights 0",
-  ignore: Deno.env.get("QUANTBOOK_ORACLE") !== "all",
+  ignore: !isCompared("qrazor", []),
   async fn() {
     registerMethod(unsignedGptq);
     const [calibration, windows] = [await oracleWindows("calib"), await oracleWindows("test")];
