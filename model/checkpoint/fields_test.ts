@@ -1,5 +1,5 @@
 /** The table of fields: transformers' defaults, nothing read that is not declared, and each rule broken on purpose is noticed. */
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { architectureOf } from "../families.ts";
 import { CheckpointError } from "../files/error.ts";
@@ -144,6 +144,70 @@ Deno.test("planted: unknown fields of sections, other heads, and two sections th
   assertEquals(falcon, [
     "c: alibi is true: transformers rounds the position biases to bfloat16, this suite does not",
   ]);
+});
+
+Deno.test("planted in every type: a kind of layer that nobody computes there is refused by the name of its list", async () => {
+  const odd = [
+    "nonesuch_attention",
+    "chunked_attention",
+    "linear_attention",
+    "attention",
+    "toString",
+    "",
+    null,
+    1,
+    [],
+  ];
+  for (const type of modelTypes) {
+    const values = await configOf(type), layers = Number(values["num_hidden_layers"] ?? values["n_layer"]);
+    const plain = { ...values, use_sliding_window: undefined, sliding_window: null, layer_types: null };
+    const read = (layer_types: unknown) =>
+      architectureOf(parseConfig(JSON.stringify({ ...plain, layer_types }), type));
+    const full = Array(layers).fill("full_attention");
+    assertEquals(read(full).windowLayers ?? [], []);
+    const lists: unknown[] = odd.map((entry) => full.with(-1, entry));
+    // No window is stated, so nothing can slide.
+    lists.push(
+      full.slice(1),
+      [...full, "full_attention"],
+      "full_attention",
+      {},
+      full.with(0, "sliding_attention"),
+    );
+    for (const list of lists) {
+      const error = assertThrows(() => read(list), CheckpointError);
+      assertMatch(error.message, /layer_types|sliding_window must/, `${type} ${JSON.stringify(list)}`);
+    }
+  }
+});
+
+Deno.test("planted: lists that choose what a layer computes are refused where their entries mean nothing", async () => {
+  const wrong: readonly (readonly [type: string, key: string, value: unknown])[] = [
+    ...[[0, 2], [0], ["1", "0"], [null, 1], [true, false], "1"].map((value) =>
+      ["smollm3", "no_rope_layers", value] as const
+    ),
+    ...[["0"], [null], [0.5], "0"].map((value) => ["qwen3_moe", "mlp_only_layers", value] as const),
+    ["qwen3_moe", "decoder_sparse_step", 0],
+    ["smollm3", "no_rope_layer_interval", 0],
+    ["gemma3_text", "sliding_window_pattern", 0],
+    ["gemma3_text", "sliding_window_pattern", null],
+    ["qwen2", "max_window_layers", "2"],
+    ["qwen2", "use_sliding_window", 1],
+    ["gemma2", "attn_logit_softcapping", 0],
+    ["gptj", "rotary_dim", null],
+    ["gptj", "rotary_dim", 3],
+  ];
+  for (const [type, key, value] of wrong) {
+    const { layer_types: _, no_rope_layers: __, ...values } = await configOf(type);
+    const read = () =>
+      architectureOf(
+        parseConfig(
+          JSON.stringify({ ...values, sliding_window: 4, use_sliding_window: true, [key]: value }),
+          type,
+        ),
+      );
+    assertThrows(read, CheckpointError, key);
+  }
 });
 
 Deno.test("two names of one field may agree, and must", async () => {
