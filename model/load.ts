@@ -5,6 +5,7 @@ import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import { tensorName } from "./architecture.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint.ts";
+import { withSeparateExperts } from "./checkpoint/experts.ts";
 import { readGeneration } from "./checkpoint/generation.ts";
 import { storedHead, withTiedNames, withWholeNames } from "./checkpoint/layout.ts";
 import { watched } from "./checkpoint/watched.ts";
@@ -76,7 +77,9 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
 /** What a checkpoint computes, and its tensors under the names that this goes by. */
 async function described(opened: Checkpoint): Promise<Pick<Model, "architecture" | "checkpoint">> {
   const architecture = architectureOf(opened.config), { embedding, head, linears } = architecture;
-  const checkpoint = withWholeNames(opened, tensorName(linears.q?.weight ?? embedding, 0));
+  const whole = withWholeNames(opened, tensorName(linears.q?.weight ?? embedding, 0));
+  const { experts, layers } = architecture;
+  const checkpoint = experts === undefined ? whole : withSeparateExperts(whole, experts, layers);
   if (head !== embedding) {
     return { architecture: { ...architecture, head: storedHead(checkpoint, head) }, checkpoint };
   }

@@ -204,7 +204,13 @@ Deno.test("planted: what no part of the model asks for is told, and strict makes
   tensors.set("model.layers.0.self_attn.q_proj.bias", one).set("score.weight", one);
   for (const shards of [false, true]) {
     const directory = await written({ config, tensors }, stack, shards);
+    const index = `${directory}/model.safetensors.index.json`;
+    if (shards) {
+      const text = await Deno.readTextFile(index);
+      await Deno.writeTextFile(index, text.replace("{", '{"scale":2,'));
+    }
     assertEquals(await noticesOf(directory, "llama_mha"), [
+      ...shards ? ["/model.safetensors.index.json: scale (2) is not known here and was not used"] : [],
       ': tensor "model.layers.0.self_attn.q_proj.bias" is not known here and not used',
       ': tensor "score.weight" is not known here and not used',
     ]);
@@ -214,5 +220,51 @@ Deno.test("planted: what no part of the model asks for is told, and strict makes
       "score.weight",
     );
     assertEquals(error.code, "notice");
+  }
+});
+
+Deno.test("experts of a layer in one tensor, as transformers 5 writes them when asked, are the same model", async () => {
+  const separate =
+    /^(model\.layers\.\d+)\.(?:block_sparse_moe|mlp)\.experts\.(\d+)\.(w[123]|\w+_proj)\.weight$/;
+  const roles: Readonly<Record<string, string>> = { w1: "gate_proj", w3: "up_proj", w2: "down_proj" };
+  for (const dir of ["mixtral", "qwen3_moe"]) {
+    await using stack = new AsyncDisposableStack();
+    const { config, tensors } = await filesOf(dir);
+    const fused = new Map<string, RawTensor>(), groups = new Map<string, Map<string, RawTensor>>();
+    for (const [name, tensor] of tensors) {
+      const [, layer, expert, matrix] = separate.exec(name) ?? [];
+      if (layer === undefined) fused.set(name.replace("block_sparse_moe.gate", "mlp.gate"), tensor);
+      else {
+        const group = groups.get(layer) ?? new Map<string, RawTensor>();
+        groups.set(layer, group.set(`${expert}.${roles[matrix] ?? matrix}`, tensor));
+      }
+    }
+    assert(groups.size > 0);
+    for (const [layer, group] of groups) {
+      const count = group.size / 3, [width, hidden] = group.get("0.gate_proj")?.shape ?? [];
+      const set = (name: string, shape: number[], parts: readonly string[]) => {
+        const data = Array.from(
+          { length: count },
+          (_, expert) =>
+            parts.flatMap((part) => Array.from(group.get(`${expert}.${part}`)?.data ?? [], Number)),
+        );
+        fused.set(`${layer}.mlp.experts.${name}`, {
+          dtype: "F32",
+          shape,
+          data: Float32Array.from(data.flat()),
+        });
+      };
+      set("gate_up_proj", [count, 2 * width, hidden], ["gate_proj", "up_proj"]);
+      set("down_proj", [count, hidden, width], ["down_proj"]);
+    }
+    assertEquals(await noticesOf(await written({ config, tensors: fused }, stack), dir), []);
+    const [first] = groups.keys();
+    fused.set(`${first}.mlp.experts.down_proj`, {
+      dtype: "F32",
+      shape: [1, 1, 1],
+      data: new Float32Array(1),
+    });
+    const wrong = await written({ config, tensors: fused }, stack);
+    await assertRejects(() => loadModel(wrong), CheckpointError, "experts.down_proj");
   }
 });
