@@ -10,6 +10,7 @@ import {
   fileOf,
   isProduct,
   pathsByHand,
+  pathsTakenApart,
   supportInProduct,
   throughDoors,
   wrongDirections,
@@ -37,7 +38,15 @@ const entries = await Promise.all(
   ),
 );
 
-const rules = { wrongDirections, circles, throughDoors, supportInProduct, beyondEdges, pathsByHand };
+const rules = {
+  wrongDirections,
+  circles,
+  throughDoors,
+  supportInProduct,
+  beyondEdges,
+  pathsByHand,
+  pathsTakenApart,
+};
 for (const [name, rule] of Object.entries(rules)) {
   Deno.test(`the project's files: ${name}`, () => assertEquals(rule(files), []));
 }
@@ -92,6 +101,18 @@ const planted: readonly [keyof typeof rules, path: string, source: string, compl
     "model/decoder/planted.ts",
     'import { readFile } from "node:fs/promises";',
     'model/decoder/planted.ts has "node:fs/promises": only edges may use the platform',
+  ],
+  [
+    "pathsTakenApart",
+    "model/planted.ts",
+    'const folder = path.slice(0, path.lastIndexOf("/") + 1);',
+    'model/planted.ts has lastIndexOf("/"): only directoryOf and trimmedPath',
+  ],
+  [
+    "pathsTakenApart",
+    "model/planted.ts",
+    'const folder = path.replace(/\\/+$/, "");',
+    "only directoryOf and trimmedPath",
   ],
   [
     "pathsByHand",

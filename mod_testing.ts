@@ -204,6 +204,16 @@ export function beyondEdges(files: readonly File[]): string[] {
     );
 }
 
+/** Paths taken apart by a separator, in the product: on Windows there are two, on Unix a backslash is a letter. */
+export function pathsTakenApart(files: readonly File[]): string[] {
+  return files.filter(isProduct).flatMap(({ path, text }) =>
+    (text.match(/lastIndexOf\("(?:\/|\\\\)"\)|replace\(\/(?:\\\/|\[\/\\\\\])\+\$\//g) ?? [])
+      // Addresses have one separator.
+      .filter((found) => found.startsWith("last") || path !== "model/hub/settings.ts")
+      .map((found) => `${path} has ${found}: only directoryOf and trimmedPath take paths apart`)
+  );
+}
+
 /**
  * Addresses taken for the names of files, and names of files put into addresses: a blank, a `#` or a `%` in a path means another
  * file then, and on Windows there is none of that name. `pathOf` and `pathToFileURL` go from one to the other.

@@ -4,7 +4,7 @@
  * temporary directory and end with the script. One task is requeued while it runs.
  */
 import { assert, assertEquals } from "@std/assert";
-import { pathOf } from "../base/file.ts";
+import { directoryOf, pathOf } from "../base/file.ts";
 import { sweep } from "../eval/sweep.ts";
 import type { Row } from "../eval/sweep/cell.ts";
 import { formatManifest } from "../eval/sweep/manifest.ts";
@@ -113,7 +113,7 @@ try {
     "eval/sweep/templates/slurm.sh",
     path,
     results,
-  ], { ...env, PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}` })).trim();
+  ], { ...env, PATH: `${directoryOf(Deno.execPath())}:${Deno.env.get("PATH")}` })).trim();
   const log = (task: number) => Deno.readTextFile(`${directory}/${task}.log`).catch(() => "");
   while (!(await log(1)).includes("done ")) await wait(0.1);
   await output("scontrol", ["requeue", `${job}_1`], env);

@@ -1,4 +1,5 @@
 /** Text to token ids and back, by the files of a tokenizer. */
+import { directoryOf, trimmedPath } from "../../base/file.ts";
 import { type JsonObject, own } from "../../base/json.ts";
 import { type ChatTemplates, configuredTemplates, readTemplates } from "./chat/templates.ts";
 import { cleansUp, completed } from "./companions.ts";
@@ -58,7 +59,7 @@ export interface Tokenizer {
  */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const isFile = /\.(?:json|model)$/.test(path);
-  const folder = isFile ? path.slice(0, path.lastIndexOf("/") + 1) : `${path.replace(/\/+$/, "")}/`;
+  const folder = `${isFile ? directoryOf(path) : trimmedPath(path)}/`;
   const config = withSpecialTokens(
     await readJson(`${folder}tokenizer_config.json`) ?? {},
     await readJson(`${folder}special_tokens_map.json`) ?? {},
