@@ -14,7 +14,7 @@ import { TemplateError } from "../../model/tokenizer/jinja.ts";
 /** A line of `templates.py`. */
 export interface TemplateCase {
   readonly seed: number;
-  readonly sort: "idiom" | "statements" | "expressions" | "hand";
+  readonly sort: "idiom" | "statements" | "expressions" | "mutated" | "hand";
   readonly template: string | Readonly<Record<string, string>>;
   readonly tokens: Readonly<Record<string, string>>;
   readonly messages: readonly ChatMessage[];

@@ -8,7 +8,7 @@ const cases: TemplateCase[] = (await new Response(packed).text()).split("\n").fi
   JSON.parse(line)
 );
 
-for (const sort of ["hand", "idiom", "statements", "expressions"] as const) {
+for (const sort of ["hand", "idiom", "statements", "expressions", "mutated"] as const) {
   Deno.test(`chat templates (${sort}) come out as in transformers, or are refused by name`, async () => {
     const tally = emptyTally(), chosen = cases.filter((one) => one.sort === sort);
     for (const one of chosen) await compare(one, tally);

@@ -4,7 +4,7 @@ import { getAttribute, getItem } from "./attributes.ts";
 import { spend, spendText, TemplateError, unsupported } from "./error.ts";
 import type { Library } from "./library.ts";
 import { binary, compare, signed, slice } from "./operators.ts";
-import { type Locals, Namespace } from "./runtime.ts";
+import { Locals, Namespace, Output } from "./runtime.ts";
 import { everyNode, type Symbols } from "./scope.ts";
 import {
   Dict,
@@ -40,6 +40,9 @@ export interface Frame {
   readonly folded?: boolean;
 }
 
+/** A filter or test that there is not. */
+class UnknownName extends TemplateError {}
+
 /** Filters that Jinja does not evaluate beforehand. */
 const lazyFilters = ["map", "select", "selectattr", "reject", "rejectattr", "random"];
 
@@ -73,12 +76,34 @@ export function compileOutput(node: Expression, frame: Frame): Evaluate {
 
 /** An expression in a frame. */
 export function compileExpression(node: Expression, frame: Frame): Evaluate {
-  const run = compileNode(node, frame);
+  const run = compileOrFold(node, frame);
   return (locals) => {
     spend(1);
     locals.rendering.line = node.line;
     return run(locals);
   };
+}
+
+/** Jinja also forgives an unknown filter that an expression without variables turns out not to need. */
+function compileOrFold(node: Expression, frame: Frame): Evaluate {
+  try {
+    return compileNode(node, frame);
+  } catch (error) {
+    if (!(error instanceof UnknownName) || !isConstant(node)) throw error;
+    const locals = new Locals({
+      given: new Map(),
+      assigned: new Map(),
+      output: new Output(),
+      spans: [],
+      line: node.line,
+    });
+    try {
+      const value = compileNode(node, { ...frame, conditional: true })(locals);
+      return () => value;
+    } catch {
+      throw error;
+    }
+  }
 }
 
 function compileNode(node: Expression, frame: Frame): Evaluate {
@@ -160,11 +185,16 @@ function compileCondition(node: Extract<Expression, { kind: "condition" }>, fram
   };
 }
 
+/** Whether the first operand of `and` or `or` is the result. */
+function decides(op: string, value: Value): boolean {
+  return op === "or" && truth(value) || op === "and" && !truth(value);
+}
+
 function compileBinary(op: string, left: Evaluate, right: Evaluate): Evaluate {
   if (op !== "and" && op !== "or") return (locals) => binary(op, left(locals), right(locals));
   return (locals) => {
     const value = left(locals);
-    return truth(value) === (op === "and") ? right(locals) : value;
+    return decides(op, value) ? value : right(locals);
   };
 }
 
@@ -184,7 +214,7 @@ function require<K extends "filter" | "test">(frame: Frame, kind: K, name: strin
   const found = kind === "filter" ? frame.library.filters.get(name) : undefined;
   const test = kind === "test" ? frame.library.tests.get(name) : undefined;
   if (found === undefined && test === undefined && !frame.conditional) {
-    throw new TemplateError("syntax", `No ${kind} named '${name}'.`, line);
+    throw new UnknownName("syntax", `No ${kind} named '${name}'.`, line);
   }
   return test;
 }

@@ -48,6 +48,7 @@ function dictOf(args: List, keywords: Keywords): Dict {
 }
 
 function pairsOf(source: Value): [Value, Value][] {
+  if (source instanceof Undefined) source.fail();
   return Array.from(elements(source), (pair, i) => {
     if (!isList(pair) && !(pair instanceof Tuple) && textOf(pair) === undefined) {
       throw new TemplateError(
