@@ -10,6 +10,7 @@ import type { Scheme } from "../../quant/scheme.ts";
 import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import { spqr } from "../../quant/methods/spqr.ts";
 import type { Claim } from "./files.ts";
+import { rotationScheme } from "./rotation.ts";
 import { referenceQRazor } from "../oracle/schemes/qrazor.ts";
 import { zeroQuantScheme } from "../oracle/schemes/zeroquant.ts";
 
@@ -32,8 +33,10 @@ interface Precision {
  * assertEquals(claim && schemeOfClaim(claim)?.kv?.method, "kivi");
  * ```
  */
-export function schemeOfClaim({ method, settings, metric, model }: Claim): Scheme | null {
+export function schemeOfClaim(claim: Claim): Scheme | null {
+  const { method, settings, metric, model, paper } = claim;
   if (method === null || model === null) return null;
+  if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);
   if (/^(16-bit )?(baseline|full)$/i.test(method)) return {};
   const { weights, mlp, activations, cache } = precisionOf(settings);
   const group = [settings.groupsize, settings.group].find((one) => typeof one === "number");
@@ -114,8 +117,10 @@ function precisionOf(settings: Claim["settings"]): Precision {
 
 /** The command that measures a claim's quantity on a checkpoint; null where there is none. */
 export function commandOfClaim(claim: Claim): string | null {
+  // Averages over LAMBADA (QuaRot) or SIQA (SpinQuant), which are no tasks here.
+  const average = claim.dataset === "zeroshot_avg";
   const measurable = claim.metric === "perplexity" ||
-    /^(acc|exact_match|bleu_acc|mean_acc)/.test(claim.metric ?? "");
+    !average && /^(acc|exact_match|bleu_acc|mean_acc)/.test(claim.metric ?? "");
   if (!measurable || schemeOfClaim(claim) === null) return null;
   return `deno run -A cli/reproduce.ts "${claim.id}" --model <directory of ${claim.model}> --data <directory of test sets>`;
 }
