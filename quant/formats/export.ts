@@ -142,7 +142,13 @@ async function encode(
   return {
     file: "model.safetensors",
     pieces: encodeSafetensors(tensors, new Map([["format", "pt"]])),
-    config: { ...values, torch_dtype: "float16", quantization_config: layers.config },
+    // A rotation unties the output projection.
+    config: {
+      ...values,
+      ...model.architecture.head === model.architecture.embedding ? {} : { tie_word_embeddings: false },
+      torch_dtype: "float16",
+      quantization_config: layers.config,
+    },
   };
 }
 

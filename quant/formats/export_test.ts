@@ -10,6 +10,7 @@ import { kivi } from "../methods/kivi.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { quantize } from "../quantize.ts";
 import { storedWeight } from "../weights/linear.ts";
+import { quarot } from "../methods/quarot.ts";
 import { rtn } from "../methods/rtn.ts";
 import type { Scheme } from "../scheme.ts";
 import { SchemeError } from "../error.ts";
@@ -166,4 +167,49 @@ Deno.test("what a format cannot say is refused by name", async () => {
     "format",
   );
   await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("a rotation of hidden states is exported with its untied head, what turns for every token is refused by name", async () => {
+  const offline = quarot({ values: false, down: false, keys: false });
+  const weights = rtn({ bits: 4, groupSize: 32, symmetric: true, codes: "offsetBinary" });
+  using rotated = await quantize(base, { transforms: [offline], weights });
+  const expected = await rotated.logits(ids);
+  for (const format of ["gguf", "gptq", "compressed-tensors"] as const) {
+    await exported(rotated, format, async (file, directory) => {
+      if (format === "gguf") {
+        using again = await loadModel(file);
+        const found = await again.logits(ids);
+        const size = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        // Scales, embedding and head are rounded to float16.
+        assertLess(found.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i])), 0), 0.01 * size);
+        return;
+      }
+      const { tie_word_embeddings } = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
+      assertEquals(tie_word_embeddings, false);
+      const tensors = await readSafetensors(file), head = tensors.get("lm_head.weight");
+      assert(head !== undefined);
+      assertEquals(Float32Array.from(head.data, Number), (await rotated.head.values()).map(Math.f16round));
+    });
+  }
+  for (
+    const [part, name] of [[{ values: false, keys: false }, "down"], [
+      { down: false, keys: false },
+      "heads",
+    ]] as const
+  ) {
+    using online = await quantize(base, { transforms: [quarot(part)], weights });
+    for (const format of ["gguf", "gptq", "compressed-tensors", "onnx"] as const) {
+      const refused = () => exportModel(online, "unused", { format });
+      await assertRejects(refused, SchemeError, `a Hadamard transform runs for every token (${name})`);
+    }
+  }
+  using opt = await loadModel("fixture:opt");
+  using renormed = await quantize(opt, { transforms: [offline], weights: rtn({ bits: 4, groupSize: 32 }) });
+  await assertRejects(
+    () => exportModel(renormed, "unused", { format: "gptq" }),
+    SchemeError,
+    "remove no mean any more",
+  );
+  using split = await quantize(base, { weights, head: rtn({ bits: 8 }) });
+  await assertRejects(() => exportModel(split, "unused", { format: "gptq" }), SchemeError, "quantized apart");
 });

@@ -17,6 +17,7 @@ import { OnnxGraph } from "./onnx/graph.ts";
 import { nBitsOf } from "./onnx/weight.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { storedWeight } from "../weights/linear.ts";
+import { onlinePart } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
 
 /**
@@ -29,21 +30,19 @@ export async function encodeOnnx(model: Model): Promise<Uint8Array<ArrayBuffer>>
   return await new Decoder(model).encode();
 }
 
-function requireExportable({ architecture, interventions, cacheFactory, name }: Model): void {
+function requireExportable(model: Model): void {
+  const { architecture, name } = model;
   const { positions, embeddingProjection, windowPositions } = architecture;
-  const reason = interventions.length > 0
-    ? "activations or attention operands are quantized on the fly"
-    : cacheFactory !== null
-    ? "its cache is quantized"
-    : hasExperts(architecture, 0)
-    ? "it is a mixture of experts"
-    : positions.kind === "alibi"
-    ? "its positions are biases (ALiBi)"
-    : positions.kind === "rotary" && (positions.layout !== "half" || positions.scaling?.kind === "longrope")
-    ? "its rotation is interleaved or depends on the length"
-    : embeddingProjection || windowPositions
-    ? `of the layout of ${architecture.family}`
-    : null;
+  const reason = onlinePart(model) ??
+    (hasExperts(architecture, 0)
+      ? "it is a mixture of experts"
+      : positions.kind === "alibi"
+      ? "its positions are biases (ALiBi)"
+      : positions.kind === "rotary" && (positions.layout !== "half" || positions.scaling?.kind === "longrope")
+      ? "its rotation is interleaved or depends on the length"
+      : embeddingProjection || windowPositions
+      ? `of the layout of ${architecture.family}`
+      : null);
   if (reason !== null) throw new SchemeError("combination", `${name} cannot be exported as ONNX: ${reason}`);
 }
 
@@ -65,12 +64,12 @@ class Decoder {
         graph.output(cache("present", i, part), "float32", ["batch", kvHeads, "total", headDim]);
       }
     }
-    const embedding = await checkpoint.tensor(architecture.embedding);
+    const embedding = await this.model.embedding.values();
     const table = graph.constant(architecture.embedding, embedding, [vocabularySize, hiddenSize]);
     let x = graph.node("Gather", [table, "input_ids"]);
     if (architecture.embeddingScale !== undefined) x = this.#scale(x, architecture.embeddingScale);
     if (positions.kind === "learned") {
-      const rows = await checkpoint.tensor(positions.tensor);
+      const rows = await this.model.positions?.() ?? await checkpoint.tensor(positions.tensor);
       const learned = graph.constant(positions.tensor, rows, [rows.length / hiddenSize, hiddenSize]);
       const places = graph.node("Add", ["position_ids", graph.integers(positions.offset)]);
       x = graph.node("Add", [x, graph.node("Gather", [learned, places])]);
@@ -235,9 +234,8 @@ class Decoder {
       ? embedding
       : graph.constant(architecture.head, await head.values(), head.shape);
     const y = graph.node("MatMul", [x, graph.node("Transpose", [weight], { perm: [1, 0] })]);
-    if (architecture.headBias === undefined) return y;
-    const bias = await model.checkpoint.tensor(architecture.headBias);
-    return graph.node("Add", [y, graph.constant(architecture.headBias, bias, [bias.length])]);
+    const bias = await model.headBias?.();
+    return bias === undefined ? y : graph.node("Add", [y, graph.constant("head.bias", bias, [bias.length])]);
   }
 
   async #norm(x: string, { weight, bias }: NormNames, layer: number): Promise<string> {

@@ -6,6 +6,7 @@ import {
   type NormNames,
   tensorName,
 } from "../../model/architecture.ts";
+import { architectureOf } from "../../model/families.ts";
 import type { Model } from "../../model/model.ts";
 import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
@@ -78,6 +79,7 @@ export async function splitTensors(
     const norms = [architecture.attentionNorm, architecture.mlpNorm];
     for (const norm of norms) await addNorm(model, norm, layer, plain, taken);
   }
+  await addEnds(model, plain, taken);
   for (const name of checkpoint.names()) {
     if (taken.has(name) || !wanted(name, architecture)) continue;
     plain.set(name, { shape: checkpoint.shape(name), values: await checkpoint.tensor(name) });
@@ -89,6 +91,21 @@ export async function splitTensors(
 function wanted(name: string, { head, embedding }: Model["architecture"]): boolean {
   if (head === embedding && name === "lm_head.weight") return false;
   return !/(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias)$/.test(name);
+}
+
+/** The embedding, the last norm and the output projection as they are by now: rotations and schemes of the ends change them. */
+async function addEnds(
+  model: Model,
+  plain: Map<string, PlainTensor>,
+  taken: Set<string>,
+): Promise<void> {
+  const { architecture, embedding, head } = model;
+  plain.set(architecture.embedding, { shape: embedding.shape, values: await embedding.values() });
+  taken.add(architecture.embedding);
+  if (architecture.finalNorm !== null) await addNorm(model, architecture.finalNorm, 0, plain, taken);
+  if (architecture.head === architecture.embedding) return;
+  plain.set(architecture.head, { shape: head.shape, values: await head.values() });
+  taken.add(architecture.head);
 }
 
 async function addNorm(
@@ -115,19 +132,38 @@ async function addNorm(
   }
 }
 
-function requirePlain({ name, architecture, interventions, cacheFactory }: Model): void {
-  const fused = (Object.values(architecture.linears) as LinearNames[]).some((one) =>
-    one.rows ?? one.transposed
-  );
-  const reason = interventions.length > 0
+/** What a model computes beside its parameters, which no format of weights says. */
+export function onlinePart({ rotations, interventions, cacheFactory }: Model): string | null {
+  const turned = Object.entries(rotations).filter(([, on]) => on).map(([name]) => name);
+  return turned.length > 0
+    ? `a Hadamard transform runs for every token (${
+      turned.join(", ")
+    }): expected a rotation of hidden states alone`
+    : interventions.length > 0
     ? "activations or attention operands are quantized on the fly"
     : cacheFactory !== null
     ? "its cache is quantized"
-    : architecture.experts
-    ? "it is a mixture of experts"
-    : fused
-    ? `the weights of ${architecture.family} are stored fused or transposed`
     : null;
+}
+
+function requirePlain(model: Model): void {
+  const { name, architecture, checkpoint, headBias } = model;
+  const fused = (Object.values(architecture.linears) as LinearNames[]).some((one) =>
+    one.rows ?? one.transposed
+  );
+  const renormed = architectureOf(checkpoint.config).norm.kind !== architecture.norm.kind;
+  const tied = architecture.head === architecture.embedding;
+  const split = tied && (model.embedding.stored ?? model.head.stored) !== undefined;
+  const reason = onlinePart(model) ??
+    (renormed || headBias !== null && architecture.headBias === undefined
+      ? "its norms remove no mean any more, which its family cannot say"
+      : split
+      ? "its embedding is quantized apart from the output projection that shares it"
+      : architecture.experts
+      ? "it is a mixture of experts"
+      : fused
+      ? `the weights of ${architecture.family} are stored fused or transposed`
+      : null);
   if (reason !== null) throw new SchemeError("combination", `${name} cannot be exported: ${reason}`);
 }
 
