@@ -182,14 +182,18 @@ def configuration(rng, c):
             types = [rng.choice(["sliding_attention", "full_attention"]) for _ in range(layers)]
             meta.append(("attention.sliding_window_pattern", "bools", [t == "sliding_attention" for t in types]))
         if kind == "gemma2" and rng.random() < 0.2: window = 4096
+        elif kind == "gemma3_text" and rng.random() < 0.2:
+            # Nothing is said of a window: there is none.
+            types = ["full_attention"] * layers
+            if rng.random() < 0.5: meta.append(("attention.sliding_window", "int", 0))
         else: meta.append(("attention.sliding_window", "int", window))
         kw.update(sliding_window=window, layer_types=types, query_pre_attn_scalar=head)
         caps = [("final_logit_softcapping", 30.0)] + ([("attn_logit_softcapping", 50.0)] if kind == "gemma2" else [])
         for key, default in caps:
             kw[key] = default if kind == "gemma2" else None
             if rng.random() < 0.6:
-                kw[key] = rng.choice([5.0, 20.0])
-                meta.append((key, "float", kw[key]))
+                kw[key] = rng.choice([5.0, 20.0, None])
+                meta.append((key, "float", kw[key] or 0.0))
         if kind == "gemma3_text":
             base = 10000.0 if rng.random() < 0.4 else 5000.0
             if base != 10000.0: meta.append(("rope.freq_base_swa", "float", base))

@@ -72,10 +72,10 @@ function queryScale(largest: number): Extra {
   };
 }
 
-/** The window, if there is one; 0 stands for none. */
-function window(metadata: Metadata, fallback = 0): Record<string, unknown> {
+/** The window; null where there is none, which files say by 0. Families have windows of their own where nothing is said. */
+function window(metadata: Metadata, fallback = 0): { sliding_window: number | null } {
   const size = metadata.number("attention.sliding_window", 0, 2 ** 53, fallback);
-  return size === 0 ? {} : { sliding_window: size };
+  return { sliding_window: size === 0 ? null : size };
 }
 
 /** Which layers see a window: as the file lists them, or all but every so many. */
@@ -91,10 +91,10 @@ function windowLayers(metadata: Metadata, layers: number, fallback: number): str
   return Array.from({ length: layers }, (_, layer) => sees(layer) ? "sliding_attention" : "full_attention");
 }
 
-/** A soft cap; 0 stands for none. Not rounded: nobody prints it with more digits than a float32 has. */
+/** A soft cap; null where there is none, which files say by 0. Not rounded: nobody prints it with more digits than a float32 has. */
 function softcap(metadata: Metadata, name: string, fallback: number): Record<string, unknown> {
   const value = metadata.number(name, 0, 1e6, fallback);
-  return value === 0 ? {} : { [name]: value };
+  return { [name]: value === 0 ? null : value };
 }
 
 /** Biases are there when their tensors are. */
@@ -114,7 +114,8 @@ function factor(metadata: Metadata, name: string, none: number): number {
 /** `general.architecture` "llama" stands for all that computes what llama.cpp's graph of that name does. */
 const llamaKinds: Extra = (metadata, sizes) => {
   const { holds, intermediate } = sizes, experts = metadata.number("expert_count", 0, 2 ** 16, 0);
-  const own = { ...window(metadata), ...biases(sizes) };
+  const { sliding_window: size } = window(metadata);
+  const own = { ...size === null ? {} : { sliding_window: size }, ...biases(sizes) };
   if (experts > 0) {
     const perToken = metadata.integer("expert_used_count", experts);
     const width = metadata.integer("expert_feed_forward_length", 2 ** 24, intermediate);
@@ -211,9 +212,13 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
       if (metadata.number("rope.scaling.attn_factor", 0, 2 ** 20, 1) !== 1) {
         metadata.fail("rope.scaling.attn_factor", "1");
       }
+      const own = window(metadata), none = Array(sizes.layers).fill("full_attention");
+      const layers = windowLayers(metadata, sizes.layers, 6);
       return {
-        ...window(metadata),
-        layer_types: windowLayers(metadata, sizes.layers, 6),
+        // The family has a window, if only for no layer.
+        ...own.sliding_window === null
+          ? { sliding_window: 4096, layer_types: none }
+          : { ...own, layer_types: layers },
         ...softcap(metadata, "final_logit_softcapping", 0),
         ...queryScale(62)(metadata, sizes),
         rope_local_base_freq: metadata.number("rope.freq_base_swa", 1, 2 ** 53, 10000),
@@ -388,5 +393,5 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
 /** Qwen's configurations have a switch for the window. */
 function qwenWindow(metadata: Metadata): Record<string, unknown> {
   const own = window(metadata);
-  return "sliding_window" in own ? { ...own, use_sliding_window: true, max_window_layers: 0 } : {};
+  return own.sliding_window === null ? {} : { ...own, use_sliding_window: true, max_window_layers: 0 };
 }
