@@ -188,7 +188,7 @@ function body(
         }
         controller.enqueue(part.subarray(0, "cut" in kind ? kind.cut : kind.silent));
         // The first bytes shall arrive before the connection ends.
-        await new Promise((resolve) => setTimeout(resolve, "cut" in kind ? 50 : 1000));
+        await new Promise((resolve) => setTimeout(resolve, "cut" in kind ? 50 : 2000));
         if ("cut" in kind) controller.error(new Error("cut"));
         else controller.close();
       },
