@@ -1,5 +1,6 @@
 /** Models in GGUF files compute what transformers computes on the same values. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { CheckpointError } from "../files/error.ts";
 import { pathOf } from "../../base/file.ts";
 import { loadModel } from "../load.ts";
 import { readSafetensors } from "../safetensors.ts";
@@ -21,4 +22,38 @@ Deno.test("a split model with a type per matrix gives transformers' logits, unde
     assertLess(most, 1e-4, `row ${row}`);
   }
   assertEquals(logits.length, 32 * 512);
+  // The golden perplexity of the first four windows.
+  const windows = [0, 1, 2, 3].map((i) => tokens.slice(i * 512, (i + 1) * 512).map((id) => id % 512));
+  const nll: number[] = [];
+  for (const window of windows) {
+    const scores = await model.logits(window);
+    let sum = 0;
+    for (let t = 0; t + 1 < window.length; t++) {
+      const row = scores.subarray(t * 512, (t + 1) * 512), most = row.reduce((a, b) => Math.max(a, b));
+      sum += most + Math.log(row.reduce((total, value) => total + Math.exp(value - most), 0)) -
+        row[window[t + 1]];
+    }
+    nll.push(sum / (window.length - 1));
+  }
+  assertLess(Math.abs(Math.exp(nll.reduce((a, b) => a + b) / 4) / 909.8740764653423 - 1), 1e-4);
+});
+
+Deno.test("tensors that no part of the model asks for are refused by name", async () => {
+  const bytes = await Deno.readFile(`${fixtures}gguf/qwen2.gguf`),
+    text = new TextDecoder("latin1").decode(bytes);
+  const directory = await Deno.makeTempDir();
+  try {
+    // A bias of queries becomes one of another part: of the same length, in the same place.
+    const at = text.indexOf("blk.0.attn_q.bias");
+    bytes.set(new TextEncoder().encode("blk.0.attn_x.bias"), at);
+    await Deno.writeFile(`${directory}/model`, bytes);
+    await assertRejects(() => loadModel(`${directory}/model`), CheckpointError, "blk.0.attn_q.bias");
+    bytes.set(new TextEncoder().encode("blk.9.attn_q.bias"), at);
+    const other = text.indexOf("qwen2.block_count");
+    assert(other > 0);
+    await Deno.writeFile(`${directory}/model`, bytes);
+    await assertRejects(() => loadModel(`${directory}/model`), CheckpointError);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
