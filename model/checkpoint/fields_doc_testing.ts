@@ -1,7 +1,8 @@
 /** The table of fields in words, as `docs/models.md` has it: `deno run -A model/checkpoint/fields_doc_testing.ts` prints it. */
 import { show } from "../../base/show.ts";
 import { modelTypes } from "./config.ts";
-import { harmlessFields, refusedFields, sharedFields, typeFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields } from "./shared_fields.ts";
+import { typeFields } from "./fields.ts";
 
 const code = (name: string) => `\`${name}\``;
 

@@ -5,7 +5,8 @@ import { architectureOf } from "../families.ts";
 import { CheckpointError } from "../files/error.ts";
 import { ModelConfig, modelTypes } from "./config.ts";
 import { fieldsInWords } from "./fields_doc_testing.ts";
-import { harmlessFields, refusedFields, sharedFields, typeFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields } from "./shared_fields.ts";
+import { typeFields } from "./fields.ts";
 import { parseConfig, readConfig } from "./read_config.ts";
 
 const fixtures = new URL("../../fixtures/", import.meta.url);

@@ -8,7 +8,8 @@ import { decodeUtf8, isJsonObject, type JsonObject, own, parsePythonJson } from 
 import { checkFields } from "../../base/fields.ts";
 import { show } from "../../base/show.ts";
 import { isModelType, ModelConfig, type ModelType } from "./config.ts";
-import { harmlessFields, refusedFields, sharedFields, typeFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields } from "./shared_fields.ts";
+import { typeFields } from "./fields.ts";
 import {
   divisors,
   kindSections,
@@ -116,6 +117,9 @@ const activations = [
   "gelu_new",
   "gelu_fast",
   "gelu_pytorch_tanh",
+  "gelu_accurate",
+  "gelu_python",
+  "gelu_python_tanh",
   "quick_gelu",
 ];
 

@@ -3,7 +3,7 @@ import { checkFields } from "../../base/fields.ts";
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { CheckpointError } from "../files/error.ts";
 import { compositeTypes, isModelType, ModelConfig, type ModelType } from "./config.ts";
-import { harmlessFields, refusedFields, sharedFields } from "./fields.ts";
+import { harmlessFields, refusedFields, sharedFields } from "./shared_fields.ts";
 
 /** A multimodal type whose text model computes, without images, what it computes alone. */
 interface Composite {

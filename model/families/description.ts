@@ -86,6 +86,9 @@ const activations: Readonly<Record<string, Activation>> = {
   gelu_new: "geluTanh",
   gelu_fast: "geluTanh",
   gelu_pytorch_tanh: "geluTanh",
+  gelu_accurate: "geluTanh",
+  gelu_python: "gelu",
+  gelu_python_tanh: "geluTanh",
 };
 
 /** The activation function under `key`. */

@@ -11,7 +11,12 @@ export function falcon(config: ModelConfig): Architecture {
   const bias = config.boolean("bias"), alibi = config.boolean("alibi");
   const every = sizes(config, { kvHeads: "num_kv_heads", headDim: null });
   const size = { ...every, kvHeads: grouped ? every.kvHeads : multiQuery ? 1 : every.heads };
-  const parallel = grouped || config.boolean("parallel_attn");
+  const parallel = config.boolean("parallel_attn");
+  // transformers stops at these.
+  if (grouped && !parallel) config.fail("parallel_attn", "true with new_decoder_architecture");
+  if (!grouped && !multiQuery && every.kvHeads !== every.heads) {
+    config.fail("num_kv_heads", `${every.heads}, without multi_query and new_decoder_architecture`);
+  }
   const prefix = "transformer.h.{layer}";
   const two = grouped && config.integer("num_ln_in_parallel_attn", { fallback: 2 }) === 2;
   const first = named(`${prefix}.${two ? "ln_attn" : "input_layernorm"}`);
