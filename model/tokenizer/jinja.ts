@@ -4,7 +4,7 @@
  * refused by name.
  */
 import { compileTemplate } from "./jinja/compile.ts";
-import { fromData } from "./jinja/data.ts";
+import { fromData } from "./jinja/python/data.ts";
 import { startWork, TemplateError } from "./jinja/error.ts";
 import { listFilters } from "./jinja/filters_list.ts";
 import { textFilters } from "./jinja/filters_text.ts";

@@ -1,7 +1,7 @@
 /** A conversation that ends within its last message: the model goes on with it instead of answering. */
 import { isJsonObject, type JsonObject, own } from "../../../base/json.ts";
 import { TokenizerError } from "../error.ts";
-import { strip } from "../jinja/text.ts";
+import { strip } from "../jinja/python/text.ts";
 import { reasoningFields } from "./messages.ts";
 
 /** Marks where the last message ends; transformers puts the same words there, so that the same templates refuse them. */

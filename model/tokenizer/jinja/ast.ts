@@ -1,5 +1,5 @@
 /** What a template is made of. */
-import type { Value } from "./values.ts";
+import type { Value } from "./python/values.ts";
 
 /** Arguments of a call, a filter or a test. */
 export interface Arguments {

@@ -12,10 +12,10 @@ import {
 } from "./compile_expressions.ts";
 import { spend, TemplateError, unsupported } from "./error.ts";
 import type { Library } from "./library.ts";
-import { Once } from "./objects.ts";
+import { Once } from "./python/objects.ts";
 import { Locals, Loop, Macro, type MacroCall, Output, type Rendering } from "./runtime.ts";
 import { checkLoop, enter, enterTarget, everyNode, hasScopedBlock, Symbols, undeclared } from "./scope.ts";
-import { elements, str, truth, Tuple, type Value } from "./values.ts";
+import { elements, str, truth, Tuple, type Value } from "./python/values.ts";
 
 /** How a statement ends: with nothing, or by leaving or repeating the loop around it. */
 type Ending = "break" | "continue" | undefined;

@@ -1,9 +1,9 @@
 /** Expressions as functions of the variables. */
 import type { Arguments, Expression } from "./ast.ts";
-import { getAttribute, getItem } from "./attributes.ts";
+import { getAttribute, getItem } from "./python/attributes.ts";
 import { spend, spendText, TemplateError, unsupported } from "./error.ts";
 import type { Library } from "./library.ts";
-import { binary, compare, signed, slice } from "./operators.ts";
+import { binary, compare, signed, slice } from "./python/operators.ts";
 import { Locals, Namespace, Output } from "./runtime.ts";
 import { everyNode, type Symbols } from "./scope.ts";
 import {
@@ -21,7 +21,7 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "./python/values.ts";
 
 /** An expression, ready to be evaluated. */
 export type Evaluate = (locals: Locals) => Value;

@@ -1,7 +1,7 @@
 /** Filters of lists, dicts and generators. */
-import { attributeOf } from "./attributes.ts";
-import { bind, toInteger, toText } from "./bind.ts";
-import { equal, less } from "./compare.ts";
+import { attributeOf } from "./python/attributes.ts";
+import { bind, toInteger, toText } from "./python/bind.ts";
+import { equal, less } from "./python/compare.ts";
 import { spend, spendText, TemplateError } from "./error.ts";
 import { filter } from "./filters_text.ts";
 import {
@@ -14,8 +14,8 @@ import {
   reversed,
   sorted,
 } from "./library.ts";
-import { Once } from "./objects.ts";
-import { binary, slice } from "./operators.ts";
+import { Once } from "./python/objects.ts";
+import { binary, slice } from "./python/operators.ts";
 import {
   Dict,
   elements,
@@ -32,7 +32,7 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "./python/values.ts";
 
 type Given = readonly (Value | undefined)[];
 

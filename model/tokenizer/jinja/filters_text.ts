@@ -1,8 +1,8 @@
 /** Filters of text and numbers. */
-import { bind, type Parameters, toInteger, toNumber, toText, toWhole } from "./bind.ts";
+import { bind, type Parameters, toInteger, toNumber, toText, toWhole } from "./python/bind.ts";
 import { TemplateError, unsupported } from "./error.ts";
-import { escapeHtml, stripTags } from "./html.ts";
-import { toJson } from "./json.ts";
+import { escapeHtml, stripTags } from "./python/html.ts";
+import { toJson } from "./python/json.ts";
 import { type FilterFunction, refused } from "./library.ts";
 import {
   arithmetic,
@@ -13,10 +13,10 @@ import {
   scaled,
   toFloat,
   truncate,
-} from "./numbers.ts";
-import { formatPercent } from "./percent.ts";
-import { replace, splitRight, stringMethod } from "./string_methods.ts";
-import { between, lengthOf, splitLines } from "./text.ts";
+} from "./python/numbers.ts";
+import { formatPercent } from "./python/percent.ts";
+import { replace, splitRight, stringMethod } from "./python/string_methods.ts";
+import { between, lengthOf, splitLines } from "./python/text.ts";
 import {
   Dict,
   elements,
@@ -32,9 +32,9 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
-import { getAttribute, getItem } from "./attributes.ts";
-import { wrapLine } from "./wrap.ts";
+} from "./python/values.ts";
+import { getAttribute, getItem } from "./python/attributes.ts";
+import { wrapLine } from "./python/wrap.ts";
 
 type Given = readonly (Value | undefined)[];
 

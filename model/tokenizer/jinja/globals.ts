@@ -1,9 +1,9 @@
 /** The functions that every template has, in Jinja and by transformers. */
-import { bind, toInteger } from "./bind.ts";
+import { bind, toInteger } from "./python/bind.ts";
 import { TemplateError, unsupported } from "./error.ts";
-import { Callable, Range } from "./objects.ts";
+import { Callable, Range } from "./python/objects.ts";
 import { Namespace } from "./runtime.ts";
-import { formatTime } from "./strftime.ts";
+import { formatTime } from "./python/strftime.ts";
 import {
   Dict,
   elements,
@@ -17,7 +17,7 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "./python/values.ts";
 
 /** No range has more elements. */
 const maxRange = 100_000;

@@ -1,7 +1,7 @@
 /** Cuts a template into tokens, with the white space that `trim_blocks`, `lstrip_blocks` and the signs in tags take away. */
 import { spend, TemplateError } from "./error.ts";
-import { unescapeText, whiteSpace } from "./text.ts";
-import type { Value } from "./values.ts";
+import { unescapeText, whiteSpace } from "./python/text.ts";
+import type { Value } from "./python/values.ts";
 
 /** A token: a `kind` of its own, a name, an operator (kind and value are its text), or the end. */
 export interface Token {

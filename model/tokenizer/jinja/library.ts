@@ -1,9 +1,28 @@
 /** What filters and tests are. */
-import { elements, isList, type Keywords, type List, PyObject, typeName, type Value } from "./values.ts";
-import { getItem } from "./attributes.ts";
+import {
+  elements,
+  isList,
+  type Keywords,
+  type List,
+  PyObject,
+  typeName,
+  type Value,
+} from "./python/values.ts";
+import { getItem } from "./python/attributes.ts";
 import { TemplateError, unsupported } from "./error.ts";
-import { points } from "./text.ts";
-import { Markup, textOf, Undefined } from "./values.ts";
+import { points } from "./python/text.ts";
+import {
+  elements,
+  isList,
+  type Keywords,
+  type List,
+  Markup,
+  PyObject,
+  textOf,
+  typeName,
+  Undefined,
+  type Value,
+} from "./python/values.ts";
 
 /** A filter: a value and arguments to a value. */
 export type FilterFunction = (value: Value, args: List, keywords: Keywords, library: Library) => Value;

@@ -1,8 +1,8 @@
 /** What a template has while it is rendered: variables, output, macros, loops, namespaces. */
-import { equal } from "./compare.ts";
+import { equal } from "./python/compare.ts";
 import { checkLength, spendText, TemplateError, unsupported } from "./error.ts";
-import { Callable } from "./objects.ts";
-import { quote } from "./text.ts";
+import { Callable } from "./python/objects.ts";
+import { quote } from "./python/text.ts";
 import {
   Dict,
   elements,
@@ -17,7 +17,7 @@ import {
   Tuple,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "./python/values.ts";
 
 /** Text that is being put together. */
 export class Output {

@@ -1,11 +1,11 @@
 /** The tests of Jinja. */
-import { bind, type Parameters } from "./bind.ts";
-import { binary, compare } from "./operators.ts";
+import { bind, type Parameters } from "./python/bind.ts";
+import { binary, compare } from "./python/operators.ts";
 import { unsupported } from "./error.ts";
-import { equal } from "./compare.ts";
+import { equal } from "./python/compare.ts";
 import type { TestFunction } from "./library.ts";
-import { allCased } from "./string_methods.ts";
-import { Once, View } from "./objects.ts";
+import { allCased } from "./python/string_methods.ts";
+import { Once, View } from "./python/objects.ts";
 import {
   Dict,
   isList,
@@ -18,7 +18,7 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "./python/values.ts";
 
 type Given = readonly (Value | undefined)[];
 

@@ -1,6 +1,6 @@
 /** Data of JavaScript as Python's values. */
-import { show } from "../../../base/show.ts";
-import { TemplateError } from "./error.ts";
+import { show } from "../../../../base/show.ts";
+import { TemplateError } from "../error.ts";
 import { Dict, type Value } from "./values.ts";
 
 /** A value of JSON as Python reads it; an integral number is an int. */

@@ -1,5 +1,5 @@
 /** Text as HTML: what the filters `escape`, `safe`, `striptags` and `xmlattr` need. */
-import { spend, spendText, unsupported } from "./error.ts";
+import { spend, spendText, unsupported } from "../error.ts";
 import { whiteSpace } from "./text.ts";
 import { Markup, str, type Value } from "./values.ts";
 

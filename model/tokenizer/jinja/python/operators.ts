@@ -1,7 +1,7 @@
 /** Python's operators. */
 import { itemsOf, toIndex } from "./bind.ts";
 import { equal, less, same } from "./compare.ts";
-import { spend, spendText, TemplateError, unsupported } from "./error.ts";
+import { spend, spendText, TemplateError, unsupported } from "../error.ts";
 import { escapeHtml } from "./html.ts";
 import { arithmetic } from "./numbers.ts";
 import { Range, View } from "./objects.ts";

@@ -1,7 +1,7 @@
 /** `value.name` and `value[key]` in the sandbox: attributes of Python's types, items, and what is forbidden. */
 import { bind, itemsOf, toIndex } from "./bind.ts";
 import { same } from "./compare.ts";
-import { TemplateError, unsupported } from "./error.ts";
+import { TemplateError, unsupported } from "../error.ts";
 import { Callable, View } from "./objects.ts";
 import { stringMethod } from "./string_methods.ts";
 import { points } from "./text.ts";
@@ -168,9 +168,4 @@ function sequenceMethod(value: Value, items: List, name: string): Value | undefi
     if (at < 0) throw new TemplateError("value", `${repr(one ?? null)} is not in ${typeName(value)}`);
     return BigInt(at);
   });
-}
-
-/** Whether a value has an attribute of this name. */
-export function hasAttribute(value: Value, name: string): boolean {
-  return !(value instanceof Undefined) && attributeOf(value, name) !== undefined;
 }

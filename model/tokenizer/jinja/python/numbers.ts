@@ -1,5 +1,5 @@
 /** Python's numbers: `bigint` is its int, `number` its float. */
-import { spend, TemplateError, unsupported } from "./error.ts";
+import { spend, TemplateError, unsupported } from "../error.ts";
 import { strip } from "./text.ts";
 
 /** A number of Python. */
@@ -47,7 +47,7 @@ export function scaled(value: number, places: number): bigint {
 }
 
 /** `top / bottom` of non-negative integers, rounded half to even. */
-export function halfEven(top: bigint, bottom: bigint): bigint {
+function halfEven(top: bigint, bottom: bigint): bigint {
   const quotient = top / bottom, rest = 2n * (top % bottom);
   return rest > bottom || rest === bottom && quotient % 2n === 1n ? quotient + 1n : quotient;
 }

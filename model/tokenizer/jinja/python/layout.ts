@@ -1,5 +1,5 @@
 /** One value in a format: what `%` and `{}` share. */
-import { spendText, TemplateError, unsupported } from "./error.ts";
+import { spendText, TemplateError, unsupported } from "../error.ts";
 import { decimal, floatText, scaled, shortest } from "./numbers.ts";
 import { lengthOf } from "./text.ts";
 
@@ -55,7 +55,7 @@ function withExponent(digits: string, exponent: number, alternate: boolean): str
 }
 
 /** Type `g`, or with `point` the form without a type, which keeps a digit after the point. */
-export function general(size: number, precision: number, alternate: boolean, point: boolean): string {
+function general(size: number, precision: number, alternate: boolean, point: boolean): string {
   const { digits, exponent } = significant(size, precision);
   const kept = alternate ? digits : digits.replace(/0+$/, "") || "0";
   if (exponent < -4 || exponent >= precision - (point ? 1 : 0)) {
@@ -67,7 +67,7 @@ export function general(size: number, precision: number, alternate: boolean, poi
 }
 
 /** A percentage without its sign. */
-export function percentage(value: number, precision: number, alternate: boolean): string {
+function percentage(value: number, precision: number, alternate: boolean): string {
   return `${floatDigits(value * 100, "f", precision, alternate)}%`;
 }
 

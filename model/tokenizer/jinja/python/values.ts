@@ -2,7 +2,7 @@
  * Python's values as templates see them. None is `null`, an int a `bigint`, a float a `number`, a list a plain array: the sandbox
  * lets nobody change one. All else is a `PyObject`, and answers by Python's protocols.
  */
-import { spend, spendText, TemplateError, unsupported } from "./error.ts";
+import { spend, spendText, TemplateError, unsupported } from "../error.ts";
 import { floatText, type Numeric } from "./numbers.ts";
 import { lengthOf, points, quote } from "./text.ts";
 

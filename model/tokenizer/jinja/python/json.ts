@@ -1,7 +1,7 @@
 /** The filter `tojson`, as transformers defines it: `json.dumps` with four of its options. */
 import { bind, itemsOf, toInteger } from "./bind.ts";
 import { less } from "./compare.ts";
-import { spend, spendText, TemplateError, unsupported } from "./error.ts";
+import { spend, spendText, TemplateError, unsupported } from "../error.ts";
 import { floatText } from "./numbers.ts";
 import { Dict, type Keywords, type List, repr, str, textOf, truth, typeName, type Value } from "./values.ts";
 

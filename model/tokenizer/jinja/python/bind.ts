@@ -1,5 +1,5 @@
 /** Arguments bound to parameters as Python binds them, and read as what a function needs. */
-import { TemplateError } from "./error.ts";
+import { TemplateError } from "../error.ts";
 import { truncate } from "./numbers.ts";
 import {
   isList,

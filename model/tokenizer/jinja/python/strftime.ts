@@ -1,5 +1,5 @@
 /** `strftime_now`: the local time, in English. */
-import { unsupported } from "./error.ts";
+import { unsupported } from "../error.ts";
 
 const days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const months = [

@@ -1,5 +1,5 @@
 /** `text.format(...)`, as the sandbox does it. */
-import { TemplateError, unsupported } from "./error.ts";
+import { TemplateError, unsupported } from "../error.ts";
 import { escapeHtml } from "./html.ts";
 import { formatSpec } from "./layout.ts";
 import { asciiEscape, points } from "./text.ts";

@@ -1,5 +1,5 @@
 /** Lines of at most a width, as `textwrap.wrap` makes them. */
-import { spend, TemplateError, unsupported } from "./error.ts";
+import { spend, TemplateError, unsupported } from "../error.ts";
 import { between, lengthOf, strip } from "./text.ts";
 
 /** How to wrap. */

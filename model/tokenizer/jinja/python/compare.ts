@@ -1,5 +1,5 @@
 /** Equality and order of Python's values. */
-import { spend, TemplateError, unsupported } from "./error.ts";
+import { spend, TemplateError, unsupported } from "../error.ts";
 import { compareNumbers } from "./numbers.ts";
 import { Range, View } from "./objects.ts";
 import { compareText } from "./text.ts";

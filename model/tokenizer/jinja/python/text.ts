@@ -1,5 +1,5 @@
 /** Python's text: indexed by code points, its classes of characters, its letter case. */
-import { spend, spendText, TemplateError } from "./error.ts";
+import { spend, spendText, TemplateError } from "../error.ts";
 
 const surrogate = /[\ud800-\udfff]/;
 
@@ -86,7 +86,7 @@ const titles: Readonly<Record<string, string>> = {
 };
 
 /** A character as the first of a title. */
-export function titleCase(character: string): string {
+function titleCase(character: string): string {
   if (character < "\x80") return character.toUpperCase();
   const known = titles[character];
   if (known !== undefined) return known;
@@ -142,7 +142,7 @@ function lowerAt(list: readonly string[], at: number): string {
 }
 
 /** Whether a character has a case. */
-export function isCased(character: string): boolean {
+function isCased(character: string): boolean {
   return /^\p{Cased}$/u.test(character);
 }
 

@@ -1,6 +1,6 @@
 /** `text % values`. */
 import { toNumber, toWhole } from "./bind.ts";
-import { spendText, TemplateError, unsupported } from "./error.ts";
+import { spendText, TemplateError, unsupported } from "../error.ts";
 import { escapeHtml } from "./html.ts";
 import { floatDigits, integerDigits, pad } from "./layout.ts";
 import { toFloat } from "./numbers.ts";

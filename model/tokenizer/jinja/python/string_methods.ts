@@ -1,7 +1,7 @@
 /** The methods of `str`. */
 import { bind, itemsOf, type Parameters, toIndex, toInteger, toText } from "./bind.ts";
 import { formatBraces, type LookUp } from "./braces.ts";
-import { spendText, TemplateError, unsupported } from "./error.ts";
+import { spendText, TemplateError, unsupported } from "../error.ts";
 import { escapeHtml, words } from "./html.ts";
 import { pad } from "./layout.ts";
 import { Callable } from "./objects.ts";
