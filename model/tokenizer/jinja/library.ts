@@ -1,13 +1,4 @@
 /** What filters and tests are. */
-import {
-  elements,
-  isList,
-  type Keywords,
-  type List,
-  PyObject,
-  typeName,
-  type Value,
-} from "./python/values.ts";
 import { getItem } from "./python/attributes.ts";
 import { TemplateError, unsupported } from "./error.ts";
 import { points } from "./python/text.ts";
