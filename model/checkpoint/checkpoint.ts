@@ -80,6 +80,11 @@ async function locate(path: string): Promise<{ directory: string; file: string }
     if (names.includes(name)) return { directory, file: `${directory}/${name}` };
   }
   const pickle = names.find((name) => /\.(bin|pt|pth)$/.test(name));
-  const hint = pickle ? `; ${pickle} is a pickle, which is never loaded` : "";
+  const gguf = names.find((name) => name.endsWith(".gguf"));
+  const hint = gguf
+    ? `; ${gguf} is a GGUF file: name the file itself`
+    : pickle
+    ? `; ${pickle} is a pickle, which is never loaded`
+    : "";
   throw new CheckpointError("missing", `${directory}: no model.safetensors or ${indexFile} here${hint}`);
 }

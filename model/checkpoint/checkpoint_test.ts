@@ -83,6 +83,8 @@ Deno.test("a folder without weights says so, and that pickles are never loaded",
     assertEquals(empty.code, "missing");
     await Deno.writeTextFile(`${folder}/pytorch_model.bin`, "");
     await assertRejects(() => openCheckpoint(folder), CheckpointError, "pytorch_model.bin is a pickle");
+    await Deno.writeTextFile(`${folder}/model.gguf`, "GGUF");
+    await assertRejects(() => openCheckpoint(folder), CheckpointError, "name the file itself");
   });
   await assertRejects(() => openCheckpoint("fixtures/absent"), CheckpointError, "no such file");
 });
