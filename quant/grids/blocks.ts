@@ -41,7 +41,7 @@ export interface EncodedBlocks {
 /** The largest magnitude; NaN where one is. */
 export function absMax(values: Float32Array): number {
   let most = 0;
-  for (const value of values) most = Math.max(most, Math.abs(value));
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]));
   return most;
 }
 
@@ -110,12 +110,19 @@ export function encodeBlocks(data: Float32Array, shape: Shape, rule: BlockRule):
 
 /** Rounds a matrix to `x^` in place. A NaN or an infinity makes its whole block NaN. */
 export function roundBlocks(data: Float32Array, shape: Shape, rule: BlockRule): void {
-  eachBlock(data, shape, rule.block, (values, block) => {
-    if (!Number.isFinite(absMax(values))) return fill(data, block, () => NaN);
-    const quantizer = rule.fit(values);
-    fill(data, block, (i) => blockValue(rule, quantizer, quantizer.encode(values[i])));
+  const { values: table } = rule;
+  eachBlock(data, shape, rule.block, (values, { first, height, width, stride }) => {
+    const finite = Number.isFinite(absMax(values)), { scale, encode } = finite ? rule.fit(values) : notFinite;
+    for (let row = 0, i = 0; row < height; row++) {
+      const start = first + row * stride;
+      for (let column = 0; column < width; column++, i++) {
+        data[start + column] = table[encode(values[i])] * scale;
+      }
+    }
   });
 }
+
+const notFinite: BlockQuantizer = { scale: NaN, encode: () => 0 };
 
 /** {@linkcode roundBlocks} of a matrix that lies on a device, by way of the host: the same bits on all devices. */
 export async function roundOnDevice(
