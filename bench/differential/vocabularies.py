@@ -371,10 +371,10 @@ def files_case(seed):
             return case
         files["tokenizer.model"] = case["file"]
         names = ["<s>", "</s>", "<unk>"]
-    pool = names * 3 + ADDED
+    pool = names * 3 + [one for one in ADDED if kind != "model" or one != "abab"]
     token = lambda: rng.choice(pool)
     spelt = lambda content: content if flag(0.7) else {"content": content, "lstrip": flag(0.3), "rstrip": flag(0.3), "normalized": flag(0.3),
-                                                      "single_word": flag(0.2)}
+                                                      "single_word": kind != "model" and flag(0.2)}
     tag = lambda value: {"__type": "AddedToken", **value} if isinstance(value, dict) else value
     for key in ["bos_token", "eos_token", "unk_token", "pad_token", "cls_token"]:
         if flag(0.4):
@@ -417,7 +417,7 @@ def files_case(seed):
                 if tokenizer(bare, add_special_tokens=False).input_ids != processor.encode(bare):
                     continue
                 # Other control pieces are found in texts by one of its models and not by the other.
-                given = [t for t in ADDED if json.dumps(t) in json.dumps({**files, "tokenizer.model": None})]
+                given = [t for t in ADDED if t != "<unk>" and json.dumps(t) in json.dumps({**files, "tokenizer.model": None})]
                 text = bare + rng.choice(given or [""]) + bare
             ids = tokenizer(text).input_ids
             plain = tokenizer(text, add_special_tokens=False).input_ids

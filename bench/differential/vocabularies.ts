@@ -2,7 +2,7 @@
  * Compares the tokenizers of `vocabularies.py` with ours: a case is a text with one tokenizer. Equal are its ids with and
  * without special tokens and all texts that they decode to; refused is a typed error; anything else is a difference.
  *
- *     vocabularies.py json 0 1000 | deno run -A bench/differential/vocabularies.ts [--show]
+ *     vocabularies.py json 0 1000 | deno run -A bench/differential/vocabularies.ts [--show] [--record]
  */
 import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import { TokenizerError } from "../../model/tokenizer/error.ts";
@@ -40,12 +40,15 @@ export interface TokenizerCase {
   readonly texts?: readonly TextCase[];
 }
 
-/** How many cases came out how. */
+/** How many cases came out how: a case is a text with one tokenizer. */
 export interface Tally {
+  tokenizers: number;
   equal: number;
+  /** Equal ones by sort. */
+  readonly equalBySort: Record<string, number>;
   /** Refused by us, by reason. */
   readonly refused: Record<string, number>;
-  /** Tokenizers that the library refuses, texts that it fails on. */
+  /** Tokenizers that the library refuses, and texts that it fails on: no cases. */
   refusedByLibrary: number;
   failedInLibrary: number;
   /** Sentences about differences. */
@@ -54,12 +57,21 @@ export interface Tally {
 
 /** A tally of nothing. */
 export function emptyTally(): Tally {
-  return { equal: 0, refused: {}, refusedByLibrary: 0, failedInLibrary: 0, different: [] };
+  return {
+    tokenizers: 0,
+    equal: 0,
+    equalBySort: {},
+    refused: {},
+    refusedByLibrary: 0,
+    failedInLibrary: 0,
+    different: [],
+  };
 }
 
 /** Compares one tokenizer with all its texts. */
 export async function compare(one: TokenizerCase, tally: Tally): Promise<void> {
   const { sort, seed, texts, file } = one;
+  tally.tokenizers++;
   if (texts === undefined || file === null) {
     tally.refusedByLibrary++;
     return;
@@ -94,8 +106,10 @@ export async function compare(one: TokenizerCase, tally: Tally): Promise<void> {
     }
     try {
       const found = difference(tokenizer, each);
-      if (found === undefined) tally.equal++;
-      else tally.different.push(`${sort} ${seed}, ${JSON.stringify(each.text)}: ${found}`);
+      if (found === undefined) {
+        tally.equal++;
+        tally.equalBySort[sort] = (tally.equalBySort[sort] ?? 0) + 1;
+      } else tally.different.push(`${sort} ${seed}, ${JSON.stringify(each.text)}: ${found}`);
     } catch (error) {
       refuse(error, 1);
     }
@@ -185,18 +199,23 @@ export async function* casesIn(
 
 if (import.meta.main) {
   const tally = emptyTally();
-  let tokenizers = 0;
-  for await (const one of casesIn(Deno.stdin.readable)) {
-    tokenizers++;
-    await compare(one, tally);
-  }
-  const { equal, refused, refusedByLibrary, failedInLibrary, different } = tally;
+  for await (const one of casesIn(Deno.stdin.readable)) await compare(one, tally);
+  const { different, refused, ...counts } = tally;
+  const refusals = Object.values(refused).reduce((sum, one) => sum + one, 0);
+  const cases = tally.equal + refusals + different.length;
+  const report = {
+    judge: "tokenizers 0.23.3, sentencepiece 0.2.3, transformers 5.24.0",
+    cases,
+    ...counts,
+    refusedShare: Number((refusals / Math.max(1, cases)).toFixed(4)),
+    refused: Object.fromEntries(Object.entries(refused).sort(([, a], [, b]) => b - a)),
+    different,
+  };
   if (Deno.args.includes("--show")) { for (const line of different) console.error(line); }
-  console.log(
-    JSON.stringify(
-      { tokenizers, refusedByLibrary, failedInLibrary, equal, refused, different: different.length },
-      null,
-      1,
-    ),
-  );
+  console.log(JSON.stringify({ ...report, different: different.length }, null, 1));
+  if (Deno.args.includes("--record")) {
+    const file = new URL("../results/differential-tokenizers.json", import.meta.url);
+    await Deno.writeTextFile(file, `${JSON.stringify(report, null, 1)}\n`);
+  }
+  if (different.length > 0) Deno.exit(1);
 }

@@ -1,6 +1,6 @@
 /** Bytes as letters: GPT-2's way to write any bytes as a text without blanks (https://github.com/openai/gpt-2, encoder.py). */
 
-const utf8 = new TextEncoder();
+const utf8 = new TextEncoder(), decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Letter of each byte: itself where it can be seen, else one from U+0100 on. */
 const letters: readonly string[] = (() => {
@@ -11,7 +11,9 @@ const letters: readonly string[] = (() => {
   });
 })();
 
-const byteOf: ReadonlyMap<string, number> = new Map(letters.map((letter, byte) => [letter, byte]));
+/** Byte of each letter by its code, else -1. */
+const byteOf = new Int16Array(512).fill(-1);
+for (const [byte, letter] of letters.entries()) byteOf[letter.charCodeAt(0)] = byte;
 
 /** The bytes of a text in UTF-8 as letters. */
 export function byteLetters(text: string): string {
@@ -24,13 +26,20 @@ export function byteLetters(text: string): string {
   return result;
 }
 
-/** Bytes of letters; of a text with any other letter, its own bytes. */
-export function bytesOf(text: string): number[] | Uint8Array {
+/** The text whose bytes some texts write as letters; of one with any other letter, its own bytes are taken. */
+export function textOfLetters(texts: readonly string[]): string {
   const bytes: number[] = [];
-  for (const letter of text) {
-    const byte = byteOf.get(letter);
-    if (byte === undefined) return utf8.encode(text);
-    bytes.push(byte);
+  for (const text of texts) {
+    const start = bytes.length;
+    for (let i = 0; i < text.length; i++) {
+      const byte = byteOf[text.charCodeAt(i)] ?? -1;
+      if (byte < 0) {
+        bytes.length = start;
+        bytes.push(...utf8.encode(text));
+        break;
+      }
+      bytes.push(byte);
+    }
   }
-  return bytes;
+  return decoder.decode(Uint8Array.from(bytes));
 }

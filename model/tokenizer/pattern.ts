@@ -47,8 +47,12 @@ export function translate(pattern: string): RegExp {
   return new RegExp(new Translator(pattern).whole(), "gv");
 }
 
-/** Where a pattern matches: starts and ends in turns. As Oniguruma finds them: none is empty right after another. */
+/**
+ * Where a pattern matches: starts and ends in turns. As Oniguruma finds them, none is empty right after another; and as the library
+ * asks for them, there is none in an empty text.
+ */
 export function matchesOf(pattern: RegExp, text: string): number[] {
+  if (text === "") return [];
   const found: number[] = [];
   for (let at = 0, last = -1; at <= text.length;) {
     pattern.lastIndex = at;

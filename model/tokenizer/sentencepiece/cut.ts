@@ -30,9 +30,11 @@ export function byPairs(pieces: readonly VocabularyPiece[]): Cut {
   const ids = textPieces(pieces);
   const symbols = new Prefixes(pieces.filter(({ kind }) => kind === "user").map(({ text }) => text));
   // Equal scores have equal ranks: the left one goes first.
-  const scores = Array.from(new Set(ids.values().map((id) => pieces[id].score))).sort((a, b) => b - a);
-  const rankOf = new Map(scores.map((score, rank) => [score, rank]));
-  const ranks = pieces.map(({ score }) => rankOf.get(score) ?? 0);
+  const orders = pieces.map(({ score }) => orderOf(score));
+  const rankOf = new Map(
+    Array.from(new Set(orders)).sort((a, b) => b - a).map((order, rank) => [order, rank]),
+  );
+  const ranks = orders.map((order) => rankOf.get(order) ?? 0);
   return (text) => {
     const starts: number[] = [], ends: number[] = [], frozen: boolean[] = [];
     for (let at = 0; at < text.length;) {
@@ -83,6 +85,12 @@ export function byPairs(pieces: readonly VocabularyPiece[]): Cut {
     for (let i = 0; i < count; i = next[i]) add(text.slice(starts[i], ends[i]), 0);
     return result;
   };
+}
+
+/** A float32 as an integer in the same order, where -0 comes before 0: the original compares the bits. */
+function orderOf(score: number): number {
+  const [bits] = new Int32Array(Float32Array.of(score).buffer);
+  return bits < 0 ? -(2 ** 31) - bits - 1 : bits;
 }
 
 /** So deep are pieces taken apart. */

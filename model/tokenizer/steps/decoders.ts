@@ -1,5 +1,5 @@
 /** Decoders of a `tokenizer.json`: from the texts of ids to a text. */
-import { bytesOf } from "../bytes.ts";
+import { textOfLetters } from "../bytes.ts";
 import type { Fields } from "../fields.ts";
 import { matchesOf } from "../pattern.ts";
 import { patternOf } from "./patterns.ts";
@@ -8,7 +8,6 @@ import { schemeOf } from "./pre_tokenizers.ts";
 /** A step from texts to texts; at the end they are joined. */
 export type Decoder = (tokens: readonly string[]) => readonly string[];
 
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictUtf8 = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 /** The decoder that `fields` describe. */
@@ -25,7 +24,7 @@ function build(fields: Fields): Decoder {
       return (tokens) => all.reduce((result, one) => one(result), tokens);
     }
     case "ByteLevel":
-      return (tokens) => [utf8.decode(Uint8Array.from(tokens.flatMap((token) => [...bytesOf(token)])))];
+      return (tokens) => [textOfLetters(tokens)];
     case "ByteFallback":
       return byteFallback;
     case "Fuse":

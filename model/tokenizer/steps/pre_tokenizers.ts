@@ -58,11 +58,13 @@ function build(fields: Fields): PreTokenizer {
       return one(split(charactersOf(classOf(fields.character("delimiter"))), "Removed"));
     case "FixedLength":
       return one(fixedLength(fields.count("length", 5) || fields.fail("length", "1 or more")));
+    case "UnicodeScripts":
+      return fields.refuse("type", "the scripts are those of another version of Unicode");
   }
   return fields.refuse(
     "type",
     "expected BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, Metaspace, Punctuation, Sequence, " +
-      "Split, Whitespace or WhitespaceSplit (scripts are not known by the Unicode version of the library)",
+      "Split, Whitespace or WhitespaceSplit",
   );
 }
 
