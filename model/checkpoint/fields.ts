@@ -52,8 +52,8 @@ const llama: TypeFields = {
     mlp_bias: false,
     original_max_position_embeddings: null,
   },
-  // Whole heads rotate.
-  refused: { partial_rotary_factor: [1] },
+  // Whole heads rotate, by halves.
+  refused: { partial_rotary_factor: [1], rope_interleaved: [false] },
 };
 
 /** Llama with other defaults; `without` are fields that the type does not read. */
@@ -137,7 +137,7 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
       tie_word_embeddings: true,
       original_max_position_embeddings: null,
     },
-    refused: { partial_rotary_factor: [1] },
+    refused: { apply_residual_connection_post_layernorm: [false], partial_rotary_factor: [1] },
     inexact: { alibi: [true, "transformers rounds the position biases to bfloat16, this suite does not"] },
   },
   gemma: likeLlama(
@@ -334,6 +334,15 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
       use_bias: true,
     },
     ["rms_norm_eps", ...biases],
-    { refused: { ...noBiases, mlp_type: ["default"], norm_type: ["layer_norm"] } },
+    {
+      refused: {
+        ...noBiases,
+        activation_function: ["gelu_pytorch_tanh"],
+        mlp_type: ["default"],
+        norm_type: ["layer_norm"],
+        scale_attn_weights: [true],
+      },
+      harmless: ["attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"],
+    },
   ),
 };

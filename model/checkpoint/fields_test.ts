@@ -242,3 +242,35 @@ Deno.test("docs/models.md has the table (deno run -A model/checkpoint/fields_doc
   const docs = words(await Deno.readTextFile(new URL("../docs/models.md", fixtures)));
   assertStringIncludes(docs, words(fieldsInWords()));
 });
+
+Deno.test("what the files of well-known models say is known: nothing is told of them", async () => {
+  // Fields that are in their published config.json and in no configuration class; values as there.
+  const published: readonly (readonly [type: string, fields: JsonObject])[] = [
+    ["llama", { is_llama_config: true, rope_interleaved: false, "transformers.js_config": { dtype: "q4" } }],
+    ["llama", { max_sequence_length: 2048, pretraining_tp: 1, rope_scaling: null, unsloth_fixed: true }],
+    ["gemma", { hidden_act: "gelu", hidden_activation: null }],
+    ["gemma2", { cache_implementation: "hybrid", hidden_act: "gelu_pytorch_tanh" }],
+    ["falcon", { apply_residual_connection_post_layernorm: false, gradient_checkpointing: false }],
+    ["gpt2", { n_ctx: 1024, summary_first_dropout: 0.1, task_specific_params: { "text-generation": {} } }],
+    ["gptj", { rotary: true, scale_attn_weights: true, tokenizer_class: "GPT2Tokenizer" }],
+    ["bloom", {
+      attention_softmax_in_fp32: true,
+      masked_softmax_fusion: true,
+      n_inner: null,
+      offset_alibi: 100,
+    }],
+    ["opt", { activation_dropout: 0, layerdrop: 0, prefix: "</s>" }],
+    ["starcoder2", {
+      activation_function: "gelu_pytorch_tanh",
+      mlp_type: "default",
+      norm_type: "layer_norm",
+    }],
+    ["starcoder2", { attention_softmax_in_fp32: true, scale_attention_softmax_in_fp32: true }],
+    ["cohere", { model_max_length: 131072, use_qk_norm: false }],
+    ["qwen2", { max_window_layers: 21, sliding_window: 32768, use_sliding_window: false, use_mrope: false }],
+  ];
+  for (const [type, fields] of published) {
+    const text = JSON.stringify({ ...await configOf(type), ...fields });
+    assertEquals([type, ...parseConfig(text, type).notices], [type]);
+  }
+});
