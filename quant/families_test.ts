@@ -55,7 +55,7 @@ Deno.test("powers of two fold into every pair of layers without a trace", async 
     const { architecture } = model;
     const folding = new Folding(model);
     for (const site of ["attention", "output", "mlp", "down"] as const satisfies readonly InputSite[]) {
-      if (!isFoldable(architecture, site)) continue;
+      if (!isFoldable(model, site)) continue;
       const role = rolesOfSite[site].findLast((one) => architecture.linears[one] !== undefined);
       assert(role !== undefined);
       const columns = model.linear(0, role).shape[1];

@@ -103,7 +103,7 @@ const weights: WeightMethod<Awq> = {
       // Later stops see what the float model computes, unlike in GPTQ and QQQ.
       const expected = await runPlain(stop);
       let scales: Float32Array | null = null;
-      if (scheme.scaling && isFoldable(model.architecture, site)) {
+      if (scheme.scaling && isFoldable(model, site)) {
         const candidates = scaleCandidates(await meanMagnitudes(stop), scheme.ratios);
         const quantizers = { weight: (one: Matrix) => roundGroups(one, scheme) };
         const { candidate, outputs } = await searchScales(stop, candidates, quantizers, expected);

@@ -166,7 +166,7 @@ export async function smoothInputs(model: Model, scheme: Qqq, context: QuantizeC
   await walkSites(model, windows, async (stop) => {
     const quantizers = trialQuantizers(stop, scheme);
     // What cannot be folded is not smoothed. (The original code smooths it while searching, but not in the result.)
-    if (!isFoldable(model.architecture, stop.site)) {
+    if (!isFoldable(model, stop.site)) {
       return await runScaled(stop, new Float32Array(stop.columns).fill(1), quantizers);
     }
     const candidates = thresholdCandidates(await inputExtremes(stop), scheme.thresholds);

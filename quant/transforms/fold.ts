@@ -5,7 +5,6 @@
  */
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import {
-  type Architecture,
   type InputSite,
   type LinearRole,
   normReaders,
@@ -19,10 +18,14 @@ import { denseLinear, type Linear, type Parameter, vectorParameter } from "../..
 /**
  * Whether a division of a site's input can be folded. A norm must feed nothing but linear layers. Values must reach the
  * output projection one to one, not shared by several query heads; an activation between up and down projection must be
- * homogeneous (`relu(x / s) = relu(x) / s`).
+ * homogeneous (`relu(x / s) = relu(x) / s`). A transform that runs for every token before the layers that read a site mixes its channels.
  */
-export function isFoldable(architecture: Architecture, site: InputSite): boolean {
+export function isFoldable(
+  { architecture, rotations }: Pick<Model, "architecture" | "rotations">,
+  site: InputSite,
+): boolean {
   const { heads, kvHeads, linears, activation, clip } = architecture;
+  if (site === "output" && rotations.heads || site === "down" && rotations.down) return false;
   if (site === "attention" || site === "mlp") return normReaders(architecture, site).length > 0;
   if (site === "output") return heads === kvHeads && clip === undefined;
   return site !== "down" || linears.gate !== undefined || activation === "relu";

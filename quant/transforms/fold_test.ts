@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import type { InputSite } from "../../model/architecture.ts";
 import { loadModel } from "../../model/load.ts";
+import { awq } from "../methods/awq.ts";
+import { quarot } from "../methods/quarot.ts";
+import { quantize } from "../quantize.ts";
 import { Folding, isFoldable } from "./fold.ts";
 
 const sites: InputSite[] = ["attention", "output", "mlp", "down"];
@@ -10,7 +13,7 @@ for (const name of ["fixture:opt", "fixture:llama-outlier"]) {
   Deno.test(`${name}: folding powers of two changes no bit of the logits`, async () => {
     using model = await loadModel(name);
     const { architecture } = model;
-    const foldable = sites.filter((site) => isFoldable(architecture, site));
+    const foldable = sites.filter((site) => isFoldable(model, site));
     // The llama fixture shares each value head between two query heads, OPT has biases and ReLU.
     assertEquals(foldable, name === "fixture:opt" ? sites : ["attention", "mlp", "down"]);
     const folding = new Folding(model);
@@ -38,3 +41,15 @@ for (const name of ["fixture:opt", "fixture:llama-outlier"]) {
     assert(await folded.hash() !== await model.hash());
   });
 }
+
+Deno.test("nothing is folded through a transform that runs for every token", async () => {
+  using model = await loadModel("fixture:opt");
+  using rotated = await quantize(model, { transforms: [quarot()] });
+  assertEquals(sites.filter((site) => isFoldable(rotated, site)), ["attention", "mlp"]);
+  using folded = await quantize(rotated, {
+    weights: awq({ bits: 8, groupSize: -1, ratios: 2, clipping: false }),
+  }, { calibration: [ids] });
+  const expected = await model.logits(ids), found = await folded.logits(ids);
+  const size = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  assert(found.every((x, i) => Math.abs(x - expected[i]) < 0.05 * size));
+});
