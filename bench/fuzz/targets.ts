@@ -9,7 +9,9 @@ import { ggufTokenizer } from "../../model/gguf/tokenizer.ts";
 import { decodeGguf, littleEndian } from "../../model/gguf/types.ts";
 import { decodeUtf8, isJsonObject, parseJson } from "../../base/json.ts";
 import { headerLength, parseHeader } from "../../model/safetensors/header.ts";
-import { tokenizerOf } from "../../model/tokenizer/tokenizer.ts";
+import { engineTokenizer, tokenizerOf } from "../../model/tokenizer/tokenizer.ts";
+import { SentencePiece } from "../../model/tokenizer/sentencepiece.ts";
+import { readPieces } from "../../model/tokenizer/sentencepiece/pieces.ts";
 import { renderChatSpans } from "../../model/tokenizer/chat.ts";
 import { TokenizerError } from "../../model/tokenizer/error.ts";
 import { parseNotebook } from "../../notebooks/lib/notebook/notebook.ts";
@@ -65,6 +67,19 @@ function tokenizer(bytes: Uint8Array<ArrayBuffer>): void {
   made.decode(made.encode("hello hello 123"));
 }
 
+function pieces(bytes: Uint8Array<ArrayBuffer>): void {
+  const made = engineTokenizer(new SentencePiece(readPieces(bytes, "input"), "input"), {});
+  made.decode(made.encode("the  quick <s> é中🙂 12\n"));
+}
+
+/** A text that is no pattern is refused by the readers of files in their own way. */
+function pattern(bytes: Uint8Array<ArrayBuffer>): void {
+  const Regex = new TextDecoder().decode(bytes);
+  const split = { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false };
+  const model = { type: "WordLevel", vocab: { "?": 0 }, unk_token: "?" };
+  tokenizerOf("input", { model, pre_tokenizer: split }, {}).encode("Don't 123 \r\n aaab é中🙂");
+}
+
 /** What a user says, and a call of a tool: most of what templates look at. */
 const messages = [
   { role: "system", content: "Be brief.\n" },
@@ -92,7 +107,9 @@ export const targets: Readonly<Record<string, Target>> = {
     seeds: ["hostile/config"],
     read: (bytes) => architectureOf(parseConfig(new TextDecoder().decode(bytes), "input")),
   },
-  tokenizer: { seeds: ["hostile/tokenizer"], read: tokenizer },
+  tokenizer: { seeds: ["hostile/tokenizer", "tokenizers/json"], read: tokenizer },
+  pieces: { seeds: ["tokenizers/pieces"], read: pieces },
+  pattern: { seeds: ["tokenizers/patterns"], read: pattern },
   template: { seeds: ["templates/seeds"], read: template },
   notebook: { seeds: ["hostile/ipynb"], read: (bytes) => parseNotebook(bytes, "input") },
   claims: { seeds: ["claims"], read: (bytes) => parseClaims("input", bytes) },
