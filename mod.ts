@@ -58,6 +58,7 @@ export { bcq } from "./quant/methods/bcq.ts";
 export { crossQuant } from "./quant/methods/crossquant.ts";
 export { distill } from "./quant/methods/distill.ts";
 export { fp8 } from "./quant/methods/fp8.ts";
+export { fptq } from "./quant/methods/fptq.ts";
 export { gptq } from "./quant/methods/gptq.ts";
 export { hqq } from "./quant/methods/hqq.ts";
 export { kivi } from "./quant/methods/kivi.ts";

@@ -8,6 +8,7 @@ export { bcqMethod as bcq } from "./methods/bcq.ts";
 export { crossQuantMethod as crossQuant } from "./methods/crossquant.ts";
 export { distillMethod as distill } from "./methods/distill.ts";
 export { fp8Method as fp8 } from "./methods/fp8.ts";
+export { fptqMethod as fptq } from "./methods/fptq.ts";
 export { gptqMethod as gptq } from "./methods/gptq.ts";
 export { hqqMethod as hqq } from "./methods/hqq.ts";
 export { kiviMethod as kivi } from "./methods/kivi.ts";

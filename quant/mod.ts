@@ -59,6 +59,7 @@ export {
 export { type Distill, distillModel, type DistillOptions } from "./methods/distill.ts";
 export type { Training } from "./methods/distill/layer.ts";
 export type { Fp8, Fp8Granularity, Fp8Options } from "./methods/fp8.ts";
+export { type Fptq, type FptqOptions, logarithmicFactors } from "./methods/fptq.ts";
 export { type Gptq, type GptqOptions, type GptqResult, quantizeWithHessian } from "./methods/gptq.ts";
 export { type Hqq, type HqqOptions, type HqqStep, solveHqq } from "./methods/hqq.ts";
 export type { BlockGrid } from "./methods/gptq/blocks.ts";

@@ -6,6 +6,7 @@ import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
 import { OracleError } from "./error.ts";
 import { readCrossQuant } from "./schemes/crossquant.ts";
 import { readFormat } from "./schemes/formats.ts";
+import { readFptq } from "./schemes/fptq.ts";
 import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
@@ -21,7 +22,7 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
   "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant },
-  "rotation-w4a8": { quarot: quarotRun, spinquant: spinquantRun },
+  "rotation-w4a8": { fptq: readFptq, quarot: quarotRun, spinquant: spinquantRun },
   "sparse-obq": { baseline },
   "learned": { baseline },
   "mixed-lowrank-mamba": { baseline },

@@ -69,7 +69,7 @@ export function columnMaxima(weights: readonly Float32Array[], columns: number):
 }
 
 /** The linear layers behind the norm of a site; none where the norm feeds other things too, or was smoothed already. */
-function readers({ architecture }: Model, site: "attention" | "mlp"): LinearRole[] {
+export function readersBehindNorm({ architecture }: Model, site: "attention" | "mlp"): LinearRole[] {
   const shared = architecture.attentionNorm.weight === architecture.mlpNorm.weight;
   return site === "mlp" && shared ? [] : normReaders(architecture, site);
 }
@@ -78,13 +78,15 @@ const transform: ModelMethod<SmoothQuant> = {
   async apply(model, scheme, context) {
     const maxima = await maximaOf(model, context);
     const folding = new Folding(model);
-    const sites = smoothedSites.filter((site) => readers(model, site).length > 0);
+    const sites = smoothedSites.filter((site) => readersBehindNorm(model, site).length > 0);
     if (sites.length === 0) {
       throw new SchemeError("pair", `smoothQuant: no norm of ${model.name} feeds linear layers alone`);
     }
     for (let layer = 0; layer < model.architecture.layers; layer++) {
       for (const site of sites) {
-        const weights = await Promise.all(readers(model, site).map((role) => folding.weight(layer, role)));
+        const weights = await Promise.all(
+          readersBehindNorm(model, site).map((role) => folding.weight(layer, role)),
+        );
         const activation = maxima.get(`${layer}.${site}`);
         if (activation === undefined) {
           throw new SchemeError("pair", `smoothQuant: no inputs seen at ${layer}.${site}`);

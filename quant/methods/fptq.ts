@@ -1,0 +1,126 @@
+/**
+ * FPTQ: int8 activations whose ranges are fixed where that is cheap, equalized where it helps, and found anew for each token where nothing
+ * else does.
+ *
+ * Source: Li et al., "FPTQ: Fine-grained Post-Training Quantization for Large Language Models", 2023 (arXiv 2308.15987). Let `v` be the
+ * largest magnitude of a linear layer's input over a calibration text. Up to `low` the input has one fixed range; between `low` and `high`
+ * it is equalized by a logarithm first (LAE), where a norm before it can take the factors; else each token has its own range:
+ *
+ *     s_j = a_j / log2(2 + a_j),  a_j = max |X_j|,  X_j <- X_j / s_j,  W_j <- W_j s_j
+ *
+ * After it channel j reaches `log2(2 + a_j)`. Weights are rounded in groups beside it (`rtn`, 4 bits, 128). No code is public: this is our
+ * reading of the text, as is the implementation that it is compared with.
+ */
+import { roundHalfEven } from "../../kernels/round.ts";
+import type { InputSite } from "../../model/architecture.ts";
+import { activationMaxima } from "../calibration/activation_maxima.ts";
+import { SchemeError } from "../error.ts";
+import type { MethodWith, ModelMethod, OperandMethod } from "../method.ts";
+import { integer, number, oneOf, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
+import { Folding } from "../transforms/fold.ts";
+import { readersBehindNorm, smoothedSites } from "./smoothquant.ts";
+
+/** FPTQ as data: the same scheme stands under `transforms`, where it equalizes, and under `activations`, where it rounds. */
+export interface Fptq extends SuiteScheme {
+  /** Tag of the method. */
+  readonly method: "fptq";
+  /** Bits of activations, 2 to 8. */
+  readonly bits: number;
+  /** Inputs that reach no further have a fixed range. */
+  readonly low: number;
+  /** Inputs that reach this far are not equalized. */
+  readonly high: number;
+  /** Which inputs behind a norm are equalized: those between `low` and `high`, or all. */
+  readonly equalize: "between" | "all";
+  /** Which ranges are fixed: those up to `low` after equalization (`"auto"`), all (`"static"`), or none (`"token"`). */
+  readonly ranges: "auto" | "static" | "token";
+}
+
+/** Options of {@linkcode fptq}. */
+export type FptqOptions = Partial<Omit<Fptq, "method">>;
+
+/** What {@linkcode fptq} accepts; `low` and `high` are the paper's. */
+export const fptqOptions: OptionTable<Fptq> = {
+  bits: integer(2, 8, 8),
+  low: number(0, 1e6, 15),
+  high: number(0, 1e6, 150),
+  equalize: oneOf(["between", "all"], "between"),
+  ranges: oneOf(["auto", "static", "token"], "auto"),
+};
+
+/**
+ * Int8 activations by FPTQ's strategy.
+ *
+ * @example
+ * ```ts
+ * import { fptq, rtn, type Scheme } from "quantbook";
+ *
+ * const weights = rtn({ bits: 4, groupSize: 128, symmetric: true });
+ * const scheme: Scheme = { transforms: [fptq()], weights, activations: fptq() };
+ * ```
+ */
+export function fptq(options: FptqOptions = {}): Fptq {
+  return readOptions<Fptq>("fptq", fptqOptions, options);
+}
+
+/** Factors of logarithmic activation equalization; 1 where a channel is always 0. */
+export function logarithmicFactors(maxima: Float32Array): Float32Array {
+  return maxima.map((a) => a === 0 ? 1 : a / Math.log2(2 + a));
+}
+
+const allSites: readonly InputSite[] = ["attention", "output", "mlp", "down"];
+const largest = (maxima: Float32Array) => maxima.reduce((most, one) => Math.max(most, one), 0);
+
+const transform: ModelMethod<Fptq> = {
+  async apply(model, scheme, context) {
+    const maxima = await activationMaxima(model, context.calibration("fptq"), smoothedSites);
+    const folding = new Folding(model);
+    for (let layer = 0; layer < model.architecture.layers; layer++) {
+      for (const site of smoothedSites) {
+        const seen = maxima.get(`${layer}.${site}`);
+        if (seen === undefined || readersBehindNorm(model, site).length === 0) continue;
+        const v = largest(seen);
+        if (scheme.equalize === "between" && (v <= scheme.low || v >= scheme.high)) continue;
+        await folding.scale(layer, site, logarithmicFactors(seen));
+      }
+    }
+    return folding.apply(scheme);
+  },
+};
+
+const operand: OperandMethod<Fptq> = {
+  apply(device, x, { rows, columns }, { bits }) {
+    device.fakeQuantize(x, x, { bits, mode: "symmetric", zeroInRange: true }, { rows, columns, axis: "row" });
+  },
+  async calibrate(model, scheme, context) {
+    if (scheme.ranges === "token") return null;
+    const { device } = model, most = 2 ** (scheme.bits - 1) - 1;
+    const maxima = await activationMaxima(model, context.calibration("fptq"), allSites);
+    return async (x, view, { layer, site }) => {
+      const seen = maxima.get(`${layer}.${site}`);
+      if (seen === undefined) {
+        throw new SchemeError(
+          "combination",
+          `fptq has no range of ${site}: expected inputs of linear layers (activations)`,
+        );
+      }
+      const v = largest(seen);
+      if (scheme.ranges === "auto" && v > scheme.low) return operand.apply(device, x, view, scheme);
+      const scale = Math.fround(v / most), count = view.rows * view.columns;
+      if (scale === 0) return;
+      const rounded = (value: number) =>
+        Math.max(-most, Math.min(most, roundHalfEven(Math.fround(value / scale)))) * scale;
+      device.write(x, (await device.read(x, 0, count)).map(rounded));
+    };
+  },
+};
+
+/** FPTQ, for the registry. */
+export const fptqMethod: MethodWith<{ transform: ModelMethod<Fptq>; operand: OperandMethod<Fptq> }> = {
+  name: "fptq",
+  options: fptqOptions,
+  parse: (options) => fptq(options),
+  cost: { calibrates: true },
+  transform,
+  operand,
+};
