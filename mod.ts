@@ -39,9 +39,6 @@ export { HubError } from "./model/hub/error.ts";
 export type { Patience } from "./model/hub/request.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
 export type { Model } from "./model/model.ts";
-export { readConfig } from "./model/checkpoint/read_config.ts";
-export { readGguf } from "./model/gguf/file.ts";
-export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
 export {
   type ChatMessage,
   type ChatPart,
