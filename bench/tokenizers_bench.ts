@@ -2,19 +2,8 @@
  * Text to ids and back: the suite's tokenizer beside the library that it replaced, on a State of the Union corpus with the
  * tokenizers of two fixture models: `deno task bench bench/tokenizers_bench.ts`. *Again* is a text whose words were met before.
  */
+import { Tokenizer } from "@huggingface/tokenizers";
 import { loadTokenizer } from "../model/tokenizer/tokenizer.ts";
-
-/** A specifier that no loader follows: nobody but this bench needs the package. */
-const specifier = ["npm:", "@huggingface/tokenizers@0.2.0"].join("");
-
-interface Library {
-  readonly Tokenizer: new (json: unknown, config: unknown) => {
-    encode(text: string): { readonly ids: readonly number[] };
-    decode(ids: readonly number[]): string;
-  };
-}
-
-const { Tokenizer }: Library = await import(specifier);
 
 const fixtures = new URL("../fixtures/", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, fixtures));
