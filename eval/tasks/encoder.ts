@@ -2,7 +2,6 @@
  * What lm-evaluation-harness 0.4.8 decides by the kind of a model before it sees a text (`HFLM.__init__`, `tok_encode`,
  * `prefix_token_id` and `max_length` in its models/huggingface.py).
  */
-import { isJsonObject, own } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { TaskError } from "./error.ts";
@@ -53,9 +52,10 @@ export function prefixOf({ prefixToken }: TaskEncoder, what: string): number {
  * names (for a family without a default of its own), else 2048.
  */
 export function harnessLength({ architecture: { family, maxPositions }, checkpoint }: Model): number {
-  const { values } = checkpoint.config;
+  const { values, source } = checkpoint.config;
   const named = ["n_positions", "max_position_embeddings", "n_ctx"].some((key) => Object.hasOwn(values, key));
-  const nested = isJsonObject(own(values, "text_config"));
+  // The text model of a multimodal file is a section of it.
+  if (source.endsWith(": text_config")) return Math.min(2048, maxPositions);
   // Bloom's positions have no end, and its configuration names none that the harness looks for.
-  return !named && (nested || family === "bloom") ? Math.min(2048, maxPositions) : maxPositions;
+  return !named && family === "bloom" ? Math.min(2048, maxPositions) : maxPositions;
 }

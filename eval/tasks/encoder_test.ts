@@ -3,6 +3,7 @@
  * `fixtures/made-with/make_task_habits.py`, in tasks of all three kinds.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import type { JsonObject } from "../../base/json.ts";
 import { variantOf, withRows } from "../../model/checkpoint/variant_testing.ts";
 import { loadModel } from "../../model/load.ts";
 import { type EncoderOptions, harnessLength, taskEncoder } from "./encoder.ts";
@@ -101,4 +102,20 @@ Deno.test("whole tasks of Gemma begin with its first token, those of others do n
   assertEquals(answers, [true, true, true, false, false]);
   assertEquals(await first("gemma", { addBosToken: false }), false);
   assertEquals(await first("llama_mha", { addBosToken: true }), true);
+});
+
+Deno.test("the harness finds no positions in a multimodal file and in Bloom's: 2048 at most", async () => {
+  const config: JsonObject = JSON.parse(await Deno.readTextFile("fixtures/families/gemma3_text/config.json"));
+  const keys = Object.keys(config), outer = Object.fromEntries(keys.map((key) => [key, undefined]));
+  await using nested = await variantOf("families/gemma3_text", {
+    config: { ...outer, model_type: "gemma3", text_config: { ...config, max_position_embeddings: 8192 } },
+  });
+  using model = await loadModel(nested.directory);
+  assertEquals([model.architecture.maxPositions, harnessLength(model)], [8192, 2048]);
+  await using long = await variantOf("families/bloom", { config: { seq_length: 4096 } });
+  using bloom = await loadModel(long.directory);
+  assertEquals([bloom.architecture.maxPositions, harnessLength(bloom)], [4096, 2048]);
+  await using plain = await variantOf("families/llama_mha", { config: { max_position_embeddings: 8192 } });
+  using llama = await loadModel(plain.directory);
+  assertEquals(harnessLength(llama), 8192);
 });
