@@ -101,7 +101,7 @@ Deno.test("F15: BLOOM's pattern and possessive repeats are read; a tokenizer tha
     assertEquals([...tokenizer.encode("abc")], [1, 2, 3]);
   }
   const directory = await folder({
-    "tokenizer.json": bpe(["<unk>"], [], { pre_tokenizer: split("(a)\\1") }),
+    "tokenizer.json": bpe(["<unk>"], [], { pre_tokenizer: split("\\X") }),
     "config.json": { copy: "fixtures/families/bloom/config.json" },
     "model.safetensors": { copy: "fixtures/families/bloom/model.safetensors" },
   });
@@ -109,7 +109,7 @@ Deno.test("F15: BLOOM's pattern and possessive repeats are read; a tokenizer tha
     using model = await loadModel(directory);
     const logits = await model.logits(Int32Array.of(1, 2, 3));
     assert(logits.length > 0);
-    const error = assertThrows(() => model.tokenizer.encode("a"), TokenizerError, "(a)");
+    const error = assertThrows(() => model.tokenizer.encode("a"), TokenizerError, "X is unknown");
     assertEquals(error.code, "unsupported");
     assertEquals(model.notices.length, 1);
     assertStringIncludes(model.notices[0], "takes token ids only");

@@ -18,6 +18,10 @@ interface Part {
   readonly unbounded?: boolean;
   /** A literal character, for the check of case folding. */
   readonly literal?: string;
+  /** Number of the group that it is, if back references may mean it. */
+  readonly group?: number;
+  /** Whether it may be left out. */
+  readonly optional?: boolean;
   /** The character of which it is one or some: repeated, it is the character repeated. */
   readonly run?: string;
 }
@@ -77,7 +81,10 @@ function isInside(text: string, at: number): boolean {
 
 class Translator {
   #atoms = 0;
+  #groups = 0;
   #depth = 0;
+  /** Groups that have matched wherever this place of the pattern is reached. */
+  #sure: ReadonlySet<number> = new Set();
   readonly #cursor: Cursor;
 
   constructor(pattern: string) {
@@ -104,15 +111,21 @@ class Translator {
   }
 
   #branch(flags: Flags): Part {
-    const parts: Part[] = [];
+    const parts: Part[] = [], before = this.#sure;
     while (
       this.#cursor.at < this.#cursor.pattern.length && !"|)".includes(this.#cursor.pattern[this.#cursor.at])
     ) {
       const rest = this.#looseFlags(flags);
       // Flags without a group hold to its end, branches and all.
-      if (rest) parts.push(grouped(this.#alternatives(rest), flags, rest));
-      else parts.push(this.#repeats(this.#atom(flags)));
+      if (rest) {
+        parts.push(grouped(this.#alternatives(rest), flags, rest));
+        continue;
+      }
+      const part = this.#repeats(this.#atom(flags));
+      parts.push(part);
+      if (part.group !== undefined && !part.optional) this.#sure = new Set([...this.#sure, part.group]);
     }
+    this.#sure = before;
     if (flags.fold) checkFolding(parts);
     return {
       js: parts.map(({ js }) => js).join(""),
@@ -153,7 +166,7 @@ class Translator {
           } is unknown`,
         );
       }
-      return this.#closed(flags);
+      return this.#numbered(flags);
     }
     this.#cursor.at += kind[0].length;
     if (kind[0] === "?#") {
@@ -165,12 +178,13 @@ class Translator {
     if (kind[0] === "?>") return this.#atomic(this.#closed(flags));
     if (/[=!]$/.test(kind[0])) {
       const inner = this.#closed(flags);
-      if (kind[0].startsWith("?<") && inner.js.includes("(?<a")) {
-        throw new SyntaxError("an atomic group in a look-behind");
+      // It is read from its end: what is remembered comes after what asks for it.
+      if (kind[0].startsWith("?<") && inner.js.includes("\\k<")) {
+        throw new SyntaxError("an atomic group or a back reference in a look-behind");
       }
       return { js: `(${kind[0]}${inner.js.slice(3)}` };
     }
-    // Names and numbers of groups are for back references only.
+    // Names of groups are for back references only.
     const inside = kind[1] === undefined ? flags : withFlags(flags, kind[1]);
     return inside === flags ? this.#closed(flags) : grouped(this.#body(inside), flags, inside);
   }
@@ -178,6 +192,16 @@ class Translator {
   /** What stands before the closing bracket, in brackets of its own. */
   #closed(flags: Flags): Part {
     return grouped(this.#body(flags), flags, flags);
+  }
+
+  /** A group that a back reference may mean. */
+  #numbered(flags: Flags): Part {
+    const group = ++this.#groups, inner = this.#closed(flags);
+    if (!/\\[1-9]/.test(this.#cursor.pattern)) return inner;
+    if (/\(\?<[a-zA-Z_]/.test(this.#cursor.pattern)) {
+      throw new SyntaxError("back references beside names of groups");
+    }
+    return { ...inner, js: `(?<g${group}>${inner.js})`, group };
   }
 
   #body(flags: Flags): Part {
@@ -194,13 +218,14 @@ class Translator {
   }
 
   #repeats(part: Part): Part {
-    let result = part;
+    let result = part, optional = false;
     for (let repeat = this.#quantifier(); repeat; repeat = this.#quantifier()) {
       const [least, most, mode] = repeat;
       if (part.js === "") throw new SyntaxError("nothing to repeat");
       result = this.#repeat(result, least, most, mode);
+      optional ||= least === 0;
     }
-    return result;
+    return { ...result, group: part.group, optional };
   }
 
   /** Bounds and kind of a quantifier; what is none, such as `{x}`, is text. */
@@ -269,11 +294,19 @@ class Translator {
       case "W":
         return { js: not(looseWord), one: true };
     }
+    if (/[1-9]/.test(char) && !/^[0-9]/.test(this.#cursor.rest)) return this.#reference(Number(char), flags);
     this.#cursor.at -= char.length;
     const member = readMember(this.#cursor);
     if (member.code === undefined) return this.#foldable(member.js, flags);
     const text = String.fromCodePoint(member.code);
     return { js: literal(text), one: true, literal: text };
+  }
+
+  /** What a group matched. Where it did not, the engines disagree; where case is ignored, so do they. */
+  #reference(group: number, flags: Flags): Part {
+    if (flags.fold) throw new SyntaxError(`\\${group} where case is ignored`);
+    if (!this.#sure.has(group)) throw new SyntaxError(`\\${group} where its group may not have matched`);
+    return { js: `\\k<g${group}>` };
   }
 
   /** A class; where case is ignored, only of ASCII: the engines fold others differently. */
