@@ -39,13 +39,9 @@ export { HubError } from "./model/hub/error.ts";
 export type { Patience } from "./model/hub/request.ts";
 export { fixtureModels, loadModel, type LoadOptions } from "./model/load.ts";
 export type { Model } from "./model/model.ts";
-export {
-  type ChatMessage,
-  type ChatPart,
-  type ChatTokenizer,
-  renderChat,
-  type RenderChatOptions,
-} from "./model/tokenizer/chat.ts";
+export { readGguf } from "./model/gguf/file.ts";
+export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
+export { type ChatMessage, renderChat, type RenderChatOptions } from "./model/tokenizer/chat.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer/tokenizer.ts";
 
 export { SchemeError } from "./quant/error.ts";
