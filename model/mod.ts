@@ -40,3 +40,4 @@ export { type RawTensor, readSafetensors, writeSafetensors } from "./safetensors
 export { renderChatSpans } from "./tokenizer/chat.ts";
 export { type Rendered, TemplateError, type TemplateErrorCode } from "./tokenizer/jinja.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";
+export type { ChatPart, ChatTokenizer } from "./tokenizer/chat.ts";
