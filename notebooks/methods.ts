@@ -217,6 +217,47 @@ export const methods: readonly MethodEntry[] = [
     },
   },
   {
+    id: "quarot",
+    name: "QuaRot",
+    bits: "W4 A4 KV4",
+    quantizes: "nothing itself: rotates what other methods round",
+    calibration: false,
+    gradient: false,
+    cost: "one pass over the weights, Hadamard transforms for every token",
+    paper: { title: "Ashkboos et al. 2024", link: "https://arxiv.org/abs/2404.00456" },
+    notebook: "rotation",
+    source: "quant/methods/quarot.ts",
+    equation: {
+      source: "quant/transforms/rotate_model.ts",
+      tex: tex`x W^{\mathsf T} = (x Q)\,(W Q)^{\mathsf T}, \qquad
+        Q = \operatorname{diag}(\pm 1)\, H / \sqrt{n}`,
+      label: "section 4",
+      anchor: "const norm = this.#normOf(role);",
+      lines: 13,
+    },
+  },
+  {
+    id: "spinquant",
+    name: "SpinQuant",
+    bits: "W4 A4 KV4",
+    quantizes: "nothing itself: learns the rotations",
+    calibration: true,
+    gradient: true,
+    cost: "100 steps through the whole model",
+    paper: { title: "Liu et al. 2025", link: "https://arxiv.org/abs/2405.16406" },
+    notebook: "rotation",
+    source: "quant/methods/spinquant.ts",
+    equation: {
+      source: "quant/gradients/cayley.ts",
+      tex:
+        tex`R \leftarrow \left(I - \tfrac{\alpha}{2} A\right)^{-1} \left(I + \tfrac{\alpha}{2} A\right) R, \qquad
+        A = \hat G - \hat G^{\mathsf T}`,
+      label: "eq. 3 and 4",
+      anchor: "function cayley(",
+      lines: 15,
+    },
+  },
+  {
     id: "awq",
     name: "AWQ",
     bits: "W3, W4",

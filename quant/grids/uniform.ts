@@ -62,9 +62,9 @@ export function fitLeastError(
   rule: WeightRule,
   stride = 1,
 ): UniformQuantizer {
-  const errorOf = (candidate: UniformQuantizer) => {
+  const errorOf = (candidate: UniformQuantizer, limit: number) => {
     let error = 0;
-    for (let j = start; j < start + count * stride; j += stride) {
+    for (let j = start; j < start + count * stride && error < limit; j += stride) {
       error += Math.abs(decode(encode(data[j], candidate), candidate) - data[j]) ** 2.4;
     }
     return error;
