@@ -80,8 +80,9 @@ export function nvfp4Rule({ arithmetic, target, tensorScale, blockSize }: Nvfp4,
   const two = tensorScale !== "none" && most > 0;
   const reach = (target === "four" ? 4 : 6) * (target === "six" || target === "four" ? 448 : 256);
   // What a scale is multiplied by on its way to E4M3, and what its code is multiplied by on its way back.
-  // (torch divides a number by a tensor as the product with its reciprocal.)
-  const up = two ? f32(reach * f32(1 / most)) : 1, down = two ? f32(most / reach) : 1;
+  // (compressed-tensors divides a number by a tensor, which torch does as the product with its reciprocal.)
+  const quotient = arithmetic === "compressedTensors" ? f32(reach * f32(1 / most)) : f32(reach / most);
+  const up = two ? quotient : 1, down = two ? f32(most / reach) : 1;
   const unit = target === "four" ? 4 : 6;
   const decode = (byte: number) => {
     const scale = decodeFloat(byte, e4m3);
@@ -90,8 +91,15 @@ export function nvfp4Rule({ arithmetic, target, tensorScale, blockSize }: Nvfp4,
   const quantizer = (scaleCode: number): BlockQuantizer => {
     const scale = decode(scaleCode);
     if (scale === 0) return { scale, scaleCode, encode: () => 0 };
-    if (arithmetic !== "torchao") return { scale, scaleCode, encode: (x) => toElement(f32(x / scale)) };
-    const inverse = f32(f32(1 / down) / decodeFloat(scaleCode, e4m3));
+    if (arithmetic === "compressedTensors") {
+      return {
+        scale,
+        scaleCode,
+        encode: (x) => toElement(f32(x / scale)),
+      };
+    }
+    const code = decodeFloat(scaleCode, e4m3);
+    const inverse = arithmetic === "torchao" ? f32(f32(1 / down) / code) : f32(1 / f32(code * f32(1 / up)));
     return { scale, scaleCode, encode: (x) => toElement(f32(x * inverse)) };
   };
   return {
@@ -109,15 +117,26 @@ export function nvfp4Rule({ arithmetic, target, tensorScale, blockSize }: Nvfp4,
       const six = quantizer(toScale(scaled));
       if (target === "six" || target === "four") return six;
       const four = quantizer(toScale(f32(1.5 * scaled)));
-      return errorOf(values, four, target) < errorOf(values, six, target) ? four : six;
+      // The original's values, which are multiplied by absmax and divided by the reach one after the other.
+      const valuesOf = ({ scaleCode = 0 }: BlockQuantizer) => {
+        const scale = decodeFloat(scaleCode, e4m3);
+        return elements.map((element) => two ? f32(f32(element * scale) * most) / reach : element * scale);
+      };
+      const error = (one: BlockQuantizer) => errorOf(values, one, valuesOf(one), target);
+      return error(four) < error(six) ? four : six;
     },
   };
 }
 
-function errorOf(values: Float32Array, { scale, encode }: BlockQuantizer, target: "mse" | "mae" | "absMax") {
+function errorOf(
+  block: Float32Array,
+  { encode }: BlockQuantizer,
+  values: Float32Array,
+  target: "mse" | "mae" | "absMax",
+): number {
   let total = 0;
-  for (const x of values) {
-    const error = Math.abs(f32(f32(elements[encode(x)] * scale) - x));
+  for (const x of block) {
+    const error = Math.abs(f32(values[encode(x)] - x));
     total = target === "absMax"
       ? Math.max(total, error)
       : f32(total + (target === "mse" ? error ** 2 : error));
