@@ -1,9 +1,9 @@
 /** QuaRot's original code on the fixture models. */
 import { checkGolden } from "./golden_testing.ts";
 
-/** W16 rows 1e-4 but for caches of 4 bits, 3e-3 where activations have 4 bits or GPTQ sums in float32 (the README of the group). */
+/** A16 rows 1e-4, 3e-3 where activations or caches have 4 bits or GPTQ sums in float32 (the README of the group); A8 in between. */
 function bound(id: string): number {
-  return /a4|gptq|kv/.test(id) ? 3e-3 : 1e-4;
+  return /a4|gptq|kv/.test(id) ? 3e-3 : /a8/.test(id) ? 1e-3 : 1e-4;
 }
 
 const covers = (_: string, method: string) => method === "quarot";

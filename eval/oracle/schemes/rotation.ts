@@ -37,6 +37,11 @@ export class Arguments {
     throw this.refused(`${name} is ${show(value)}: expected a ${typeof fallback}`);
   }
 
+  /** Whether a part of the id says so, where the run was wired by hand and has no argument for it. */
+  names(part: string): boolean {
+    return this.result.id.split("-").includes(part);
+  }
+
   /** Marks arguments as read that are no number, flag or text. */
   ignore(...names: string[]): void {
     for (const name of names) this.#read.add(name);
@@ -89,7 +94,7 @@ function rotations(args: Arguments, rotate: boolean, centered: boolean): Scheme 
 function quantizedWeights(args: Arguments, bits: number, clips = false): Pick<Scheme, "weights"> {
   const search = args.flag("w_clip", clips) ? "mse" : "none", symmetric = !args.flag("w_asym");
   const groupSize = args.number("w_groupsize", -1), actOrder = args.flag("act_order");
-  const rounds = args.flag("w_rtn");
+  const rounds = args.flag("w_rtn", args.names("rtn"));
   if (bits === 16) return {};
   if (rounds) return { weights: rtn({ bits, symmetric, search, ...groupSize > 0 && { groupSize } }) };
   const groupStatistics = "block-start";
