@@ -16,9 +16,12 @@ import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/decoder/parameter.ts";
 import { awq } from "../quant/methods/awq.ts";
 import { bcq } from "../quant/methods/bcq.ts";
+import { crossQuant } from "../quant/methods/crossquant.ts";
 import { distill } from "../quant/methods/distill.ts";
 import { fp8 } from "../quant/methods/fp8.ts";
+import { fptq } from "../quant/methods/fptq.ts";
 import { gptq } from "../quant/methods/gptq.ts";
+import { hqq } from "../quant/methods/hqq.ts";
 import { kivi } from "../quant/methods/kivi.ts";
 import { kvquant } from "../quant/methods/kvquant.ts";
 import { llmInt8 } from "../quant/methods/llmint8.ts";
@@ -27,12 +30,14 @@ import { nf4 } from "../quant/methods/nf4.ts";
 import { nvfp4 } from "../quant/methods/nvfp4.ts";
 import { qqq } from "../quant/methods/qqq.ts";
 import { qrazor } from "../quant/methods/qrazor.ts";
+import { quarot } from "../quant/methods/quarot.ts";
 import { quantize } from "../quant/quantize.ts";
 import { quantizedLinear, storedWeight } from "../quant/weights/linear.ts";
 import { builtIn } from "../quant/registry.ts";
 import { rtn } from "../quant/methods/rtn.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/methods/smoothquant.ts";
+import { spinquant } from "../quant/methods/spinquant.ts";
 import { spqr } from "../quant/methods/spqr.ts";
 import { zeroQuant } from "../quant/methods/zeroquant.ts";
 import { corpus } from "./corpus.ts";
@@ -110,6 +115,15 @@ const schemes: Record<string, Scheme> = {
   mx: { weights: mx({ element: "e2m1" }), activations: mx({ element: "e4m3" }) },
   nvfp4: { weights: nvfp4({ target: "mse" }) },
   nf4: { weights: nf4({ doubleQuant: true }) },
+  hqq: { weights: hqq({ bits: 4, groupSize: 64, iterations: 2 }) },
+  crossQuant: { activations: crossQuant({ bits: 8 }) },
+  fptq: { transforms: [fptq()], weights: rtn({ bits: 4, groupSize: 64 }), activations: fptq() },
+  quarot: { transforms: [quarot()], weights: rtn({ bits: 6 }), activations: token8 },
+  spinquant: {
+    transforms: [spinquant({ steps: 1, batch: 1 })],
+    weights: rtn({ bits: 6 }),
+    activations: token8,
+  },
   kivi: { kv: kivi({ bits: 2 }) },
   kvquant: { kv: kvquant({ bits: 4 }) },
 };
