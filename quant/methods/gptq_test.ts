@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import vectors from "../../fixtures/vectors.json" with { type: "json" };
+import { ModelError } from "../../model/error.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
 import { testedDevices } from "../../kernels/conformance/suite.ts";
@@ -268,11 +269,11 @@ Deno.test("errors name the layer: no calibration, NaN activations", async () => 
   using poisoned = model.with({ interventions: [poison], change: "poison" });
   const error = await assertRejects(
     () => quantize(poisoned, scheme, { calibration: [Int32Array.of(0, 5, 9)] }),
-    SchemeError,
+    ModelError,
     // The poisoned matrix itself is observed before it is rewritten; what comes out of it is the next input.
-    "model.layers.0.mlp.down_proj.weight: the layer's inputs are not finite",
+    "the calibration inputs of layer 0 (down) hold NaN",
   );
-  assertEquals(error.code, "values");
+  assertEquals(error.code, "nan");
 });
 
 Deno.test("quantizing calibrates each layer on its quantized predecessors", async () => {
