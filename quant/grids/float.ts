@@ -25,8 +25,11 @@ export function floatFormat(exponentBits: number, mantissaBits: number): FloatFo
   return { exponentBits, mantissaBits, bias, ends: "numbers" };
 }
 
+/** The name of an element. */
+export type FloatName = "e4m3" | "e5m2" | "e3m2" | "e2m3" | "e2m1" | "int8" | "int4";
+
 /** The elements of block formats by name; `int8` and `int4` are MX's integers, with one bit before the point. */
-export const floatFormats = {
+export const floatFormats: Readonly<Record<FloatName, FloatFormat>> = {
   e4m3: { ...floatFormat(4, 3), ends: "nan" },
   e5m2: { ...floatFormat(5, 2), ends: "ieee" },
   e3m2: floatFormat(3, 2),
@@ -34,10 +37,7 @@ export const floatFormats = {
   e2m1: floatFormat(2, 1),
   int8: floatFormat(0, 7),
   int4: floatFormat(0, 3),
-} as const satisfies Readonly<Record<string, FloatFormat>>;
-
-/** The name of an element. */
-export type FloatName = keyof typeof floatFormats;
+};
 
 /** Bits of a code. */
 export function floatBits({ exponentBits, mantissaBits }: FloatFormat): number {
