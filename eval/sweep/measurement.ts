@@ -4,6 +4,7 @@ import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { BoundedMemory } from "../../quant/calibration/memory.ts";
 import { quantize } from "../../quant/quantize.ts";
+import { stagesOf } from "../../quant/quantize/stages.ts";
 import { weightStorage } from "../../quant/weights/linear.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { FloatPredictions, RecentPredictions } from "../metrics/divergence.ts";
@@ -22,10 +23,11 @@ export async function measureCell(
   { windows, calibration, execution }: SweepOptions,
   device: Device,
 ): Promise<Row> {
-  const { transforms: _, weights: __, linears: ___, ...runtime } = cell.scheme;
-  const prepared = await weights.of(model, cell.scheme);
+  // Where stages one after the other are not the whole scheme, all of it is applied to the float model.
+  const stages = stagesOf(cell.scheme);
+  const prepared = stages === null ? { model, seconds: 0 } : await weights.of(model, stages.weights);
   const start = performance.now();
-  using quantized = await quantize(prepared.model, runtime, {
+  using quantized = await quantize(prepared.model, stages?.runtime ?? cell.scheme, {
     calibration,
     execution,
     memory: memoryOf(device),
@@ -52,11 +54,7 @@ export class LastWeights implements Disposable {
 
   constructor(private readonly options: SweepOptions, private readonly device: Device) {}
 
-  async of(
-    float: Model,
-    { transforms, weights, linears }: Scheme,
-  ): Promise<{ model: Model; seconds: number }> {
-    const scheme = { transforms, weights, linears };
+  async of(float: Model, scheme: Scheme): Promise<{ model: Model; seconds: number }> {
     const key = hashOf({ model: await float.hash(), scheme });
     if (this.#last?.key === key) return this.#last;
     this[Symbol.dispose]();

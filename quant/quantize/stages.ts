@@ -1,0 +1,47 @@
+/** A scheme as two schemes, one after the other: sweeps share the quantized weights of cells that differ in the rest. */
+import { headOf, operandSites, parseScheme, type Scheme } from "../scheme.ts";
+import { resolveScheme } from "./resolve.ts";
+
+/** What happens to the weights, and what happens while the model runs. */
+export interface Stages {
+  /** Transforms and weights: of layers, of the ends, of overrides. */
+  readonly weights: Scheme;
+  /** Activations, attention operands and the cache. */
+  readonly runtime: Scheme;
+}
+
+/**
+ * The stages of a scheme; null where one after the other is not the same as both at once, since ranges of activations are calibrated on
+ * weights in full precision.
+ *
+ * @throws {SchemeError} as {@linkcode parseScheme}
+ */
+export function stagesOf(scheme: Scheme): Stages | null {
+  const checked = parseScheme(scheme),
+    { operands, overrides: bound, head: { activations } } = resolveScheme(checked);
+  const all = [operands, ...bound.map((one) => one.operands)].flatMap((sites) => [...sites.values()]);
+  if ([...all, activations].some((one) => one?.part.calibrate !== undefined)) return null;
+  const { transforms, weights, linears, embedding, kv, overrides = [] } = checked, head = headOf(checked);
+  const ofWeights = overrides.flatMap(({ layers, linears, weights }) =>
+    weights === undefined ? [] : [{ layers, linears, weights }]
+  );
+  const ofOperands = overrides.flatMap(({ weights: _, ...rest }) =>
+    operandSites.some((site) => rest[site] !== undefined) ? [rest] : []
+  );
+  return {
+    weights: {
+      transforms,
+      weights,
+      linears,
+      embedding,
+      ...head.weights && { head: { weights: head.weights } },
+      ...ofWeights.length > 0 && { overrides: ofWeights },
+    },
+    runtime: {
+      ...Object.fromEntries(operandSites.map((site) => [site, checked[site]])),
+      kv,
+      ...head.activations && { head: { activations: head.activations } },
+      ...ofOperands.length > 0 && { overrides: ofOperands },
+    },
+  };
+}
