@@ -11,13 +11,15 @@ import { SchemeError } from "../error.ts";
 import { type FloatLayer, floatTensors } from "./compressed_tensors/floats.ts";
 
 /**
- * Tensors of the quantized layers, all of integers or all of floats, and the `quantization_config` that says how to read them.
+ * Tensors of the quantized layers, all of integers or all of floats, and the `quantization_config` that says how to read them and which
+ * linear layers stay `dense`.
  *
  * @throws {SchemeError} `shape` or `combination` where the library cannot say what they are
  */
 export function compressedTensors(
   quantized: readonly QuantizedLayer[],
   floats: readonly FloatLayer[],
+  dense: readonly string[],
 ): { tensors: Map<string, RawTensor>; config: JsonObject } {
   if (floats.length > 0) {
     if (quantized.length > 0) {
@@ -30,7 +32,7 @@ export function compressedTensors(
     const { tensors, format, weights } = floatTensors(floats);
     return {
       tensors,
-      config: configOf(format, { type: "float", symmetric: true, dynamic: false, ...weights }),
+      config: configOf(format, dense, { type: "float", symmetric: true, dynamic: false, ...weights }),
     };
   }
   const { bits, groupSize } = commonShape(quantized, "compressed-tensors");
@@ -84,17 +86,17 @@ export function compressedTensors(
     actorder: null,
     dynamic: false,
   };
-  return { tensors, config: configOf("pack-quantized", weights) };
+  return { tensors, config: configOf("pack-quantized", dense, weights) };
 }
 
-function configOf(format: string, weights: JsonObject): JsonObject {
+function configOf(format: string, dense: readonly string[], weights: JsonObject): JsonObject {
   return {
     quant_method: "compressed-tensors",
     format,
     quantization_status: "compressed",
     global_compression_ratio: null,
     kv_cache_scheme: null,
-    ignore: ["lm_head"],
+    ignore: ["lm_head", ...dense],
     config_groups: {
       group_0: { targets: ["Linear"], input_activations: null, output_activations: null, weights },
     },

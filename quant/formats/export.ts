@@ -124,14 +124,16 @@ async function encode(
       config: { ...values, "transformers.js_config": settings },
     };
   }
-  const { quantized, floats, plain } = await splitTensors(model);
+  const { quantized, floats, plain, dense } = await splitTensors(model);
   if (format === "gptq" && floats.length > 0) {
     throw new SchemeError(
       "method",
       `gptq: ${floats[0].name} has no integers: expected format "compressed-tensors" or "gguf"`,
     );
   }
-  const layers = format === "gptq" ? gptqTensors(quantized) : compressedTensors(quantized, floats);
+  const layers = format === "gptq"
+    ? gptqTensors(quantized, dense)
+    : compressedTensors(quantized, floats, dense);
   const tensors = new Map<string, RawTensor>(layers.tensors);
   const ends = [model.architecture.embedding, model.architecture.head];
   for (const [name, { shape, values: data }] of plain) {

@@ -213,3 +213,32 @@ Deno.test("a rotation of hidden states is exported with its untied head, what tu
   using split = await quantize(base, { weights, head: rtn({ bits: 8 }) });
   await assertRejects(() => exportModel(split, "unused", { format: "gptq" }), SchemeError, "quantized apart");
 });
+
+Deno.test("linear layers that stay float are named to the runtimes, and only they", async () => {
+  using base = await loadModel("fixture:llama");
+  const weights = rtn({ bits: 4, groupSize: 32, symmetric: true });
+  using some = await quantize(base, {
+    weights,
+    overrides: [{ layers: [1], linears: ["down"], weights: "float" }],
+  });
+  const config = async (model: Model, format: "gptq" | "compressed-tensors") => {
+    let found: Record<string, unknown> = {};
+    await exported(model, format, async (file) => {
+      const text = await Deno.readTextFile(file.replace(/[^/]+$/, "config.json"));
+      found = JSON.parse(text).quantization_config;
+    });
+    return found;
+  };
+  const name = "model.layers.1.mlp.down_proj";
+  assertEquals((await config(some, "compressed-tensors")).ignore, ["lm_head", name]);
+  const [pattern, ...others] = Object.keys((await config(some, "gptq")).dynamic as Record<string, unknown>);
+  assertEquals(others, []);
+  // GPTQModel: "-:" leaves out the modules whose names the pattern matches from their beginning.
+  const left = new RegExp(pattern.replace("-:", ""));
+  assertEquals(
+    [name, "model.layers.1.mlp.up_proj", "model.layers.11.mlp.down_proj"].map((one) => left.test(one)),
+    [true, false, false],
+  );
+  using all = await quantize(base, { weights });
+  assertEquals((await config(all, "gptq")).dynamic, undefined);
+});

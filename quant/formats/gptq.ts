@@ -8,9 +8,13 @@ import { requireHalfScales } from "./half.ts";
 import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
 
-/** Tensors of the quantized layers, and the `quantization_config` that says how to read them. */
+/**
+ * Tensors of the quantized layers, and the `quantization_config` that says how to read them. Linear layers that stay `dense` are left out by
+ * name under `dynamic`, GPTQModel's settings per module: "-:" and a pattern.
+ */
 export function gptqTensors(
   quantized: readonly QuantizedLayer[],
+  dense: readonly string[],
 ): { tensors: Map<string, RawTensor>; config: JsonObject } {
   const { bits, groupSize } = commonShape(quantized, "gptq");
   if (![2, 4, 8].includes(bits)) throw new SchemeError("shape", `gptq: ${bits} bits: expected 2, 4 or 8`);
@@ -58,6 +62,8 @@ export function gptqTensors(
       sym: quantized.every(({ weight }) => weight.zeros().every((zero) => zero === middle)),
       checkpoint_format: offset === 1 ? "gptq" : "gptq_v2",
       lm_head: false,
+      ...dense.length > 0 &&
+        { dynamic: Object.fromEntries(dense.map((name) => [`-:^${name.replaceAll(".", "\\.")}$`, {}])) },
     },
   };
 }

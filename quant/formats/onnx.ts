@@ -230,9 +230,13 @@ class Decoder {
   async #head(x: string, embedding: string): Promise<string> {
     const graph = this.#graph, { model } = this;
     const { architecture, head } = model;
-    const weight = architecture.head === architecture.embedding
-      ? embedding
-      : graph.constant(architecture.head, await head.values(), head.shape);
+    // One matrix serves both ends, unless one of them is quantized apart.
+    const apart = (head.stored ?? model.embedding.stored) !== undefined;
+    const weight = architecture.head === architecture.embedding && !apart ? embedding : graph.constant(
+      apart ? `${architecture.head} (head)` : architecture.head,
+      await head.values(),
+      head.shape,
+    );
     const y = graph.node("MatMul", [x, graph.node("Transpose", [weight], { perm: [1, 0] })]);
     const bias = await model.headBias?.();
     return bias === undefined ? y : graph.node("Add", [y, graph.constant("head.bias", bias, [bias.length])]);

@@ -2,6 +2,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { pathOf } from "../../base/file.ts";
 import { loadModel } from "../../model/load.ts";
+import { rtn } from "../methods/rtn.ts";
 import { quantize } from "../quantize.ts";
 import { exported, ids, quantizedBy, schemes } from "./export_testing.ts";
 import { openOnnx } from "./onnx/session_testing.ts";
@@ -22,6 +23,19 @@ Deno.test("ONNX Runtime computes our logits and continues with our tokens", asyn
       const prompt = ids.slice(0, 16);
       const continued = await session.generate(prompt, 12);
       assertEquals(continued, await model.generate(prompt, { maxNewTokens: 12, stop: [] }));
+    });
+  }
+});
+
+Deno.test("ends that share a matrix, and are quantized apart, are written apart", async () => {
+  using base = await loadModel("fixture:llama");
+  for (const scheme of [{ head: rtn({ bits: 3 }) }, { embedding: rtn({ bits: 3 }) }]) {
+    using model = await quantize(base, scheme);
+    await exported(model, "onnx", async (file) => {
+      using session = await openOnnx(await Deno.readFile(file), model.architecture);
+      const found = await session.logits(ids), expected = await model.logits(ids);
+      const size = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      for (const [i, value] of found.entries()) assertLess(Math.abs(value - expected[i]), 1e-4 * size);
     });
   }
 });

@@ -38,18 +38,21 @@ export interface PlainTensor {
 }
 
 /**
- * Splits a model into quantized layers, of integers and of codes into a table, and plain tensors, by their names in the checkpoint.
+ * Splits a model into quantized layers, of integers and of codes into a table, and plain tensors, by their names in the checkpoint;
+ * `dense` names the linear layers among the plain ones, without `.weight`.
  *
  * @throws {SchemeError} `combination` when the model computes something that no checkpoint can say, `method` when a weight
  * is stored in codes that the formats do not have
  */
 export async function splitTensors(
   model: Model,
-): Promise<{ quantized: QuantizedLayer[]; floats: TableLayer[]; plain: Map<string, PlainTensor> }> {
+): Promise<
+  { quantized: QuantizedLayer[]; floats: TableLayer[]; plain: Map<string, PlainTensor>; dense: string[] }
+> {
   requirePlain(model);
   const { architecture, checkpoint } = model;
   const plain = new Map<string, PlainTensor>();
-  const quantized: QuantizedLayer[] = [], floats: TableLayer[] = [];
+  const quantized: QuantizedLayer[] = [], floats: TableLayer[] = [], dense: string[] = [];
   const taken = new Set<string>();
   for (let layer = 0; layer < architecture.layers; layer++) {
     for (const role of layerRoles(architecture, layer)) {
@@ -58,8 +61,10 @@ export async function splitTensors(
       const name = tensorName(names.weight, layer), parameter = model.linear(layer, role);
       const packed = storedWeight(model, layer, role);
       taken.add(name);
-      if (packed === undefined) plain.set(name, { shape: parameter.shape, values: await parameter.values() });
-      else if (packed instanceof UniformWeight) {
+      if (packed === undefined) {
+        plain.set(name, { shape: parameter.shape, values: await parameter.values() });
+        dense.push(name.replace(/\.weight$/, ""));
+      } else if (packed instanceof UniformWeight) {
         quantized.push({ name: name.replace(/\.weight$/, ""), role, weight: packed });
       } else if (packed instanceof TableWeight) {
         floats.push({ name: name.replace(/\.weight$/, ""), role, weight: packed });
@@ -84,7 +89,7 @@ export async function splitTensors(
     if (taken.has(name) || !wanted(name, architecture)) continue;
     plain.set(name, { shape: checkpoint.shape(name), values: await checkpoint.tensor(name) });
   }
-  return { quantized, floats, plain };
+  return { quantized, floats, plain, dense };
 }
 
 /** Old checkpoints carry buffers; tied ones may carry the output projection a second time. */
