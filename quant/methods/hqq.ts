@@ -9,7 +9,7 @@
  *     z <- mean over the group of (q - (W - E) s)
  *
  * Scales stay as min and max give them. Only weights are looked at: where inputs have outlier channels with small weights, a real zero point
- * leaves no code for 0, and HQQ can be far worse than rounding to nearest (`hqq.ipynb`).
+ * leaves no code for 0, and HQQ can be far worse than rounding to nearest (3 bits on the outlier fixture: perplexity 140 against 27).
  */
 import { roundHalfEven } from "../../kernels/round.ts";
 import { SchemeError } from "../error.ts";
@@ -156,7 +156,16 @@ export function solveHqq(
   for (let group = 0; group < groups; group++) {
     for (let k = 0, i = group * first; k < groupSize; k++, i += next) codes[i] = code(data[i], group);
   }
-  const stored = (values: Float32Array) => precision === "float16" ? values.map(Math.f16round) : values;
+  const stored = (values: Float32Array) => {
+    if (precision === "float32") return values;
+    const rounded = values.map(Math.f16round), bad = rounded.findIndex((value) => !Number.isFinite(value));
+    if (bad < 0) return rounded;
+    // A narrow range far from 0 has a zero point beyond float16.
+    throw new SchemeError(
+      "values",
+      `hqq: the zero point ${values[bad]} of group ${bad} is beyond float16: expected precision "float32"`,
+    );
+  };
   const scales = stored(inverse.map((one) => 1 / one));
   const shape = [rows, columns] as const;
   return new RealZeroWeight({ shape, bits, groupSize, axis, codes, scales, zeros: stored(zeros), precision });
