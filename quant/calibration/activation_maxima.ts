@@ -3,6 +3,8 @@ import type { DeviceBuffer } from "../../kernels/device.ts";
 import type { InputSite } from "../../model/architecture.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
+import { SchemeError } from "../error.ts";
+import type { QuantizeContext } from "../method.ts";
 
 /** Largest magnitude of each input channel, `[layer][site]` -> `[channels]`, over all tokens of the windows. */
 export async function activationMaxima(
@@ -30,4 +32,28 @@ export async function activationMaxima(
     result.set(key, await device.read(maxima));
   }
   return result;
+}
+
+const allSites: readonly InputSite[] = ["attention", "output", "mlp", "down"];
+
+/**
+ * The largest magnitudes of the channels that the calibration text reaches, by place: for methods that fix ranges before the model runs.
+ * What it gives throws a SchemeError `combination` where nothing was observed: attention operands, the output projection.
+ */
+export async function calibratedMaxima(
+  model: Model,
+  method: string,
+  context: QuantizeContext,
+): Promise<(place: { readonly layer: number | null; readonly site?: string }) => Float32Array> {
+  const maxima = await activationMaxima(model, context.calibration(method), allSites);
+  return ({ layer, site }) => {
+    const found = maxima.get(`${layer}.${site}`);
+    if (found !== undefined) return found;
+    throw new SchemeError(
+      "combination",
+      `${method} has no calibrated range of ${
+        site ?? "what no linear layer of a decoder layer reads"
+      }: expected inputs of linear layers`,
+    );
+  };
 }

@@ -12,10 +12,8 @@
  * with `alpha` 1 they are rounded as they are.
  */
 import { roundHalfEven } from "../../kernels/round.ts";
-import { activationMaxima } from "../calibration/activation_maxima.ts";
-import { SchemeError } from "../error.ts";
-import type { Model } from "../../model/model.ts";
-import type { Matrix, MethodWith, OperandMethod, QuantizeContext, WeightMethod } from "../method.ts";
+import { calibratedMaxima } from "../calibration/activation_maxima.ts";
+import type { Matrix, MethodWith, OperandMethod, WeightMethod } from "../method.ts";
 import {
   groupSizeOption,
   integer,
@@ -124,10 +122,10 @@ const operand: OperandMethod<CrossQuant> = {
   },
   async calibrate(model, scheme, context) {
     if (scheme.columns === "tokens") return null;
-    const maxima = await calibrated(model, context);
-    return async (x, { rows, columns }, { layer, site }) => {
+    const maximaAt = await calibratedMaxima(model, "crossQuant", context);
+    return async (x, { rows, columns }, place) => {
       const data = await model.device.read(x, 0, rows * columns);
-      model.device.write(x, rounded({ rows, columns, data }, scheme, maxima.get(`${layer}.${site}`)));
+      model.device.write(x, rounded({ rows, columns, data }, scheme, maximaAt(place)));
     };
   },
 };
@@ -135,10 +133,6 @@ const operand: OperandMethod<CrossQuant> = {
 function rounded(matrix: Matrix, scheme: CrossQuant, maxima?: Float32Array): Float32Array {
   const { codes, steps } = crossCodes(matrix, scheme, maxima);
   return Float32Array.from(codes, (code, i) => code * steps[i]);
-}
-
-function calibrated(model: Model, context: QuantizeContext): Promise<Map<string, Float32Array>> {
-  return activationMaxima(model, context.calibration("crossQuant"), ["attention", "output", "mlp", "down"]);
 }
 
 /** Symmetric codes of a weight in groups of its rows; steps are float64 until they are stored. */
@@ -165,23 +159,15 @@ const weights: WeightMethod<CrossQuant> = {
   async calibrate(model, scheme, context) {
     // Alpha 1 leaves nothing to fold: these are plain symmetric weights.
     if (scheme.alpha === 1) return null;
-    const maxima = await calibrated(model, context);
-    return ({ rows, columns, data }, { layer, site, name }) => {
+    const maximaAt = await calibratedMaxima(model, "crossQuant", context);
+    return ({ rows, columns, data }, place) => {
       // Factors are rounded to float32, as they would be stored; a channel without values keeps its weights.
-      const factors = maxima.get(`${layer}.${site}`)?.map((one) => one === 0 ? 1 : one ** (1 - scheme.alpha));
-      if (factors === undefined) throw refusedWeight(name);
+      const factors = maximaAt(place).map((one) => one === 0 ? 1 : one ** (1 - scheme.alpha));
       const folded = data.map((value, i) => value * factors[i % columns]);
       return new ColumnScaledWeight(symmetricRows({ rows, columns, data: folded }, scheme), factors);
     };
   },
 };
-
-function refusedWeight(name: string): SchemeError {
-  return new SchemeError(
-    "combination",
-    `crossQuant folds what the inputs of a weight's columns reach, which is not known of ${name}: expected linear layers of decoder layers`,
-  );
-}
 
 /** CrossQuant, for the registry. */
 export const crossQuantMethod: MethodWith<

@@ -75,13 +75,13 @@ Deno.test("columns of zeros give zeros, and calibrated columns clamp", () => {
   assertEquals(Array.from(clamped.codes), [0, 7, -7, 0, 7, 4]);
 });
 
-Deno.test("weights fold what inputs reach: the output projection is refused by name", async () => {
+Deno.test("what no calibration text reaches is refused by name, in weights and in operands", async () => {
   using model = await loadModel("fixture:llama");
-  const [ids] = await oracleWindows("calib");
-  await assertRejects(
-    () =>
-      quantize(model, { head: { weights: crossQuant({ bits: 8 }) } }, { calibration: [ids.slice(0, 32)] }),
-    Error,
-    "crossQuant folds what the inputs of a weight's columns reach",
-  );
+  const [ids] = await oracleWindows("calib"), calibration = [ids.slice(0, 32)];
+  const head = () => quantize(model, { head: { weights: crossQuant({ bits: 8 }) } }, { calibration });
+  await assertRejects(head, Error, "crossQuant has no calibrated range of what no linear layer");
+  using keys = await quantize(model, { key: crossQuant({ bits: 8, columns: "calibration" }) }, {
+    calibration,
+  });
+  await assertRejects(() => keys.logits(ids.slice(0, 8)), Error, "crossQuant has no calibrated range of key");
 });

@@ -12,9 +12,7 @@
  * reading of the text, as is the implementation that it is compared with.
  */
 import { roundHalfEven } from "../../kernels/round.ts";
-import type { InputSite } from "../../model/architecture.ts";
-import { activationMaxima } from "../calibration/activation_maxima.ts";
-import { SchemeError } from "../error.ts";
+import { activationMaxima, calibratedMaxima } from "../calibration/activation_maxima.ts";
 import type { MethodWith, ModelMethod, OperandMethod } from "../method.ts";
 import { integer, number, oneOf, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
 import { Folding } from "../transforms/fold.ts";
@@ -68,7 +66,6 @@ export function logarithmicFactors(maxima: Float32Array): Float32Array {
   return maxima.map((a) => a === 0 ? 1 : a / Math.log2(2 + a));
 }
 
-const allSites: readonly InputSite[] = ["attention", "output", "mlp", "down"];
 const largest = (maxima: Float32Array) => maxima.reduce((most, one) => Math.max(most, one), 0);
 
 const transform: ModelMethod<Fptq> = {
@@ -95,16 +92,9 @@ const operand: OperandMethod<Fptq> = {
   async calibrate(model, scheme, context) {
     if (scheme.ranges === "token") return null;
     const { device } = model, most = 2 ** (scheme.bits - 1) - 1;
-    const maxima = await activationMaxima(model, context.calibration("fptq"), allSites);
-    return async (x, view, { layer, site }) => {
-      const seen = maxima.get(`${layer}.${site}`);
-      if (seen === undefined) {
-        throw new SchemeError(
-          "combination",
-          `fptq has no range of ${site}: expected inputs of linear layers (activations)`,
-        );
-      }
-      const v = largest(seen);
+    const maximaAt = await calibratedMaxima(model, "fptq", context);
+    return async (x, view, place) => {
+      const v = largest(maximaAt(place));
       if (scheme.ranges === "auto" && v > scheme.low) return operand.apply(device, x, view, scheme);
       const scale = Math.fround(v / most), count = view.rows * view.columns;
       if (scale === 0) return;

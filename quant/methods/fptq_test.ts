@@ -62,6 +62,6 @@ Deno.test("fixed ranges clamp what the calibration text did not reach", async ()
       await headed.logits(ids);
     },
     Error,
-    "fptq has no range of head",
+    "fptq has no calibrated range of head",
   );
 });

@@ -12,7 +12,7 @@ import { absMax, type BlockQuantizer, type BlockRule, roundOnDevice } from "../g
 import { decodeFloat, floatEncoder, floatFormats, floatValues } from "../grids/float.ts";
 import type { MethodWith, OperandMethod, WeightMethod } from "../method.ts";
 import { integer, oneOf, type OptionTable, readOptions, refused, type SuiteScheme } from "../options.ts";
-import { activationMaxima } from "../calibration/activation_maxima.ts";
+import { calibratedMaxima } from "../calibration/activation_maxima.ts";
 import { tableWeight } from "../weights/table.ts";
 import { vectorsOf } from "./fp8.ts";
 
@@ -154,18 +154,10 @@ const operand: OperandMethod<Nvfp4> = {
     roundOnDevice(device, x, vectorsOf(view), (data) => nvfp4Rule(scheme, absMax(data))),
   async calibrate(model, scheme, context) {
     if (scheme.tensorScale !== "calibrated") return null;
-    const maxima = await activationMaxima(model, context.calibration("nvfp4"), [
-      "attention",
-      "output",
-      "mlp",
-      "down",
-    ]);
-    return (x, view, { layer, site }) => {
-      const most = maxima.get(`${layer}.${site}`);
-      if (most === undefined) {
-        throw refused("tensorScale", scheme.tensorScale, `"dynamic" or "none" of ${site}`);
-      }
-      return roundOnDevice(model.device, x, vectorsOf(view), () => nvfp4Rule(scheme, absMax(most)));
+    const maximaAt = await calibratedMaxima(model, "nvfp4", context);
+    return (x, view, place) => {
+      const most = absMax(maximaAt(place));
+      return roundOnDevice(model.device, x, vectorsOf(view), () => nvfp4Rule(scheme, most));
     };
   },
 };
