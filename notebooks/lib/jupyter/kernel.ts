@@ -18,7 +18,7 @@ export class KernelError extends QuantbookError {}
 export interface KernelOptions {
   /** The folder in which cells run; the deno.json above it is the one whose import map cells see. */
   readonly cwd?: string;
-  /** Added to this process' environment. */
+  /** Added to this process' environment, in which `NO_COLOR` is set: stored outputs must not depend on the terminal. */
   readonly env?: Readonly<Record<string, string>>;
   /** Default 30. */
   readonly startSeconds?: number;
@@ -132,7 +132,7 @@ export class DenoKernel implements AsyncDisposable {
     const command = new Deno.Command(Deno.execPath(), {
       args: ["jupyter", "-q", "--kernel", "--conn", this.#connectionFile],
       cwd,
-      env,
+      env: { NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "null",
       stderr: "piped",
