@@ -8,7 +8,7 @@ converter makes (as positions, so that they can be undone), which gives names an
 orders, spellings of keys vary. One case in eight has a planted field that a reader must refuse by name. `OUT_DIR/cases.jsonl` has a
 line a case, from which `gguf.ts` can write the same file again.
 """
-import json, math, os, random, sys
+import json, math, os, random, re, sys
 here = sys.path.pop(0)  # this file has the package's name
 import gguf, numpy as np, torch
 from gguf import GGMLQuantizationType as Q, GGUFEndian, GGUFValueType as V
@@ -34,6 +34,10 @@ LAYER_NORM = {"cohere": "layer_norm_eps", "olmo": None, "stablelm": "layer_norm_
               "bloom": "layer_norm_epsilon", "falcon": "layer_norm_epsilon", "gpt_neox": "layer_norm_eps", "gpt2": "layer_norm_epsilon"}
 INTERLEAVED = {"llama", "mistral", "mixtral", "granite", "olmo", "smollm3"}
 UNSPLIT_HEAD = {"bloom", "falcon", "gpt_neox", "gpt2"}  # head_dim follows from the width
+
+
+# Weights beside which llama.cpp looks for a scale of what the layer gives (`create_tensor(tn(LLM_TENSOR_FFN_UP, "scale", i), {1}, ...)`).
+SCALED = re.compile(r"blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down)(_exps)?)\.weight")
 
 
 def stored(seed, name, kind, shape, scale, offset):
@@ -301,6 +305,13 @@ def make(seed, out):
         else:
             meta = [m for m in meta if m[0] != key] + [(key, what, value)]
             planted = key
+    # Of its own generator, so that other cases stay what they were.
+    luck = random.Random(f"{seed} scales")
+    for own, _, shape, *_ in tensors if luck.random() < 0.25 else []:
+        if not SCALED.fullmatch(own) or own.replace("weight", "scale") == planted or luck.random() < 0.3: continue
+        count = shape[0] if own.endswith("_exps.weight") and luck.random() < 0.7 else 1
+        extra.append((own.replace("weight", "scale"), [float(np.float32(luck.uniform(0.5, 2))) for _ in range(count)]))
+        if luck.random() < 0.3: extra.append((own.replace("weight", "input_scale"), [0.125] * count))
     entries = [["general.architecture", "STRING", arch]]
     for key, what, value in [("general.name", "str", "random"), ("general.file_type", "u32", 1), *meta]:
         full = key if key.startswith("general.") else f"{arch}.{key}"
@@ -377,7 +388,12 @@ def write(case, stem):
             rows = raw.reshape(-1, gguf.GGML_QUANT_SIZES[q][1])
             for at in WORDS[q]: rows[:, [at, at + 1]] = rows[:, [at + 1, at]]
         writer.add_tensor(name, raw, raw_dtype=q)
-    for name, numbers in case["lists"]: writer.add_tensor(name, np.array(numbers, dtype=np.float32))
+    for name, numbers in case["lists"]:
+        numbers = np.array(numbers, dtype=np.float32)
+        writer.add_tensor(name, numbers)
+        if name.endswith(".scale"):
+            weight = name.replace("scale", "weight")
+            values[weight] = values[weight] * numbers.reshape(-1, *[1] * (values[weight].ndim - 1))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

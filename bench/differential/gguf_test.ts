@@ -31,6 +31,11 @@ Deno.test("the cases cover every architecture, types of blocks, splits, byte ord
   assertEquals(covers(({ modelType }) => modelType), 22);
   assertEquals([covers(({ big }) => big), covers(({ ending }) => ending)], [2, 2]);
   assertEquals(new Set(cases.flatMap(({ tensors }) => tensors.map(([, type]) => type))).size, 26);
+  const scales = cases.flatMap(({ lists }) => lists.filter(([name]) => name.endsWith(".scale")));
+  assertEquals([
+    scales.some(([, { length }]) => length === 1),
+    scales.some(([name]) => name.includes("_exps")),
+  ], [true, true]);
   assertEquals(cases.some(({ split }) => split > 0) && cases.some(({ planted }) => planted !== null), true);
 });
 

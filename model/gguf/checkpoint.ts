@@ -13,6 +13,7 @@ import { ggufFamilies, type GgufFamily, type GgufSizes } from "./families.ts";
 import { Metadata } from "./metadata.ts";
 import { ggufName, type View, viewsOf } from "./names.ts";
 import { ropeTensors, ropeValues } from "./rope.ts";
+import { multiplyScales, type TensorScales, tensorScales } from "./scales.ts";
 
 /**
  * A GGUF file as a checkpoint.
@@ -26,8 +27,11 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
   const config = checkConfig(
     new ModelConfig(file.path, await configValues(file, metadata, family, sizes)),
   );
-  const notices = metadata.notices();
-  const others = [...file.tensors].filter(([name]) => family.rotary === false || !ropeTensors.includes(name));
+  const scales = tensorScales(file.tensors, file.path);
+  const notices = [...metadata.notices(), ...scales.notices];
+  const others = [...file.tensors].filter(([name]) =>
+    !scales.known.has(name) && (family.rotary === false || !ropeTensors.includes(name))
+  );
   const views = viewsOf(new Map(others), family, sizes);
   const view = (name: string): View => {
     const found = views.get(name);
@@ -42,7 +46,7 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
   const shape = (name: string) => isTransposed(name) ? view(name).shape.toReversed() : view(name).shape;
   const typeOf = (name: string) => file.tensors.get(view(name).rows[0].tensor)?.type.name ?? "F32";
   const tensor = async (name: string) => {
-    const values = await readView(file, view(name));
+    const values = await readView(file, view(name), scales);
     if (isTransposed(name)) return transpose(values, view(name).shape[0] ?? 1);
     return family.normsPlusOne && /norm\.weight$/.test(name) ? values.map((value) => value - 1) : values;
   };
@@ -72,10 +76,8 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
     async tensorRows(name, start, count) {
       const { rows, order } = view(name);
       if (rows.length === 1 && order === undefined && !isTransposed(name) && !family.normsPlusOne) {
-        return await readView(file, {
-          ...view(name),
-          rows: [{ ...rows[0], start: rows[0].start + start, count }],
-        });
+        const own = { ...view(name), rows: [{ ...rows[0], start: rows[0].start + start, count }] };
+        return await readView(file, own, scales);
       }
       const all = await tensor(name), width = all.length / (shape(name)[0] ?? 1);
       return all.slice(start * width, (start + count) * width);
@@ -85,10 +87,16 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
 }
 
 /** Values of a view, row-major. */
-async function readView(file: GgufFile, { rows, order }: View): Promise<Float32Array<ArrayBuffer>> {
+async function readView(
+  file: GgufFile,
+  { rows, order }: View,
+  { scales }: TensorScales,
+): Promise<Float32Array<ArrayBuffer>> {
   const parts: Float32Array<ArrayBuffer>[] = [];
   for (const { tensor, start, count } of rows) {
-    parts.push(requireFinite(await file.read(tensor, start, count), `${file.path}: tensor "${tensor}"`));
+    const values = await file.read(tensor, start, count), scale = scales.get(tensor)?.tensor;
+    if (scale !== undefined) multiplyScales(values, await file.read(scale), start, count);
+    parts.push(requireFinite(values, `${file.path}: tensor "${tensor}"`));
   }
   const [first] = parts;
   const joined = parts.length === 1

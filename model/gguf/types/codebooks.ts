@@ -1,6 +1,7 @@
 /**
  * The points of ggml's I types: which groups of 4 or 8 magnitudes (or signs, at 1 bit) a code stands for. They were chosen by
- * ggml's authors and are part of the format; here each point is a little-endian 16-bit number whose digits of 2 or 3 bits,
+ * ggml's authors and are part of the format (facts of `iq2xxs_grid` to `iq1s_grid` in ggml's `ggml-common.h` at d99724f, as gguf-py 0.19
+ * lists them, too); here each point is a little-endian 16-bit number whose digits of 2 or 3 bits,
  * lowest first, are indices into the levels.
  */
 
