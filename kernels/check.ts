@@ -188,6 +188,53 @@ export function checkHadamard(x: DeviceBuffer, { rows, size, stride = 1 }: Hadam
   checkLength("hadamard", "x", x, rows * size * stride);
 }
 
+/** Arguments of `shortConvolution`. */
+export function checkConvolution(
+  ...[x, kernel, bias, y, shape]: Parameters<Device["shortConvolution"]>
+): void {
+  const op = "shortConvolution", { tokens, channels, taps } = shape;
+  checkInteger(op, "tokens", tokens);
+  checkInteger(op, "channels", channels, 1);
+  checkInteger(op, "taps", taps, 1);
+  checkLength(op, "x", x, (tokens + taps - 1) * channels);
+  checkLength(op, "kernel", kernel, taps * channels);
+  if (bias) checkLength(op, "bias", bias, channels);
+  checkLength(op, "y", y, tokens * channels);
+  if (x === y) throw new DeviceError("alias", `${op}: y is also an operand: expected another buffer`);
+}
+
+/** Arguments of `scan`. */
+export function checkScan(...[operands, state, y, shape]: Parameters<Device["scan"]>): void {
+  const { tokens, channels, states } = shape, { x, step, input, output, decay, skip } = operands;
+  checkInteger("scan", "tokens", tokens);
+  checkInteger("scan", "channels", channels, 1);
+  checkInteger("scan", "states", states, 1, 256);
+  checkLength("scan", "x", x, tokens * channels);
+  checkLength("scan", "step", step, tokens * channels);
+  checkLength("scan", "input", input, tokens * states);
+  checkLength("scan", "output", output, tokens * states);
+  checkLength("scan", "decay", decay, channels * states);
+  checkLength("scan", "skip", skip, channels);
+  checkLength("scan", "state", state, channels * states);
+  checkLength("scan", "y", y, tokens * channels);
+  if (Object.values(operands).includes(y) || Object.values(operands).includes(state) || y === state) {
+    throw new DeviceError("alias", "scan: y or state is also an operand: expected other buffers");
+  }
+}
+
+/** Arguments of `takeColumns`; the columns of `x`. */
+export function checkTakeColumns(...[x, y, rows, first, count]: Parameters<Device["takeColumns"]>): number {
+  const op = "takeColumns";
+  checkInteger(op, "rows", rows, 1);
+  checkMultiple(op, "length of x", x.length, rows);
+  const columns = x.length / rows;
+  checkInteger(op, "first", first, 0, columns);
+  checkInteger(op, "count", count, 0, columns - first);
+  checkLength(op, "y", y, rows * count);
+  if (x === y) throw new DeviceError("alias", `${op}: y is also an operand: expected another buffer`);
+  return columns;
+}
+
 /** Arguments of `fakeQuantize`. */
 export function checkFakeQuantize(...[x, y, rule, layout]: Parameters<Device["fakeQuantize"]>): void {
   const { rows, columns, axis, groupSize } = layout;

@@ -58,8 +58,11 @@ export interface DevicePull extends Disposable {
   at(first: number, count: number): Promise<Float64Array>;
 }
 
-/** Element-wise activation functions; `gelu` is the exact (erf) form, `geluTanh` its tanh approximation. */
-export type Activation = "relu" | "silu" | "gelu" | "geluTanh";
+/**
+ * Element-wise activation functions; `gelu` is the exact (erf) form, `geluTanh` its tanh approximation, `softplus`
+ * `log(1 + exp(x))`.
+ */
+export type Activation = "relu" | "silu" | "gelu" | "geluTanh" | "softplus";
 
 /** Shape of causal grouped-query attention. Query `i` sits at position `kvTokens - tokens + i`. */
 export interface AttentionShape {
@@ -155,6 +158,42 @@ export interface HadamardShape {
   readonly stride?: number;
   /** By the transposed matrix, which is the inverse; it differs only where the size is no power of two. */
   readonly transposed?: boolean;
+}
+
+/** A convolution over the tokens of each channel by itself. */
+export interface ConvolutionShape {
+  /** Rows that come out. */
+  readonly tokens: number;
+  /** Columns: each has taps of its own. */
+  readonly channels: number;
+  /** Rows of the input that one row of the output sees: the row of its own token last. */
+  readonly taps: number;
+}
+
+/** The selective scan of a state-space layer (Mamba, Gu and Dao, 2023, section 3.3). */
+export interface ScanShape {
+  /** Rows of the sequence. */
+  readonly tokens: number;
+  /** Channels, each with a state of its own. */
+  readonly channels: number;
+  /** Numbers of a channel's state. */
+  readonly states: number;
+}
+
+/** What a scan reads: `x` and `step` `[tokens, channels]`, `input` and `output` `[tokens, states]`. */
+export interface ScanOperands {
+  /** The sequence, `x`. */
+  readonly x: DeviceBuffer;
+  /** Step widths, positive: the paper's Delta. */
+  readonly step: DeviceBuffer;
+  /** How `x` enters the states: B. */
+  readonly input: DeviceBuffer;
+  /** How the states are read: C. */
+  readonly output: DeviceBuffer;
+  /** `[channels, states]`, negative: A. */
+  readonly decay: DeviceBuffer;
+  /** `[channels]`: D, the factor of what goes past the states. */
+  readonly skip: DeviceBuffer;
 }
 
 /** `c = alpha * op(a) * op(b) + beta * c` with `op(a)` `[m, k]` and `op(b)` `[k, n]`. */
@@ -258,6 +297,21 @@ export interface Device extends Disposable {
   attentionProbabilities(q: DeviceBuffer, k: DeviceBuffer, p: DeviceBuffer, shape: AttentionShape): void;
   /** The second half: `y = p v` from materialised probabilities, summed over the keys that the query sees. */
   attentionValues(p: DeviceBuffer, v: DeviceBuffer, y: DeviceBuffer, shape: AttentionShape): void;
+  /** `y[t, c] = bias[c] + sum_k kernel[k, c] x[t + k, c]`: `x` `[tokens + taps - 1, channels]` begins with the rows before the first token. */
+  shortConvolution(
+    x: DeviceBuffer,
+    kernel: DeviceBuffer,
+    bias: DeviceBuffer | null,
+    y: DeviceBuffer,
+    shape: ConvolutionShape,
+  ): void;
+  /**
+   * `h = exp(step A) h + step B x` and `y = C h + D x` for one token after the other; `state` `[channels, states]` holds `h` before and
+   * after. Channels are computed each by itself and a state is summed in a fixed order, so threads change no bit.
+   */
+  scan(operands: ScanOperands, state: DeviceBuffer, y: DeviceBuffer, shape: ScanShape): void;
+  /** `y` `[rows, count]` = columns `[first, first + count)` of `x` `[rows, x.length / rows]`. */
+  takeColumns(x: DeviceBuffer, y: DeviceBuffer, rows: number, first: number, count: number): void;
   /** `x = f(x)` in place. */
   activate(kind: Activation, x: DeviceBuffer): void;
   /** `x = x + y` in place; a shorter `y` (a bias row) repeats. */

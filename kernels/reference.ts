@@ -27,6 +27,8 @@ import { fitBinary } from "./reference/binary_fit.ts";
 import { errorPull, gemm, gram, int8Product, linear } from "./reference/matrix.ts";
 import { columnAbsMax, fakeQuantize } from "./reference/quantize.ts";
 import { hadamardProduct } from "./reference/hadamard.ts";
+import { scan, shortConvolution } from "./reference/recurrent.ts";
+import { takeColumns } from "./host/columns.ts";
 import { layerNorm, logSoftmax, rmsNorm } from "./reference/rows.ts";
 import { activations, rotary } from "./host/functions.ts";
 
@@ -266,6 +268,38 @@ class ReferenceDevice implements Device {
     const op = "attentionValues";
     check.checkAttention(op, { p, v, y }, shape);
     attentionValues(this.open(p, op, "p"), this.open(v, op, "v"), this.open(y, op, "y"), shape);
+  }
+
+  shortConvolution(...call: Parameters<Device["shortConvolution"]>): void {
+    const op = "shortConvolution", [x, kernel, bias, y, shape] = call;
+    check.checkConvolution(...call);
+    const taps = this.open(kernel, op, "kernel"), shift = bias && this.open(bias, op, "bias");
+    shortConvolution(this.open(x, op, "x"), taps, shift, this.open(y, op, "y"), shape);
+  }
+
+  scan(...call: Parameters<Device["scan"]>): void {
+    check.checkScan(...call);
+    const [operands, state, y, shape] = call;
+    const open = (name: keyof typeof operands) => this.open(operands[name], "scan", name);
+    const values = {
+      x: open("x"),
+      step: open("step"),
+      input: open("input"),
+      output: open("output"),
+      decay: open("decay"),
+      skip: open("skip"),
+    };
+    scan(values, this.open(state, "scan", "state"), this.open(y, "scan", "y"), shape);
+  }
+
+  takeColumns(...call: Parameters<Device["takeColumns"]>): void {
+    const columns = check.checkTakeColumns(...call), [x, y, rows, first, count] = call;
+    takeColumns(this.open(x, "takeColumns", "x"), this.open(y, "takeColumns", "y"), {
+      rows,
+      columns,
+      first,
+      count,
+    });
   }
 
   activate(kind: Activation, x: DeviceBuffer): void {

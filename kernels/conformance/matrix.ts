@@ -12,6 +12,7 @@ import "./decode_test.ts";
 import "./hadamard_test.ts";
 import "./int8_test.ts";
 import "./quantize_test.ts";
+import "./recurrent_test.ts";
 import "./device_test.ts";
 
 // The bits do not depend on the threads.

@@ -21,10 +21,12 @@ import { FloatInt8Weight } from "../host/int8.ts";
 import { fitBinary } from "../host/binary_fit.ts";
 import { checkDecode, decodeRows } from "../host/coded_rows.ts";
 import { hadamard } from "../host/hadamard.ts";
+import { takeColumns } from "../host/columns.ts";
 import { checkPackedAttention, packedAttention, readableTokens } from "../host/packed_attention.ts";
 import { checkPacked, isBinary, packedValues } from "../host/packed.ts";
 import { isTable } from "../host/table.ts";
-import { mirror, runGemm, runGram, runPack, runProduct } from "./matrix.ts";
+import { CpuGram } from "./gram.ts";
+import { runGemm, runPack, runProduct } from "./matrix.ts";
 import { defaultThreads, loadModule } from "./module.ts";
 import { type BinaryLayout, binaryLayout, canLookUp, layBinary } from "./binary.ts";
 import { layPacked, type PackedLayout, packedLayout } from "./packed.ts";
@@ -64,7 +66,8 @@ export async function startThreads(name: string, wished?: number): Promise<[Memo
   return [memory, pool];
 }
 
-const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
+/** In the order of the kernel's numbers. */
+const activations: readonly types.Activation[] = ["relu", "silu", "gelu", "geluTanh", "softplus"];
 
 /** The device behind {@linkcode cpuDevice}, for devices that do some of its operations in another way. */
 export class CpuDevice implements Device {
@@ -298,9 +301,36 @@ export class CpuDevice implements Device {
     }, shape);
   }
 
+  shortConvolution(...call: Parameters<Device["shortConvolution"]>): void {
+    check.checkConvolution(...call);
+    const [x, kernel, bias, y, { tokens, channels, taps }] = call, op = "shortConvolution";
+    const load = { units: tokens, nanoseconds: tokens * channels * taps / 4 };
+    const addresses = [
+      this.#open(op, "x", x),
+      this.#open(op, "kernel", kernel),
+      this.#open(op, "bias", bias),
+    ];
+    this.#pool.run(op, load, [...addresses, this.#open(op, "y", y), channels, taps]);
+  }
+
+  scan(...call: Parameters<Device["scan"]>): void {
+    check.checkScan(...call);
+    const [{ x, step, input, output, decay, skip }, state, y, { tokens, channels, states }] = call;
+    const buffers = { x, step, input, output, decay, skip, state, y };
+    const addresses = Object.entries(buffers).map(([name, one]) => this.#open("scan", name, one));
+    const load = { units: channels, nanoseconds: tokens * channels * states * 2 };
+    this.#pool.run("scan", load, [...addresses, tokens, channels, states]);
+  }
+
+  takeColumns(...call: Parameters<Device["takeColumns"]>): void {
+    const columns = check.checkTakeColumns(...call), [x, y, rows, first, count] = call;
+    const from = this.floats("takeColumns", "x", x), to = this.floats("takeColumns", "y", y);
+    takeColumns(from, to, { rows, columns, first, count });
+  }
+
   activate(kind: types.Activation, x: DeviceBuffer): void {
     const load = { units: x.length, nanoseconds: x.length * 2 };
-    this.#pool.run("activate", load, [activations[kind], this.#open("activate", "x", x)]);
+    this.#pool.run("activate", load, [activations.indexOf(kind), this.#open("activate", "x", x)]);
   }
 
   add(x: DeviceBuffer, y: DeviceBuffer): void {
@@ -360,40 +390,5 @@ export class CpuDevice implements Device {
 
   errorPull(factor: Float64Array, errors: Float64Array, rows: number): DevicePull {
     return new HostPull(factor, errors, rows);
-  }
-}
-
-/** The lower triangle of `x^T x`, row-major in float64. */
-class CpuGram extends Piece implements DeviceGram {
-  readonly #memory: Memory;
-  readonly #pool: Pool;
-
-  constructor(memory: Memory, pool: Pool, readonly columns: number) {
-    super(memory, columns * columns * 8);
-    this.#memory = memory;
-    this.#pool = pool;
-    const start = this.open(memory, "gram", "accumulator") / 4;
-    memory.heap.floats.fill(0, start, start + columns * columns * 2);
-  }
-
-  add(x: DeviceBuffer, rows: number): void {
-    check.checkColumns("gram.add", x, this.columns, rows);
-    if (!(x instanceof CpuBuffer)) throw new DeviceError("foreign", "gram.add: x belongs to another device");
-    const from = x.open(this.#memory, "gram.add", "x");
-    runGram(
-      this.#pool,
-      this.#memory,
-      from,
-      this.open(this.#memory, "gram.add", "accumulator"),
-      rows,
-      this.columns,
-    );
-  }
-
-  // deno-lint-ignore require-await -- async, so that misuse rejects as it does on devices that compute later
-  async read(): Promise<Float64Array> {
-    const start = this.open(this.#memory, "gram.read", "accumulator");
-    const lower = new Float64Array(this.#memory.heap.memory.buffer, start, this.columns * this.columns);
-    return mirror(lower, this.columns);
   }
 }

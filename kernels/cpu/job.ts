@@ -27,6 +27,8 @@ export const kernelNames = [
   "quantizeRows",
   "rmsNorm",
   "rotary",
+  "scan",
+  "shortConvolution",
   "subtractProduct",
   "subtractScaled",
   "vectorProduct",

@@ -17,7 +17,9 @@ import { runAttention, runPackedAttention, runProbabilities, runValues } from ".
 import { runFitBinary } from "./binary_fit.ts";
 import { runGemm } from "./gemm.ts";
 import { GpuGram } from "./gram.ts";
+import { runDecode } from "./decode.ts";
 import { runHadamard } from "./hadamard.ts";
+import { runConvolution, runScan, runTakeColumns } from "./recurrent.ts";
 import { GpuInt8Weight } from "./int8.ts";
 import { kernels } from "./kernels.ts";
 import { gpuPackedWeight } from "./packed.ts";
@@ -80,7 +82,8 @@ export async function openGpu(options: GpuOptions = {}): Promise<GpuDevice> {
   return new GpuDevice(await openAdapter(adapter), describe(adapter), options);
 }
 
-const activations: Record<types.Activation, number> = { relu: 0, silu: 1, gelu: 2, geluTanh: 3 };
+/** In the order of the kernel's numbers. */
+const activations: readonly types.Activation[] = ["relu", "silu", "gelu", "geluTanh", "softplus"];
 
 /** The GPU as a device, with what kernels beyond the interface are run with. */
 export class GpuDevice implements Device {
@@ -275,12 +278,26 @@ export class GpuDevice implements Device {
     runValues(this.recorder, this.views, { p, v, y }, shape);
   }
 
+  shortConvolution(...call: Parameters<Device["shortConvolution"]>): void {
+    check.checkConvolution(...call);
+    runConvolution(this.recorder, this.views, ...call);
+  }
+
+  scan(...call: Parameters<Device["scan"]>): void {
+    check.checkScan(...call);
+    runScan(this.recorder, this.views, ...call);
+  }
+
+  takeColumns(...call: Parameters<Device["takeColumns"]>): void {
+    runTakeColumns(this.recorder, this.views, check.checkTakeColumns(...call), ...call);
+  }
+
   activate(kind: types.Activation, x: DeviceBuffer): void {
     for (const { first, count } of this.views.windows(x.length, 1)) {
       this.recorder.dispatch(
         kernels.activate,
         { x: this.views.part("activate", "x", x, first, count) },
-        { count, kind: activations[kind] },
+        { count, kind: activations.indexOf(kind) },
         Math.ceil(count / 256),
       );
     }
@@ -332,14 +349,7 @@ export class GpuDevice implements Device {
 
   decode(...call: Parameters<Device["decode"]>): void {
     checkDecode(...call);
-    const op = "decode", [rows, y, first, count] = call, { bits, width } = rows;
-    const { words, codebook, scales, starts, entries } = rows;
-    const bound = Object.fromEntries(
-      Object.entries({ words, codebook, scales, starts, entries, y })
-        .map(([name, buffer]) => [name, this.views.whole(op, name, buffer)]),
-    );
-    const parameters = { first, count, width, bits, per_row: Number(rows.perRow), nothing: 0 };
-    this.recorder.dispatch(kernels.decode, bound, parameters, count);
+    runDecode(this.recorder, this.views, ...call);
   }
 
   // ---- quantization -------------------------------------------------------------------------------------

@@ -40,10 +40,13 @@ import rightDense from "./wgsl/right_dense.wgsl" with { type: "text" };
 import rightHalf from "./wgsl/right_half.wgsl" with { type: "text" };
 import rightPacked from "./wgsl/right_packed.wgsl" with { type: "text" };
 import rotary from "./wgsl/rotary.wgsl" with { type: "text" };
+import scan from "./wgsl/scan.wgsl" with { type: "text" };
 import score from "./wgsl/score.wgsl" with { type: "text" };
+import shortConvolution from "./wgsl/short_convolution.wgsl" with { type: "text" };
 import sparseProduct from "./wgsl/sparse_product.wgsl" with { type: "text" };
 import sumShares from "./wgsl/sum_shares.wgsl" with { type: "text" };
 import table from "./wgsl/table.wgsl" with { type: "text" };
+import takeColumns from "./wgsl/take_columns.wgsl" with { type: "text" };
 import transpose from "./wgsl/transpose.wgsl" with { type: "text" };
 import vector from "./wgsl/vector.wgsl" with { type: "text" };
 import vectorProduct from "./wgsl/vector_product.wgsl" with { type: "text" };
@@ -85,10 +88,13 @@ export const kernels = {
   range: new Kernel("range", eachRow, limits, range),
   rangeEach: new Kernel("rangeEach", each, limits, rangeEach),
   rotary: new Kernel("rotary", each, rotary),
+  scan: new Kernel("scan", each, math, scan),
+  shortConvolution: new Kernel("shortConvolution", each, shortConvolution),
   sparseProduct: new Kernel("sparseProduct", eachRow, reduce, sparseProduct),
   sumShares: new Kernel("sumShares", each, sumShares),
   tableProduct: new Kernel("tableProduct", table, rightPacked, product),
   tableVectorProduct: new Kernel("tableVectorProduct", vector, table, packedVectorProduct),
+  takeColumns: new Kernel("takeColumns", each, takeColumns),
   transpose: new Kernel("transpose", transpose),
   vectorProduct: new Kernel("vectorProduct", vector, fourDense, vectorProduct),
 };

@@ -26,6 +26,7 @@ export const activations: Record<Activation, (x: number) => number> = {
   relu: (x) => Math.max(x, 0),
   silu: (x) => x / (1 + Math.exp(-x)),
   gelu: (x) => x * 0.5 * erfc(-x * Math.SQRT1_2),
+  softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
   // 0.5 (1 + tanh u) = 1 / (1 + exp(-2u)), the right-hand side without cancellation where u is very negative.
   geluTanh: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
 };

@@ -82,6 +82,7 @@ export const slopes: Readonly<Record<Activation, (x: number) => number>> = {
     return sigmoid * (1 + x * (1 - sigmoid));
   },
   gelu: (x) => 0.5 * erfc(-x * Math.SQRT1_2) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI),
+  softplus: (x) => 1 / (1 + Math.exp(-x)),
   geluTanh: (x) => {
     const share = 1 / (1 + Math.exp(-2 * rootTwoOverPi * (x + 0.044715 * x ** 3)));
     return share + x * share * (1 - share) * 2 * rootTwoOverPi * (1 + 3 * 0.044715 * x * x);

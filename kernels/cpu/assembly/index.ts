@@ -5,5 +5,6 @@ export { lookUp } from "./look_up";
 export { packPanels } from "./pack";
 export { addGram, combine, packGram, product, vectorProduct } from "./product";
 export { columnAbsMax, pieceRanges, quantizeColumns, quantizePieces, quantizeRows } from "./quantize";
+export { scan, shortConvolution } from "./recurrent";
 export { accumulate, activate, layerNorm, logSoftmax, rmsNorm, rotary } from "./rows";
 export { subtractProduct, subtractScaled } from "./product64";

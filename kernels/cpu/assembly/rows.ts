@@ -1,7 +1,7 @@
 /** Operations on rows and elements: norms, log-softmax, rotary positions, activations, sums. Row sums are float64. */
 // deno-fmt-ignore-file -- deno fmt drops the decorators of functions
 
-import { exp4, gelu4, geluTanh4, silu4 } from "./math";
+import { exp4, gelu4, geluTanh4, silu4, softplus4 } from "./math";
 
 /** The lower and the upper two lanes of four float32, as float64. */
 @inline
@@ -225,10 +225,11 @@ function activate4(kind: i32, x: v128): v128 {
   if (kind == 0) return f32x4.add(f32x4.pmax(x, f32x4.splat(0)), f32x4.splat(0));
   if (kind == 1) return silu4(x);
   if (kind == 2) return gelu4(x);
-  return geluTanh4(x);
+  if (kind == 3) return geluTanh4(x);
+  return softplus4(x);
 }
 
-/** Kernel: `x = f(x)` for elements `[begin, end)`; kinds: relu, silu, gelu, geluTanh. */
+/** Kernel: `x = f(x)` for elements `[begin, end)`; kinds: relu, silu, gelu, geluTanh, softplus. */
 export function activate(begin: usize, end: usize, _scratch: usize, kind: i32, x: usize): void {
   let at = x + (begin << 2);
   const last = x + (end << 2);

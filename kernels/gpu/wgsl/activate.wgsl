@@ -37,6 +37,22 @@ fn gelu(x: f32) -> f32 {
   return x * select(1.0 - tail, tail, x < 0.0);
 }
 
+// max(x, 0) + log(1 + e), e = exp(-|x|): log(1 + e) = 2 artanh(s) for s = e / (2 + e), by eight terms of its series.
+fn softplus(x: f32) -> f32 {
+  let e = exponential(-abs(x));
+  let s = e / (2.0 + e);
+  let z = s * s;
+  var p = 0.13333333333333333;
+  p = fma(p, z, 0.15384615384615385);
+  p = fma(p, z, 0.18181818181818182);
+  p = fma(p, z, 0.2222222222222222);
+  p = fma(p, z, 0.2857142857142857);
+  p = fma(p, z, 0.4);
+  p = fma(p, z, 0.6666666666666666);
+  p = fma(p, z, 2.0);
+  return fma(p, s, max(x, 0.0));
+}
+
 // max(x, 0) on bits, so that a subnormal value stays what it is.
 fn relu(x: f32) -> f32 {
   return select(x, 0.0, (bitcast<u32>(x) & 0x80000000u) != 0u && !is_nan(x));
@@ -58,6 +74,9 @@ fn each(i: u32) {
     }
     case 2u: {
       result = gelu(v);
+    }
+    case 4u: {
+      result = softplus(v);
     }
     default: {
       // 2 sqrt(2 / pi) (x + 0.044715 x^3)
