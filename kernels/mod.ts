@@ -19,6 +19,7 @@ export type {
   Activation,
   AttentionShape,
   CodedRows,
+  ConvolutionShape,
   DeviceBuffer,
   DeviceGram,
   DeviceInt8Weight,
@@ -28,5 +29,7 @@ export type {
   HadamardShape,
   PackedTokens,
   RotaryShape,
+  ScanOperands,
+  ScanShape,
 } from "./device.ts";
 export { referenceDevice } from "./reference.ts";
