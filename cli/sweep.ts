@@ -43,7 +43,7 @@ function planText(cells: readonly PlannedCell[]): string {
 }
 
 function table(rows: readonly Row[]): string {
-  const lines = rows.map(({ model, label, perplexity, divergence, bitsPerWeight }) =>
+  const lines = rows.map(({ model, label, perplexity, divergence, bitsPerWeight, modelBitsPerWeight }) =>
     [
       model,
       label,
@@ -51,9 +51,11 @@ function table(rows: readonly Row[]): string {
       perplexity.standardError.toFixed(4),
       divergence?.value.toFixed(6) ?? "",
       bitsPerWeight.toFixed(2),
+      modelBitsPerWeight.toFixed(2),
     ].join("\t")
   );
-  return ["model\tlabel\tperplexity\tstandard error\tKL to float\tbits per weight", ...lines].join("\n");
+  const sizes = "bits per weight, linear layers\tbits per weight, whole model";
+  return [`model\tlabel\tperplexity\tstandard error\tKL to float\t${sizes}`, ...lines].join("\n");
 }
 
 /** The sweeps that a module exports by default. */

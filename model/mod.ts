@@ -17,7 +17,7 @@ export type {
 export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { ModelConfig, type NumberOptions } from "./checkpoint/config.ts";
 export { readConfig } from "./checkpoint/read_config.ts";
-export type { Weights } from "./checkpoint/weights.ts";
+export type { TensorStorage, Weights } from "./checkpoint/weights.ts";
 export type { AttentionCall, CacheFactory, KeyValueCache } from "./decoder/cache.ts";
 export type {
   LoadedExpert,

@@ -131,6 +131,7 @@ export { bitsPerWeight, storedWeight } from "./weights/linear.ts";
 export { lutGemv } from "./weights/lut_gemv.ts";
 export { type RealZeroParts, RealZeroWeight } from "./weights/real_zero.ts";
 export { type RazoredParts, RazoredWeight } from "./weights/razored.ts";
+export { type PartKind, type PartSize, type Size, type Sizes, sizes } from "./weights/sizes.ts";
 export type { SparseMatrix } from "./weights/sparse.ts";
 export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
 export { type TableParts, TableWeight } from "./weights/table.ts";

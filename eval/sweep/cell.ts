@@ -23,6 +23,8 @@ export interface Cell {
 export interface Row extends Cell, Measurement {
   /** Measured storage of the linear layers, in bits per weight. */
   readonly bitsPerWeight: number;
+  /** Measured storage of the whole model (embedding, output projection, norms and biases, too), in bits per parameter. */
+  readonly modelBitsPerWeight: number;
   /** Hash of all that determines the values above. */
   readonly key: string;
   /** Time that quantization and evaluation took when they were measured; weights shared with other cells count in each. */

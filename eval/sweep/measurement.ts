@@ -6,6 +6,7 @@ import { BoundedMemory } from "../../quant/calibration/memory.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { stagesOf } from "../../quant/quantize/stages.ts";
 import { weightStorage } from "../../quant/weights/linear.ts";
+import { sizes } from "../../quant/weights/sizes.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { FloatPredictions, RecentPredictions } from "../metrics/divergence.ts";
 import { measure } from "../metrics/measure.ts";
@@ -40,6 +41,7 @@ export async function measureCell(
     ...cell,
     ...measured,
     bitsPerWeight,
+    modelBitsPerWeight: sizes(quantized).model.bitsPerWeight,
     key,
     seconds: { quantize: prepared.seconds + (middle - start) / 1000, evaluate: (end - middle) / 1000 },
     peakBytes: device.memory.peak,

@@ -72,6 +72,13 @@ export function withSeparateExperts(
     has: (name) => views.has(name) || checkpoint.has(stored(name)),
     shape,
     dtype: (name) => checkpoint.dtype(views.get(name)?.tensor ?? stored(name)),
+    storage: (name) => {
+      const view = views.get(name);
+      if (view === undefined) return checkpoint.storage(stored(name));
+      const { format, bytes } = checkpoint.storage(view.tensor),
+        [experts, rows] = checkpoint.shape(view.tensor);
+      return { format, bytes: bytes * view.rows / (experts * rows) };
+    },
     requireShape: (name, expected) => {
       if (!views.has(name)) return checkpoint.requireShape(stored(name), expected);
       if (shape(name).join() === expected.join()) return;

@@ -23,6 +23,7 @@ function renamed(
     has: (name) => checkpoint.has(stored(name)),
     shape: (name) => checkpoint.shape(stored(name)),
     dtype: (name) => checkpoint.dtype(stored(name)),
+    storage: (name) => checkpoint.storage(stored(name)),
     requireShape: (name, shape) => checkpoint.requireShape(stored(name), shape),
     tensor: (name) => checkpoint.tensor(stored(name)),
     tensorRows: (name, start, count) => checkpoint.tensorRows(stored(name), start, count),

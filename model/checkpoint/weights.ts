@@ -9,8 +9,18 @@ import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "../safetensors.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 
+/** How a tensor lies in its files. */
+export interface TensorStorage {
+  /** Name of the element type or of the quantized format: `F16`, `Q4_K`. */
+  readonly format: string;
+  /** Bytes of its values and of the scales and zero points that belong to them. */
+  readonly bytes: number;
+}
+
 /** Named matrices and vectors, read on demand as float32. */
 export interface Weights {
+  /** Size of all files in bytes, headers and metadata included. */
+  readonly byteLength: number;
   /** What the files say that is not used, in sentences. */
   readonly notices?: readonly string[];
   /** All tensor names. */
@@ -21,6 +31,8 @@ export interface Weights {
   shape(name: string): readonly number[];
   /** Element type of a tensor as stored. Throws a `CheckpointError`, code `tensor`, when there is none. */
   dtype(name: string): StoredDtype;
+  /** How a tensor is stored. Throws a `CheckpointError`, code `tensor`, when there is none. */
+  storage(name: string): TensorStorage;
   /** Throws a `CheckpointError`, code `tensor` or `shape`, unless the tensor exists with these dimensions. */
   requireShape(name: string, shape: readonly number[]): void;
   /**
@@ -68,6 +80,10 @@ class FileWeights implements Weights {
     readonly notices: readonly string[],
   ) {}
 
+  get byteLength(): number {
+    return new Set(this.files.values()).values().reduce((sum, file) => sum + file.byteLength, 0);
+  }
+
   names(): string[] {
     return [...this.files.keys()];
   }
@@ -82,6 +98,11 @@ class FileWeights implements Weights {
 
   dtype(name: string): StoredDtype {
     return this.#info(name).dtype;
+  }
+
+  storage(name: string): TensorStorage {
+    const { dtype, byteLength } = this.#info(name);
+    return { format: dtype, bytes: byteLength };
   }
 
   requireShape(name: string, shape: readonly number[]): void {

@@ -29,6 +29,8 @@ export interface StoredWeight {
 
 /** A tensor that several models may own. */
 export class Parameter<T extends Disposable> {
+  /** Whether the values are the checkpoint's, so that what the checkpoint stores is how they are stored. */
+  isOriginal = false;
   #owners = 1;
   #resident: Promise<T> | null = null;
 
@@ -47,6 +49,12 @@ export class Parameter<T extends Disposable> {
   /** The copy on the device, made at the first call. */
   load(): Promise<T> {
     return this.#resident ??= this.build();
+  }
+
+  /** Says that the values are the checkpoint's. */
+  asOriginal(): this {
+    this.isOriginal = true;
+    return this;
   }
 
   /** One more model owns this parameter. */

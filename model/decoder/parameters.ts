@@ -32,6 +32,8 @@ export interface Table {
   values(): Promise<Float32Array>;
   /** What the values are stored as, where that is not float32. */
   readonly stored?: StoredWeight;
+  /** Whether the values are the checkpoint's. */
+  readonly isOriginal?: boolean;
 }
 
 /** What models made from one another share. */
@@ -113,7 +115,8 @@ class Listing {
       const shape = linearShape(architecture, role), name = tensorName(names.weight, layer);
       const weight = linearWeight(checkpoint, names, layer, shape);
       const bias = linearBias(checkpoint, names, layer, shape[0]);
-      this.maps.linears.set(linearKey(layer, role), denseLinear(this.device, name, shape, weight, bias));
+      const linear = denseLinear(this.device, name, shape, weight, bias).asOriginal();
+      this.maps.linears.set(linearKey(layer, role), linear);
     }
     if (hasExperts(architecture, layer)) this.#experts(layer);
   }
@@ -146,7 +149,7 @@ class Listing {
     this.#norm(architecture.finalNorm);
     const width = embeddingProjection?.size ?? hiddenSize;
     const name = architecture.embedding, shape = [vocabularySize, width] as const;
-    const embedding = { name, shape, values: once(this.#plain(name, shape)) };
+    const embedding = { name, shape, values: once(this.#plain(name, shape)), isOriginal: true };
     if (embeddingProjection !== undefined) {
       fixed.set(fixedNames.into, this.#dense(embeddingProjection.into, [hiddenSize, width]));
       fixed.set(fixedNames.out, this.#dense(embeddingProjection.out, [width, hiddenSize]));
@@ -199,11 +202,11 @@ class Listing {
   }
 
   #vector(name: string, length: number, values: Reader): void {
-    this.maps.vectors.set(name, vectorParameter(this.device, name, values, [length]));
+    this.maps.vectors.set(name, vectorParameter(this.device, name, values, [length]).asOriginal());
   }
 
   #dense(tensor: string, shape: readonly [number, number], bias: Reader | null = null): Parameter<Linear> {
-    return denseLinear(this.device, tensor, shape, this.#plain(tensor, shape), bias);
+    return denseLinear(this.device, tensor, shape, this.#plain(tensor, shape), bias).asOriginal();
   }
 
   #plain(tensor: string, shape: readonly number[]): Reader {

@@ -4,7 +4,7 @@ import { CheckpointError } from "../files/error.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { ModelConfig } from "../checkpoint/config.ts";
 import { checkConfig } from "../checkpoint/read_config.ts";
-import { requireFinite } from "../checkpoint/weights.ts";
+import { requireFinite, type TensorStorage } from "../checkpoint/weights.ts";
 import { sha256File } from "../files/read.ts";
 import { sha256Text } from "../../base/hash.ts";
 import { show } from "../../base/show.ts";
@@ -63,6 +63,8 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
       const type = typeOf(name);
       return type === "F16" || type === "BF16" ? type : "F32";
     },
+    byteLength: file.byteLength,
+    storage: (name) => storageOf(file, view(name), scales),
     requireShape(name, expected) {
       const found = shape(name);
       if (found.length === expected.length && found.every((size, axis) => size === expected[axis])) return;
@@ -84,6 +86,20 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
     },
     sha256: () => hash ??= hashOf(file.paths),
   };
+}
+
+/** What a view's rows take of their tensors, with the scales beside these; of several types their names. */
+function storageOf(file: GgufFile, { rows }: View, { scales }: TensorScales): TensorStorage {
+  const formats = new Set<string>();
+  let bytes = 0;
+  for (const { tensor, count } of rows) {
+    const stored = file.tensors.get(tensor), scale = scales.get(tensor);
+    if (stored === undefined) continue;
+    const share = count / (stored.shape[0] ?? 1);
+    formats.add(stored.type.name);
+    bytes += share * stored.byteLength + (scale === undefined ? 0 : 4 * share * scale.count);
+  }
+  return { format: [...formats].join(", "), bytes };
 }
 
 /** Values of a view, row-major. */

@@ -9,6 +9,7 @@ export { type Estimate } from "./display/number.ts";
 export { plot, type PlotOptions } from "./display/plot.ts";
 export { type Progress, progress } from "./display/progress.ts";
 export { markdown, provenance } from "./display/prose.ts";
+export { sizeMap } from "./display/size_map.ts";
 export { type Status } from "./display/status.ts";
 export { type PlotSpec } from "./display/svg.ts";
 export { type CellValue, type Column, DisplayError, table, type TableOptions } from "./display/table.ts";

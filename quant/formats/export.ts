@@ -10,6 +10,7 @@ import { gptqTensors } from "./gptq.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { splitTensors } from "./tensors.ts";
 import { weightStorage } from "../weights/linear.ts";
+import { sizes } from "../weights/sizes.ts";
 import { SchemeError } from "../error.ts";
 import { oneOf, requireKnown } from "../options.ts";
 
@@ -160,8 +161,14 @@ async function writeText(path: string, text: string): Promise<void> {
 
 /** What the files are, how they were made and what was measured. */
 function modelCard(model: Model, format: ExportFormat, metrics: Readonly<Record<string, number>>): string {
-  const { bitsPerWeight, bytes } = weightStorage(model);
-  const rows = { "bits per weight": bitsPerWeight, "bytes of linear layers": bytes, ...metrics };
+  const { bitsPerWeight, bytes } = weightStorage(model), { model: whole } = sizes(model);
+  const rows = {
+    "bits per weight of linear layers": bitsPerWeight,
+    "bits per weight of the whole model": whole.bitsPerWeight,
+    "bytes of linear layers": bytes,
+    "bytes of the whole model": whole.bytes,
+    ...metrics,
+  };
   return [
     `# ${model.name}, ${format}`,
     "",

@@ -1,6 +1,6 @@
 /** Quantized weights as linear layers of a model, and their measured size. */
 import type { Device } from "../../kernels/device.ts";
-import { layerLinears, type LinearRole } from "../../model/architecture.ts";
+import type { LinearRole } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import {
   denseLinear,
@@ -10,6 +10,7 @@ import {
   type StoredWeight,
 } from "../../model/decoder/parameter.ts";
 import { SchemeError } from "../error.ts";
+import { floatTypes, type Size, sizes, sum } from "./sizes.ts";
 
 /**
  * How quantized weights are multiplied: dequantized once, or by a kernel that reads the packed form. Both give the same
@@ -59,15 +60,13 @@ export function bitsPerWeight({ byteLength, shape: [out, inputs] }: StoredWeight
   return 8 * byteLength / (out * inputs);
 }
 
-/** Measured storage of the linear layers' weights; dense ones count as float16, as checkpoints store them. */
-export function weightStorage(model: Model): { bytes: number; weights: number; bitsPerWeight: number } {
-  let bytes = 0, weights = 0;
-  for (let layer = 0; layer < model.architecture.layers; layer++) {
-    for (const { role, expert } of layerLinears(model.architecture, layer)) {
-      const [out, inputs] = model.linear(layer, role, expert).shape;
-      weights += out * inputs;
-      bytes += storedWeight(model, layer, role, expert)?.byteLength ?? 2 * out * inputs;
-    }
-  }
-  return { bytes, weights, bitsPerWeight: 8 * bytes / weights };
+/**
+ * Measured storage of the linear layers' weights. Dense ones count as float16, as checkpoints store them, or as a quantized file has
+ * them (GGUF). What the rest of the model takes is `sizes`' to say.
+ */
+export function weightStorage(model: Model): Size {
+  const linears = sizes(model).parts.filter(({ kind }) => kind === "linear");
+  return sum(
+    linears.map((part) => floatTypes.includes(part.format) ? { ...part, bytes: 2 * part.weights } : part),
+  );
 }
