@@ -16,6 +16,8 @@ import {
   wrongDirections,
 } from "./mod_testing.ts";
 import { methods } from "./notebooks/methods.ts";
+import type { Method } from "./quant/method.ts";
+import { builtIn } from "./quant/registry.ts";
 
 const root = pathOf(new URL(".", import.meta.url));
 
@@ -156,6 +158,11 @@ Deno.test("the first start fetches what the suite needs: heavy packages have a l
   );
   const named = new Set(listed.map((target) => /^npm:@?[^@]+@[^/]+/.exec(target)?.[0]));
   assertEquals(Object.keys(specifiers).filter((name) => !named.has(name)), []);
+});
+
+Deno.test("every method of the suite says where it was published", () => {
+  const silent = Object.values<Method>(builtIn).filter(({ paper }) => !paper?.link.startsWith("https://"));
+  assertEquals(silent.map(({ name }) => name), []);
 });
 
 Deno.test("what is named in tables is there", async () => {

@@ -43,6 +43,7 @@ const rooms: readonly (readonly [name: string, files: string, imports: string])[
   ["formats", "quant/formats/", "weights"],
   ["methods", "quant/methods.ts quant/methods/", "caches compensation gradients transforms"],
   ["registry", "quant/registry.ts quant/scheme.ts", "methods"],
+  ["notation", "quant/notation/", "registry"],
   ["quantize", "quant/quantize.ts quant/quantize/", "registry"],
   ["windows", "eval/windows.ts eval/statistics.ts", "load"],
   ["store", "eval/store.ts eval/store/", "quantize formats"],

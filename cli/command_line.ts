@@ -4,9 +4,9 @@ import { QuantbookError } from "../base/error.ts";
 
 /** A command was called with arguments that it does not know: `"usage"`. */
 export class UsageError extends QuantbookError {
-  /** Makes an error of a sentence and the synopsis of the command. */
-  constructor(message: string, usage: string, options?: ErrorOptions) {
-    super("usage", `${message}\n${usage}`, options);
+  /** Makes an error of a sentence, and the synopsis of the command where that is short. */
+  constructor(message: string, usage?: string, options?: ErrorOptions) {
+    super("usage", usage === undefined ? message : `${message}\n${usage}`, options);
   }
 }
 

@@ -28,6 +28,7 @@ export {
   inputDistances,
   type LayerAnalysis,
 } from "./metrics/analysis.ts";
+export { assess, type Assessment, type AssessOptions, type QuantizedAssessment } from "./metrics/assess.ts";
 export { FloatPredictions, type WindowDivergence } from "./metrics/divergence.ts";
 export {
   adjustPValues,

@@ -138,12 +138,20 @@ export interface CalibrationMemory {
   set(key: string, value: unknown, bytes: number): void;
 }
 
+/** How much of some work is done. */
+export interface Share {
+  /** Steps that are done. */
+  readonly done: number;
+  /** Steps in all. */
+  readonly total: number;
+}
+
 /** What methods may ask for. */
 export interface QuantizeContext {
   /** Calibration windows; throws a SchemeError if none were given. */
   calibration(method: string): readonly Int32Array[];
-  /** Called with a line of progress. */
-  progress(message: string): void;
+  /** Called with a line of progress, and how much of all weights is done where that is known. */
+  progress(message: string, share?: Share): void;
   /** What calibration has found, for the next scheme on the same model and windows. */
   readonly memory: CalibrationMemory;
 }
@@ -169,6 +177,16 @@ export interface MethodCost<S extends Tagged> {
 /** The parts of a scheme, as methods fill them. */
 export type SchemePart = "weights" | "operand" | "transform" | "linears" | "kv";
 
+/** A publication. */
+export interface Paper {
+  /** Its title, with what tells the version where there are several. */
+  readonly title: string;
+  /** Authors and year: `"Frantar et al. 2023"`. */
+  readonly authors: string;
+  /** Where it can be read. */
+  readonly link: string;
+}
+
 /** A method and the parts of a scheme that it can fill. */
 export interface Method {
   /** The tag of its schemes. */
@@ -177,6 +195,10 @@ export interface Method {
   readonly version?: string;
   /** Of a registered method: the file that it is written in (`import.meta.url`), which is hashed with all that it imports. */
   readonly source?: string | URL;
+  /** Where it was published. */
+  readonly paper?: Paper;
+  /** The option that a value alone stands for in a scheme's text; `bits` when absent, or the first of `options`. */
+  readonly short?: string;
   /** What its schemes hold: names, accepted values and defaults, for lists of methods. */
   readonly options?: Readonly<Record<string, Option>>;
   /** Rebuilds a scheme from JSON, with all checks; `part` is the one that it is to fill. */

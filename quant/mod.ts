@@ -42,8 +42,10 @@ export type {
   OperandMethod,
   OperandPlace,
   OperandView,
+  Paper,
   QuantizeContext,
   SchemePart,
+  Share,
   WeightMethod,
   WeightPlace,
 } from "./method.ts";
@@ -92,6 +94,9 @@ export {
 } from "./methods/spinquant/training.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
 export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
+export { catalogue, type CatalogueEntry, type CatalogueOption } from "./notation/catalogue.ts";
+export { readPart } from "./notation/part.ts";
+export { readScheme, writeScheme } from "./notation/scheme.ts";
 export {
   flag,
   groupSizeOf,

@@ -3,7 +3,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { type Model, requireModel } from "../model/model.ts";
 import { BoundedMemory } from "./calibration/memory.ts";
 import { SchemeError } from "./error.ts";
-import type { CalibrationMemory, QuantizeContext } from "./method.ts";
+import type { CalibrationMemory, QuantizeContext, Share } from "./method.ts";
 import { oneOf } from "./options.ts";
 import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
@@ -24,8 +24,8 @@ export interface QuantizeOptions {
   readonly execution?: Execution;
   /** What calibration finds, for the next call with the same model and windows (default: nothing is kept). */
   readonly memory?: CalibrationMemory;
-  /** Called with a line about each finished step. */
-  readonly onProgress?: (message: string) => void;
+  /** Called with a line about each finished step, and of weights with how many are done. */
+  readonly onProgress?: (message: string, share?: Share) => void;
 }
 
 /**

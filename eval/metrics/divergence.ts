@@ -77,12 +77,17 @@ export class FloatPredictions {
     private readonly model: Pick<Model, "name" | "tokenizer">,
   ) {}
 
-  /** Runs the reference model over the windows. */
-  static async of(model: Model, windows: TokenWindows): Promise<FloatPredictions> {
+  /** Runs the reference model over the windows; `visit` sees each window's log-probabilities, too. */
+  static async of(
+    model: Model,
+    windows: TokenWindows,
+    visit?: (logProbabilities: Float32Array, index: number) => void,
+  ): Promise<FloatPredictions> {
     requireWindows(windows, model);
     const rows: Float32Array[] = [];
     await forEachLogProbabilities(model, windows, (logProbabilities, index) => {
       rows[index] = logProbabilities.slice();
+      visit?.(logProbabilities, index);
     });
     const { name, tokenizer } = model;
     return new FloatPredictions(windows, rows, { name, tokenizer });

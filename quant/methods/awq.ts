@@ -139,6 +139,11 @@ const weights: WeightMethod<Awq> = {
 /** AWQ, for the registry. */
 export const awqMethod: MethodWith<{ weights: WeightMethod<Awq> }> = {
   name: "awq",
+  paper: {
+    title: "AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration",
+    authors: "Lin et al. 2024",
+    link: "https://arxiv.org/abs/2306.00978",
+  },
   options: awqOptions,
   cost: { calibrates: true },
   parse: (options) => awq(options as unknown as AwqOptions),

@@ -110,6 +110,12 @@ const weights: WeightMethod<Bcq> = {
 /** Binary-coded quantization, for the registry. */
 export const bcqMethod: MethodWith<{ weights: WeightMethod<Bcq> }> = {
   name: "bcq",
+  paper: {
+    title:
+      "LUT-GEMM: Quantized Matrix Multiplication based on LUTs for Efficient Inference in Large-Scale Generative Language Models",
+    authors: "Park et al. 2024",
+    link: "https://arxiv.org/abs/2206.09557",
+  },
   options: bcqOptions,
   cost: { passes: ({ bits }: Bcq) => bits },
   parse: (options) => bcq(options as unknown as BcqOptions),

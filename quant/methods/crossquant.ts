@@ -174,6 +174,12 @@ export const crossQuantMethod: MethodWith<
   { weights: WeightMethod<CrossQuant>; operand: OperandMethod<CrossQuant> }
 > = {
   name: "crossQuant",
+  paper: {
+    title:
+      "CrossQuant: A Post-Training Quantization Method with Smaller Quantization Kernel for Precise Large Language Model Compression",
+    authors: "Liu et al. 2024",
+    link: "https://arxiv.org/abs/2410.07505",
+  },
   options: crossQuantOptions,
   parse: (options) => crossQuant(options as unknown as CrossQuantOptions),
   weights,

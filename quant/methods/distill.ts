@@ -166,6 +166,12 @@ const transform: ModelMethod<Distill> = {
 /** Distillation, for the registry. */
 export const distillMethod: MethodWith<{ transform: ModelMethod<Distill> }> = {
   name: "distill",
+  paper: {
+    title:
+      "ZeroQuant: Efficient and Affordable Post-Training Quantization for Large-Scale Transformers, section 4.2",
+    authors: "Yao et al. 2022",
+    link: "https://arxiv.org/abs/2206.01861",
+  },
   options: distillOptions,
   parse: (options) => distill(options as unknown as DistillOptions),
   transform,

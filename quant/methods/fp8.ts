@@ -131,6 +131,11 @@ export const fp8Method: MethodWith<{
   operand: OperandMethod<Fp8<"tensor" | "token" | "group">>;
 }> = {
   name: "fp8",
+  paper: {
+    title: "FP8 Formats for Deep Learning",
+    authors: "Micikevicius et al. 2022",
+    link: "https://arxiv.org/abs/2209.05433",
+  },
   options: fp8Options,
   shortGroups: true,
   parse(options, part) {

@@ -108,6 +108,11 @@ const operand: OperandMethod<Fptq> = {
 /** FPTQ, for the registry. */
 export const fptqMethod: MethodWith<{ transform: ModelMethod<Fptq>; operand: OperandMethod<Fptq> }> = {
   name: "fptq",
+  paper: {
+    title: "FPTQ: Fine-grained Post-Training Quantization for Large Language Models",
+    authors: "Li et al. 2023",
+    link: "https://arxiv.org/abs/2308.15987",
+  },
   options: fptqOptions,
   parse: (options) => fptq(options),
   cost: { calibrates: true },

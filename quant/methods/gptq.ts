@@ -222,6 +222,11 @@ const weights: WeightMethod<Gptq> = {
 /** GPTQ, for the registry. */
 export const gptqMethod: MethodWith<{ weights: WeightMethod<Gptq> }> = {
   name: "gptq",
+  paper: {
+    title: "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers",
+    authors: "Frantar et al. 2023",
+    link: "https://arxiv.org/abs/2210.17323",
+  },
   options: gptqOptions,
   parse: (options) => gptq(options as unknown as GptqOptions),
   weights,

@@ -203,6 +203,11 @@ const weights: WeightMethod<Hqq> = {
 /** Half-quadratic quantization, for the registry. */
 export const hqqMethod: MethodWith<{ weights: WeightMethod<Hqq> }> = {
   name: "hqq",
+  paper: {
+    title: "Half-Quadratic Quantization of Large Machine Learning Models",
+    authors: "Badri, Shaji 2023",
+    link: "https://mobiusml.github.io/hqq_blog/",
+  },
   options: hqqOptions,
   cost: { passes: ({ solver, iterations }: Hqq) => solver === "none" ? 1 : iterations },
   parse: (options) => hqq(options as unknown as HqqOptions),

@@ -82,6 +82,12 @@ const kv: ModelMethod<Kivi> = {
 /** KIVI, for the registry. */
 export const kiviMethod: MethodWith<{ kv: ModelMethod<Kivi> }> = {
   name: "kivi",
+  short: "bits",
+  paper: {
+    title: "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache",
+    authors: "Liu et al. 2024",
+    link: "https://arxiv.org/abs/2402.02750",
+  },
   options: kiviOptions,
   parse: (options) => kivi(options),
   kv,

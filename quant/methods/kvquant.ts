@@ -89,6 +89,11 @@ const kv: ModelMethod<KvQuant> = {
 /** KVQuant, for the registry. */
 export const kvquantMethod: MethodWith<{ kv: ModelMethod<KvQuant> }> = {
   name: "kvquant",
+  paper: {
+    title: "KVQuant: Towards 10 Million Context Length LLM Inference with KV Cache Quantization",
+    authors: "Hooper et al. 2024",
+    link: "https://arxiv.org/abs/2401.18079",
+  },
   options: kvquantOptions,
   parse: (options) => kvquant(options),
   cost: { calibrates: true },

@@ -149,6 +149,11 @@ const linears: ModelMethod<LlmInt8> = {
 /** LLM.int8(), for the registry. */
 export const llmInt8Method: MethodWith<{ linears: ModelMethod<LlmInt8> }> = {
   name: "llmInt8",
+  paper: {
+    title: "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale",
+    authors: "Dettmers et al. 2022",
+    link: "https://arxiv.org/abs/2208.07339",
+  },
   options: llmInt8Options,
   parse: (options) => llmInt8(options),
   linears,

@@ -131,6 +131,11 @@ const operand: OperandMethod<Mx> = {
 /** Microscaling formats, for the registry. */
 export const mxMethod: MethodWith<{ weights: WeightMethod<Mx>; operand: OperandMethod<Mx> }> = {
   name: "mx",
+  paper: {
+    title: "Microscaling Data Formats for Deep Learning",
+    authors: "Rouhani et al. 2023",
+    link: "https://arxiv.org/abs/2310.10537",
+  },
   options: mxOptions,
   shortGroups: true,
   parse: (options) => mx(options as unknown as Parameters<typeof mx>[0]),

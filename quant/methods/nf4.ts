@@ -151,6 +151,11 @@ const weights: WeightMethod<Nf4> = { needs: "nothing", quantize: quantizeNf4 };
 /** NF4 and FP4, for the registry. */
 export const nf4Method: MethodWith<{ weights: WeightMethod<Nf4> }> = {
   name: "nf4",
+  paper: {
+    title: "QLoRA: Efficient Finetuning of Quantized LLMs",
+    authors: "Dettmers et al. 2023",
+    link: "https://arxiv.org/abs/2305.14314",
+  },
   options: nf4Options,
   shortGroups: true,
   parse: (options) => nf4(options),

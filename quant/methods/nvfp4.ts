@@ -165,6 +165,11 @@ const operand: OperandMethod<Nvfp4> = {
 /** NVFP4, for the registry. */
 export const nvfp4Method: MethodWith<{ weights: WeightMethod<Nvfp4>; operand: OperandMethod<Nvfp4> }> = {
   name: "nvfp4",
+  paper: {
+    title: "Pretraining Large Language Models with NVFP4",
+    authors: "NVIDIA 2025",
+    link: "https://arxiv.org/abs/2509.25149",
+  },
   options: nvfp4Options,
   shortGroups: true,
   parse(options, part) {

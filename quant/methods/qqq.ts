@@ -211,6 +211,11 @@ const weights: WeightMethod<Qqq> = {
 /** QQQ, for the registry. */
 export const qqqMethod: MethodWith<{ weights: WeightMethod<Qqq> }> = {
   name: "qqq",
+  paper: {
+    title: "QQQ: Quality Quattuor-Bit Quantization for Large Language Models",
+    authors: "Zhang et al. 2024",
+    link: "https://arxiv.org/abs/2406.09904",
+  },
   options: qqqOptions,
   cost: { copies: 2 },
   parse: (options) => qqq(options as unknown as QqqOptions),

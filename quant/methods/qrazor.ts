@@ -176,6 +176,11 @@ const operand: OperandMethod<QRazor> = {
 /** QRazor, for the registry. */
 export const qrazorMethod: MethodWith<{ weights: WeightMethod<QRazor>; operand: OperandMethod<QRazor> }> = {
   name: "qrazor",
+  paper: {
+    title: "QRazor: Reliable and Effortless 4-bit LLM Quantization by Significant Data Razoring",
+    authors: "Lee et al. 2025",
+    link: "https://arxiv.org/abs/2501.13331",
+  },
   options: qrazorOptions,
   parse: (options) => qrazor(options as unknown as QRazorOptions),
   shortGroups: true,

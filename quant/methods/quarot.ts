@@ -96,6 +96,11 @@ export function hiddenRotation(size: number, { hidden, seed }: Quarot): Rotation
 /** QuaRot, for the registry. */
 export const quarotMethod: MethodWith<{ transform: ModelMethod<Quarot> }> = {
   name: "quarot",
+  paper: {
+    title: "QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs",
+    authors: "Ashkboos et al. 2024",
+    link: "https://arxiv.org/abs/2404.00456",
+  },
   options: quarotOptions,
   parse: (options) => quarot(options as QuarotOptions),
   transform,

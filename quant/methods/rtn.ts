@@ -190,6 +190,11 @@ export const rtnMethod: MethodWith<
   { weights: WeightMethod<Rtn<"tensor" | "channel" | "group">>; operand: OperandMethod<Rtn> }
 > = {
   name: "rtn",
+  paper: {
+    title: "A White Paper on Neural Network Quantization",
+    authors: "Nagel et al. 2021",
+    link: "https://arxiv.org/abs/2106.08295",
+  },
   options: rtnOptions,
   parse: (options) => rtn(options as unknown as RtnOptions<Granularity>),
   weights,

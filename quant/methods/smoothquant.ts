@@ -114,6 +114,11 @@ async function maximaOf(
 /** SmoothQuant, for the registry. */
 export const smoothQuantMethod: MethodWith<{ transform: ModelMethod<SmoothQuant> }> = {
   name: "smoothQuant",
+  paper: {
+    title: "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
+    authors: "Xiao et al. 2023",
+    link: "https://arxiv.org/abs/2211.10438",
+  },
   options: smoothQuantOptions,
   parse: (options) => smoothQuant(options),
   cost: { calibrates: true },

@@ -155,6 +155,11 @@ function checked({ name, architecture }: Model, { hidden, values }: GivenRotatio
 /** SpinQuant, for the registry. */
 export const spinquantMethod: MethodWith<{ transform: ModelMethod<SpinQuant> }> = {
   name: "spinquant",
+  paper: {
+    title: "SpinQuant: LLM Quantization with Learned Rotations",
+    authors: "Liu et al. 2025",
+    link: "https://arxiv.org/abs/2405.16406",
+  },
   options: spinquantOptions,
   cost: { calibrates: true },
   parse: (options) => spinquant(options as SpinQuantOptions),

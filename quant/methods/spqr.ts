@@ -204,6 +204,11 @@ const weights: WeightMethod<Spqr> = {
 /** SpQR, for the registry. */
 export const spqrMethod: MethodWith<{ weights: WeightMethod<Spqr> }> = {
   name: "spqr",
+  paper: {
+    title: "SpQR: A Sparse-Quantized Representation for Near-Lossless LLM Weight Compression",
+    authors: "Dettmers et al. 2024",
+    link: "https://arxiv.org/abs/2306.03078",
+  },
   options: spqrOptions,
   parse: (options) => spqr(options as unknown as SpqrOptions),
   weights,

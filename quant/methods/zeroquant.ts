@@ -165,6 +165,11 @@ export const zeroQuantMethod: MethodWith<
   { weights: WeightMethod<ZeroQuant>; operand: OperandMethod<TokenwiseZeroQuant> }
 > = {
   name: "zeroQuant",
+  paper: {
+    title: "ZeroQuant: Efficient and Affordable Post-Training Quantization for Large-Scale Transformers",
+    authors: "Yao et al. 2022",
+    link: "https://arxiv.org/abs/2206.01861",
+  },
   options: zeroQuantOptions,
   parse: (options, part) => {
     if (part === "operand") requireKnown("zeroQuant of activations", options, ["method", "bits"]);

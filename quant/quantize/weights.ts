@@ -1,5 +1,5 @@
 /** The weights of a scheme: linear layers one by one, each by what the scheme says of it, then the two ends of the decoder. */
-import { layerLinears, type LinearPlace, siteOfRole } from "../../model/architecture.ts";
+import { type InputSite, layerLinears, type LinearPlace, siteOfRole } from "../../model/architecture.ts";
 import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
 import { linearKey, type Table } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
@@ -48,18 +48,20 @@ export async function quantizeWeights(
   context: WeightsContext,
 ): Promise<Model> {
   const { architecture, device } = model;
+  const total = weightsToQuantize(model, scheme);
+  let done = 0;
   const one = async (
     layer: number,
     { role, expert }: LinearPlace,
     input: InputStatistics | null,
   ): Promise<Parameter<Linear>> => {
     const parameter = model.linear(layer, role, expert), { name } = parameter;
-    const bound = weightsAt(scheme, layer, role),
-      place = { layer, role, expert, site: siteOfRole(role), name };
-    if (bound === undefined || bound.part.skips?.(bound.scheme, place)) return parameter.retain();
+    const place = { layer, role, expert, site: siteOfRole(role), name };
+    const bound = boundOf(scheme, place);
+    if (bound === undefined) return parameter.retain();
     const weight = await finiteMatrix(parameter);
     const stored = await quantizerOf(context, bound)(weight, place, needsGram(bound) ? input : null, device);
-    context.progress(`${bound.scheme.method} ${name}`);
+    context.progress(`${bound.scheme.method} ${name}`, { done: ++done, total });
     const bias = expert === undefined ? model.bias(layer, role) : null;
     return quantizedLinear(device, name, stored, bias, bound.scheme.method, context.execution);
   };
@@ -87,6 +89,27 @@ export async function quantizeWeights(
     quantize: one,
   });
   return model.with({ linears, change });
+}
+
+/** What quantizes the weight at a place; undefined where it stays as it is. */
+function boundOf(scheme: ResolvedScheme, place: LayerPlace): BoundWeights | undefined {
+  const bound = weightsAt(scheme, place.layer, place.role);
+  return bound?.part.skips?.(bound.scheme, place) ? undefined : bound;
+}
+
+type LayerPlace = LinearPlace & { readonly layer: number; readonly site: InputSite; readonly name: string };
+
+/** How many linear layers a scheme quantizes the weights of. */
+function weightsToQuantize(model: Model, scheme: ResolvedScheme): number {
+  const { architecture } = model;
+  let count = 0;
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    for (const { role, expert } of layerLinears(architecture, layer)) {
+      const { name } = model.linear(layer, role, expert);
+      if (boundOf(scheme, { layer, role, expert, site: siteOfRole(role), name }) !== undefined) count++;
+    }
+  }
+  return count;
 }
 
 /** A model with its embedding and its output projection quantized, each by its part of the scheme, if there is one. */

@@ -1,0 +1,136 @@
+/** The command: its help and every example in it, what wrong calls are told, exit codes, and how little it loads. */
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { pathOf, readText } from "../base/file.ts";
+import { exportFormats } from "../quant/formats/export.ts";
+import { catalogue } from "../quant/notation/catalogue.ts";
+import { fileOf } from "../mod_testing.ts";
+import { quantbook, shell } from "./call_testing.ts";
+import { verbs } from "./main.ts";
+import { formatOption } from "./shared_options.ts";
+
+const root = pathOf(new URL("../", import.meta.url));
+const loaded = await Promise.all(
+  Object.entries(verbs).map(async ([name, { load }]) => [name, (await load()).verb] as const),
+);
+
+for (const [name, { examples }] of loaded) {
+  Deno.test({
+    name: `quantbook ${name}: the examples of its help run`,
+    ignore: Deno.build.os === "windows",
+    fn: async () => {
+      const folder = await Deno.makeTempDir();
+      try {
+        assert(examples.length >= 2);
+        for (const line of examples) {
+          const { code, stdout, stderr } = await shell(line, folder);
+          assertEquals(code, 0, `${line}\n${stderr}`);
+          assert(stdout.trim() !== "", line);
+          if (line.includes("--json")) JSON.parse(stdout);
+        }
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+Deno.test("every verb has a help of its own, with its options and examples", async () => {
+  const { code, stdout } = await quantbook(["--help"]);
+  assertEquals(code, 0);
+  for (const [name, verb] of loaded) {
+    assert(new RegExp(`^  ${name} `, "m").test(stdout), name);
+    const help = await quantbook([name, "--help"]);
+    assertEquals(help.code, 0);
+    for (const { flags } of verb.options ?? []) assert(help.stdout.includes(flags.split(" ")[0]), flags);
+    for (const example of verb.examples) assert(help.stdout.includes(example), example);
+    assert(help.stdout.includes("--json"));
+  }
+});
+
+const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
+  ['quantbook has no verb "mesure": did you mean measure?', "mesure"],
+  ['quantbook has no verb "dance": expected one of measure, ', "dance"],
+  [
+    "quantbook measure: unknown option '--wieghts': did you mean --weights?",
+    "measure",
+    "m",
+    "--wieghts",
+    "rtn:4",
+  ],
+  ["quantbook measure: missing required argument 'MODEL'", "measure"],
+  ["quantbook measure: too many arguments", "measure", "a", "b"],
+  ["quantbook measure: option '--windows <N>' argument missing", "measure", "a", "--windows"],
+  ["expected fixture: and one of llama, ", "measure", "fixture:lama"],
+  ['there is no method "gtpq": did you mean gptq?', "measure", "fixture:llama", "--weights", "gtpq:4"],
+  ['--windows is "few": expected a whole number from 1 on', "measure", "fixture:llama", "--windows", "few"],
+  ["--out is missing: expected such as --out quantized", "quantize", "fixture:llama", "--weights", "rtn:4"],
+  ["a scheme is missing: expected such as --weights", "quantize", "fixture:llama", "--out", "x"],
+  [
+    "Allowed choices are gptq, compressed-tensors, gguf, onnx",
+    "export",
+    "m",
+    "--format",
+    "gguff",
+    "--out",
+    "x",
+  ],
+  ['there is no method "gtpq": did you mean gptq?', "methods", "gtpq"],
+  ["nothing.json", "scheme", "nothing.json"],
+  ["no/such/folder", "measure", "no/such/folder"],
+];
+for (const [said, ...args] of wrong) {
+  Deno.test(`quantbook ${args.join(" ")}: one sentence, exit code 2`, async () => {
+    const { code, stdout, stderr } = await quantbook(args);
+    assertEquals([code, stdout], [2, ""], stderr);
+    assert(stderr.includes(said), stderr);
+    assertEquals(stderr.trim().split("\n").length, 1, stderr);
+  });
+}
+
+Deno.test("results and progress: JSON alone on standard output, plain lines beside it, none when quiet", async () => {
+  const args = ["measure", "fixture:llama", "--windows", "2", "--length", "32", "--json"];
+  const { code, stdout, stderr } = await quantbook(args);
+  const { float, scheme, quantized } = JSON.parse(stdout);
+  assertEquals([code, scheme, quantized, float.tokens], [0, "float", null, 62]);
+  assertEquals(/^measuring 2\/2, [\d.]+ s$/m.test(stderr), true, stderr);
+  assert(!stdout.includes("\x1b") && !stderr.includes("\x1b") && !stderr.includes("\r"));
+  const quiet = await quantbook([...args, "--quiet"]);
+  assertEquals([quiet.code, quiet.stderr], [0, ""]);
+});
+
+Deno.test("the list of methods is that of the builders, each with its paper", async () => {
+  const { stdout } = await quantbook(["methods", "--json"]);
+  assertEquals(JSON.parse(stdout), JSON.parse(JSON.stringify(catalogue())));
+  for (const { name } of catalogue()) {
+    const one = await quantbook(["methods", name, "--json"]);
+    assertEquals(JSON.parse(one.stdout).name, name);
+  }
+  assertEquals(formatOption.choices, [...exportFormats]);
+});
+
+/** What is loaded with a file, imports of types and dynamic ones left out. */
+async function graph(path: string, found = new Set<string>()): Promise<Set<string>> {
+  if (found.has(path)) return found;
+  found.add(path);
+  const text = (await readText(root + path)).replaceAll(/^import type [^;]*;|^ \*.*$/gm, "").replaceAll(
+    /import\("[^"]*"/g,
+    "",
+  );
+  for (const target of fileOf(path, text).imports) await graph(target, found);
+  for (const [, name] of text.matchAll(/from "([^."][^"]*)"/g)) found.add(name);
+  return found;
+}
+
+Deno.test("the help loads the command's own files and one package, within 0.4 s", async () => {
+  const found = new Set([...await graph("cli/main.ts"), ...await graph("cli/parse.ts")]);
+  for (const name of Object.keys(verbs)) for (const one of await graph(`cli/${name}.ts`)) found.add(one);
+  const others = [...found].filter((path) => !/^(?:cli|base)\//.test(path) && !path.startsWith("node:"));
+  assertEquals(others, ["commander"]);
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const start = performance.now();
+    await quantbook(["measure", "--help"]);
+    times.push(performance.now() - start);
+  }
+  assertLess(Math.min(...times), 400);
+});

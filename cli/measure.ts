@@ -1,0 +1,68 @@
+/** `quantbook measure`: perplexity of a model, and of what a scheme makes of it. */
+import { calibrationOptions, modelOptions, modelWord, schemeOptions, textOptions } from "./shared_options.ts";
+import type { Perplexity } from "../eval/metrics/perplexity.ts";
+import type { Verb } from "./verb.ts";
+
+/** The verb. */
+export const verb: Verb = {
+  about:
+    "Measures the perplexity of a model on windows of text, with its standard error. With a scheme, also of what the scheme makes " +
+    "of it: the paired difference, the divergence of its predictions, and its bits per weight.",
+  words: [modelWord],
+  options: [...schemeOptions, ...textOptions, ...calibrationOptions, ...modelOptions],
+  examples: [
+    "quantbook measure fixture:llama",
+    "quantbook measure fixture:llama --weights rtn:4:g32 --kv kivi:2 --windows 4 --length 256 --json",
+  ],
+  async run(call) {
+    const { calibrationOf, modelOf, schemeOf, windowsOf, wordOf } = await import("./model_options.ts");
+    const { assess } = await import("../eval/metrics/assess.ts");
+    const { writeScheme } = await import("../quant/notation/scheme.ts");
+    const { out } = call, scheme = await schemeOf(call);
+    using model = await modelOf(call, wordOf(call, "MODEL"));
+    const windows = await windowsOf(call, model), text = writeScheme(scheme);
+    const start = performance.now();
+    const { float, quantized } = await assess(model, scheme, {
+      windows,
+      ...text !== "float" && { calibration: await calibrationOf(call, model) },
+      onProgress: (_, share) => share && out.progress("quantizing", share),
+      onWindow: (share) => out.progress("measuring", share),
+    });
+    const seconds = (performance.now() - start) / 1000;
+    const measured = {
+      model: model.name,
+      text: { description: windows.description, sha256: windows.sha256 },
+      scheme: text,
+      float,
+      quantized,
+      device: model.device.description,
+      seconds,
+    };
+    out.result(measured, () => [
+      `${out.bold(model.name)} on ${windows.description}`,
+      `perplexity       ${valueText(float)}`,
+      ...quantized === null ? [] : [
+        `${out.bold(text)}`,
+        `perplexity       ${valueText(quantized.perplexity)}`,
+        ...quantized.difference === null ? [] : [
+          `difference       ${signed(quantized.difference.value)} ± ${
+            quantized.difference.standardError.toPrecision(2)
+          } nats per token, p = ${quantized.difference.pValue.toPrecision(2)}`,
+        ],
+        `divergence       ${quantized.divergence.value.toPrecision(4)} ± ${
+          quantized.divergence.standardError.toPrecision(2)
+        } nats per token, same first choice ${(100 * quantized.divergence.top1Agreement).toFixed(1)}%`,
+        `bits per weight  ${quantized.storage.bitsPerWeight.toFixed(3)}`,
+      ],
+    ]);
+    return 0;
+  },
+};
+
+function valueText({ value, standardError, tokens }: Perplexity): string {
+  return `${value.toFixed(4)} ± ${standardError.toFixed(4)} (standard error, ${tokens} tokens)`;
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? "" : "+"}${value.toPrecision(4)}`;
+}

@@ -1,0 +1,29 @@
+/** A model, quantized where there is a scheme, written where the call says. */
+import { statOf } from "../base/file.ts";
+import { type ExportFormat, exportModel } from "../quant/formats/export.ts";
+import { writeScheme } from "../quant/notation/scheme.ts";
+import { quantize } from "../quant/quantize.ts";
+import type { Scheme } from "../quant/scheme.ts";
+import { weightStorage } from "../quant/weights/linear.ts";
+import { calibrationOf, modelOf, wordOf } from "./model_options.ts";
+import { bytes } from "./output.ts";
+import type { Call } from "./verb.ts";
+
+/** Quantizes, writes, and says what was written. */
+export async function writeModel(call: Call, scheme: Scheme, directory: string): Promise<number> {
+  const { out } = call, format = (call.text("format") ?? "gguf") as ExportFormat;
+  using model = await modelOf(call, wordOf(call, "MODEL"));
+  const plain = Object.keys(scheme).length === 0;
+  using quantized = plain ? null : await quantize(model, scheme, {
+    calibration: await calibrationOf(call, model),
+    onProgress: (_, share) => share && out.progress("quantizing", share),
+  });
+  const written = quantized ?? model, file = await exportModel(written, directory, { format });
+  const size = (await statOf(file))?.size ?? 0, storage = weightStorage(written);
+  const result = { model: model.name, scheme: writeScheme(scheme), format, file, bytes: size, storage };
+  out.result(result, () => [
+    `${file}, ${bytes(size)}`,
+    `${result.scheme}, ${storage.bitsPerWeight.toFixed(3)} bits per weight`,
+  ]);
+  return 0;
+}
