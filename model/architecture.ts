@@ -9,12 +9,19 @@ import type { Activation, RotaryShape } from "../kernels/device.ts";
 
 /**
  * The linear layers of a decoder layer, by what they do: attention projections `q`, `k`, `v`, `o`; feed-forward
- * `gate`, `up`, `down` (a plain feed-forward block has no `gate`; its `fc1` and `fc2` are `up` and `down`).
+ * `gate`, `up`, `down` (a plain feed-forward block has no `gate`; its `fc1` and `fc2` are `up` and `down`); of a state-space
+ * mixer its projections `in`, `x` (to time step, B and C), `dt` (of the time step) and `out`.
  */
-export type LinearRole = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
+export type LinearRole = "q" | "k" | "v" | "o" | "gate" | "up" | "down" | "in" | "x" | "dt" | "out";
 
-/** The four matrices that enter linear layers; roles that read the same input share its statistics. */
-export type InputSite = "attention" | "output" | "mlp" | "down";
+/**
+ * The matrices that enter linear layers; roles that read the same input share its statistics. The last four are those of a
+ * state-space mixer: what it reads, its channels after the convolution, the short time step, what the scan gives.
+ */
+export type InputSite = "attention" | "output" | "mlp" | "down" | "mixer" | "convolved" | "step" | "scanned";
+
+/** The inputs that are made by a norm alone, in models where it feeds nothing else. */
+export type NormedSite = "attention" | "mlp" | "mixer";
 
 /** Which linear layers read which input. */
 export const rolesOfSite: Readonly<Record<InputSite, readonly LinearRole[]>> = {
@@ -22,13 +29,21 @@ export const rolesOfSite: Readonly<Record<InputSite, readonly LinearRole[]>> = {
   output: ["o"],
   mlp: ["gate", "up"],
   down: ["down"],
+  mixer: ["in"],
+  convolved: ["x"],
+  step: ["dt"],
+  scanned: ["out"],
 };
+
+/** The inputs in the order in which a layer computes them. */
+export const inputSites = Object.keys(rolesOfSite) as InputSite[];
+
+/** All roles that there are, in the order in which a layer runs them. */
+export const allRoles: readonly LinearRole[] = inputSites.flatMap((site) => rolesOfSite[site]);
 
 /** The input that a linear layer reads. */
 export function siteOfRole(role: LinearRole): InputSite {
-  if (role === "o") return "output";
-  if (role === "down") return "down";
-  return role === "gate" || role === "up" ? "mlp" : "attention";
+  return inputSites.find((site) => rolesOfSite[site].includes(role)) ?? "attention";
 }
 
 /** How rotary frequencies are stretched for long contexts (`rope_scaling` of config.json). */
@@ -74,7 +89,9 @@ export type Positions =
   }
   | { readonly kind: "learned"; readonly tensor: string; readonly offset: number }
   /** Scores gain `slope * distance`, one slope per head times `scale` (ALiBi, Press et al., 2022). */
-  | { readonly kind: "alibi"; readonly scale: number };
+  | { readonly kind: "alibi"; readonly scale: number }
+  /** Nowhere: a recurrence knows its order (Mamba). */
+  | { readonly kind: "none" };
 
 /** Names of a norm's tensors in the checkpoint; `{layer}` stands for the layer's index. */
 export interface NormNames {
@@ -138,7 +155,26 @@ export interface Experts {
   readonly denseLayers: readonly number[];
 }
 
-/** A decoder-only transformer as data. */
+/** A state-space mixer in place of attention and feed-forward block (Mamba, Gu and Dao, 2023, section 3.4 and figure 3). */
+export interface StateSpace {
+  /** Channels of the mixer. */
+  readonly innerSize: number;
+  /** Numbers of a channel's state. */
+  readonly stateSize: number;
+  /** Tokens that the convolution sees. */
+  readonly taps: number;
+  /** Width of the time step before its projection. */
+  readonly rank: number;
+  /** Names of the tensors that are no linear layers: taps `[inner, 1, taps]` and bias, `log(-A)` `[inner, state]`, D `[inner]`. */
+  readonly tensors: {
+    readonly kernel: string;
+    readonly kernelBias?: string;
+    readonly decay: string;
+    readonly skip: string;
+  };
+}
+
+/** A decoder-only language model as data. */
 export interface Architecture {
   /** `model_type` of config.json. */
   readonly family: string;
@@ -182,6 +218,8 @@ export interface Architecture {
   readonly activation: Activation;
   /** Mixture of experts. */
   readonly experts?: Experts;
+  /** A state-space mixer: the layers have no attention, and no heads. */
+  readonly stateSpace?: StateSpace;
   /** Attention and feed-forward block read the same hidden states and are added together. */
   readonly parallel?: boolean;
   /**
@@ -226,8 +264,7 @@ export function tensorName(template: string, layer: number): string {
 
 /** The linear roles that an architecture has, in the order they run. */
 export function linearRoles(architecture: Architecture): LinearRole[] {
-  const order: LinearRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
-  return order.filter((role) => architecture.linears[role] !== undefined);
+  return allRoles.filter((role) => architecture.linears[role] !== undefined);
 }
 
 /** Whether a layer has a mixture of experts in place of gate, up and down projection. */
@@ -264,28 +301,55 @@ export function layerLinears(architecture: Architecture, layer: number): LinearP
  * The linear roles that read the output of the norm of a site, when the norm feeds nothing else: a factor per channel can
  * then move between the norm and these layers. Empty when the site has no such norm.
  */
-export function normReaders(architecture: Architecture, site: "attention" | "mlp"): LinearRole[] {
+export function normReaders(architecture: Architecture, site: NormedSite): LinearRole[] {
   const { normPlace, attentionNorm, mlpNorm, experts } = architecture;
   if (normPlace !== undefined || experts !== undefined) return [];
-  const shared = attentionNorm.weight === mlpNorm.weight;
+  const shared = site !== "mixer" && attentionNorm.weight === mlpNorm.weight;
   const roles = shared ? [...rolesOfSite.attention, ...rolesOfSite.mlp] : rolesOfSite[site];
   return roles.filter((role) => architecture.linears[role] !== undefined);
 }
 
 /** Output and input features of a linear layer. */
 export function linearShape(architecture: Architecture, role: LinearRole): [out: number, inputs: number] {
-  const { hiddenSize, intermediateSize, heads, kvHeads, headDim } = architecture;
+  const inputs = siteColumns(architecture, siteOfRole(role));
+  const { hiddenSize, intermediateSize, heads, kvHeads, headDim, stateSpace } = architecture;
+  const { innerSize = 0, stateSize = 0, rank = 0 } = stateSpace ?? {};
   switch (role) {
     case "q":
-      return [heads * headDim, hiddenSize];
+      return [heads * headDim, inputs];
     case "k":
     case "v":
-      return [kvHeads * headDim, hiddenSize];
-    case "o":
-      return [hiddenSize, heads * headDim];
-    case "down":
-      return [hiddenSize, intermediateSize];
+      return [kvHeads * headDim, inputs];
+    case "gate":
+    case "up":
+      return [intermediateSize, inputs];
+    case "in":
+      return [2 * innerSize, inputs];
+    case "x":
+      return [rank + 2 * stateSize, inputs];
+    case "dt":
+      return [innerSize, inputs];
     default:
-      return [intermediateSize, hiddenSize];
+      return [hiddenSize, inputs];
   }
+}
+
+/** Features of an input of linear layers. */
+export function siteColumns(
+  { hiddenSize, intermediateSize, heads, headDim, stateSpace }:
+    & Pick<Architecture, "hiddenSize" | "intermediateSize" | "heads" | "headDim">
+    & Pick<Partial<Architecture>, "stateSpace">,
+  site: InputSite,
+): number {
+  const { innerSize = 0, rank = 0 } = stateSpace ?? {};
+  return {
+    attention: hiddenSize,
+    output: heads * headDim,
+    mlp: hiddenSize,
+    down: intermediateSize,
+    mixer: hiddenSize,
+    convolved: innerSize,
+    step: rank,
+    scanned: innerSize,
+  }[site];
 }

@@ -3,13 +3,15 @@
  * output projection. Everything that differs between families is data in {@linkcode Architecture}.
  */
 import type { AttentionShape, Device, DeviceBuffer, RotaryShape } from "../kernels/device.ts";
-import { type Architecture, type LinearRole, siteOfRole } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import type { Intervention } from "./decoder/intervention.ts";
 import { Scratch } from "./decoder/scratch.ts";
 import { mixExperts } from "./decoder/experts.ts";
 import type { LoadedLayer, LoadedNorm, PassContext } from "./decoder/context.ts";
 import { normalize } from "./decoder/norm.ts";
-import { rotateHeads, rotateInput } from "./decoder/rotation.ts";
+import { runLinears } from "./decoder/linears.ts";
+import { rotateHeads } from "./decoder/rotation.ts";
+import { runStateSpace } from "./decoder/state_space.ts";
 
 /** What a block reads, into `y`: the normalized hidden states, or a copy where the norm acts elsewhere. */
 export function blockInput(
@@ -55,6 +57,7 @@ export async function runLayer(
   tokens: number,
 ): Promise<void> {
   const { device, architecture } = context;
+  if (architecture.stateSpace) return await runStateSpace(context, architecture.stateSpace, layer, x, tokens);
   const { hiddenSize, heads, kvHeads, headDim } = architecture;
   using scratch = new Scratch(device);
   const normed = scratch.take(tokens * hiddenSize);
@@ -65,9 +68,9 @@ export async function runLayer(
   const query = scratch.take(tokens * heads * headDim);
   const key = scratch.take(tokens * kvHeads * headDim);
   const value = scratch.take(tokens * kvHeads * headDim);
-  await project(context, layer, ["q", "k", "v"], normed, [query, key, value], tokens);
+  await runLinears(context, layer, ["q", "k", "v"], normed, [query, key, value], tokens);
   await attend(context, layer, query, key, value, attended, tokens);
-  await project(context, layer, ["o"], attended, [added], tokens);
+  await runLinears(context, layer, ["o"], attended, [added], tokens);
   if (!architecture.parallel) addToResidual(context, layer, "attention", x, added, tokens);
 
   blockInput(context, layer.mlpNorm, x, normed, tokens);
@@ -91,32 +94,14 @@ async function feedForward(
   const up = scratch.take(tokens * intermediateSize);
   if (layer.linears.gate) {
     const gate = scratch.take(tokens * intermediateSize);
-    await project(context, layer, ["gate", "up"], normed, [gate, up], tokens);
+    await runLinears(context, layer, ["gate", "up"], normed, [gate, up], tokens);
     device.activate(activation, gate);
     device.multiply(up, gate);
   } else {
-    await project(context, layer, ["up"], normed, [up], tokens);
+    await runLinears(context, layer, ["up"], normed, [up], tokens);
     device.activate(activation, up);
   }
-  await project(context, layer, ["down"], up, [added], tokens);
-}
-
-/** Runs linear layers that read the same input, after the interventions on that input. */
-async function project(
-  context: PassContext,
-  layer: LoadedLayer,
-  roles: readonly LinearRole[],
-  x: DeviceBuffer,
-  outputs: readonly DeviceBuffer[],
-  rows: number,
-): Promise<void> {
-  const site = siteOfRole(roles[0]), { interventions, architecture } = context;
-  const { hiddenSize, heads, headDim, intermediateSize } = architecture;
-  const columns =
-    { attention: hiddenSize, output: heads * headDim, mlp: hiddenSize, down: intermediateSize }[site];
-  rotateInput(context, site, x, rows);
-  for (const one of interventions) await one.input?.(x, { layer: layer.index, site, rows, columns });
-  for (const [i, role] of roles.entries()) await layer.linears[role]?.run(x, outputs[i], rows);
+  await runLinears(context, layer, ["down"], up, [added], tokens);
 }
 
 /** Attention of new tokens, from their projections to the input of the output projection. */

@@ -18,6 +18,7 @@ import { gptNeox } from "./families/gpt_neox.ts";
 import { gptj } from "./families/gptj.ts";
 import { granite } from "./families/granite.ts";
 import { llama } from "./families/llama.ts";
+import { mamba } from "./families/mamba.ts";
 import { mistral } from "./families/mistral.ts";
 import { mixtral } from "./families/mixtral.ts";
 import { olmo, olmo2 } from "./families/olmo.ts";
@@ -43,6 +44,7 @@ const families: Readonly<Record<ModelType, (config: ModelConfig) => Architecture
   gptj,
   granite,
   llama,
+  mamba,
   mistral,
   mixtral,
   olmo,

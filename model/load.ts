@@ -22,7 +22,14 @@ import { absentTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/toke
 import { TokenizerError } from "./tokenizer/error.ts";
 
 /** The models that come with the suite. */
-export const fixtureModels = ["llama", "llama-outlier", "opt", "opt-outlier"] as const;
+export const fixtureModels = [
+  "llama",
+  "llama-outlier",
+  "opt",
+  "opt-outlier",
+  "mamba",
+  "mamba-outlier",
+] as const;
 
 /** What {@linkcode loadModel} accepts beside the specifier. */
 export interface LoadOptions extends HubOptions {
@@ -35,8 +42,8 @@ export interface LoadOptions extends HubOptions {
 }
 
 /**
- * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, a checkpoint
- * directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a GGUF file (`.gguf`, or any name; of a split model any of its parts), or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
+ * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, `fixture:mamba`, `fixture:mamba-outlier`, a
+ * checkpoint directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a GGUF file (`.gguf`, or any name; of a split model any of its parts), or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
  * takes token ids only.
  *
  * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown,

@@ -21,6 +21,7 @@ import {
 import { type GenerateOptions, generateTokens } from "./generate.ts";
 import type { Intervention } from "./decoder/intervention.ts";
 import type { OnlineRotations } from "./decoder/rotation.ts";
+import { RecurrentState } from "./decoder/recurrent_state.ts";
 import { infiniteRow, overflowOf, requireNumbers } from "./decoder/numbers.ts";
 import { linearBias } from "./decoder/tensors.ts";
 import { ModelError } from "./error.ts";
@@ -255,8 +256,10 @@ export class Model implements Disposable {
     return await project(await this.context(), this.#parameters, hidden, rows);
   }
 
-  /** A key-value cache for one sequence. */
+  /** A key-value cache, or recurrent state, for one sequence; null for the plain cache. */
   createCache(capacity: number): KeyValueCache | null {
+    const { device, architecture: { layers, stateSpace } } = this;
+    if (stateSpace !== undefined) return new RecurrentState(device, layers, stateSpace, capacity);
     return this.cacheFactory?.(capacity) ?? null;
   }
 

@@ -19,10 +19,10 @@ const entries: { dir: string; family: string }[] = JSON.parse(await Deno.readTex
 const layouts = entries.filter(({ dir, family }, i) =>
   entries.findIndex((other) => other.family === family) === i || dir.endsWith("_like")
 ).map(({ dir }) => dir);
-const experts = ["mixtral", "qwen3_moe"]; // experts_test.ts
+const apart = ["mixtral", "qwen3_moe", "mamba"]; // experts_test.ts, state_space_test.ts
 /** No norm of theirs feeds linear layers alone. */
 const unsmoothable = ["olmo2", "opt_350m_like"];
-const dense = layouts.filter((dir) => !experts.includes(dir));
+const dense = layouts.filter((dir) => !apart.includes(dir));
 
 const ids = Int32Array.from({ length: 24 }, (_, i) => (i * 37 + 5) % 160);
 

@@ -160,6 +160,8 @@ export interface QuantizeContext {
 export interface ModelMethod<S extends Tagged> {
   /** Whether each row of an input is multiplied as if it stood alone; where a method owns products, it must say so. */
   readonly rowwise?: boolean;
+  /** Whether it knows layers with a state-space mixer; others are refused for these. */
+  readonly stateSpace?: boolean;
   /** A new model, quantized or rewritten as the scheme says; the caller owns it, and `model` stays as it is. */
   apply(model: Model, scheme: S, context: QuantizeContext): Promise<Model>;
 }

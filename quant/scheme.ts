@@ -1,6 +1,6 @@
 /** A quantization scheme as data: what is quantized, and how. It can be hashed, printed, stored and read back. */
 import { show } from "../base/show.ts";
-import type { LinearRole } from "../model/architecture.ts";
+import { allRoles, type LinearRole } from "../model/architecture.ts";
 import type { SchemePart } from "./method.ts";
 import { integer, listOf, oneOf, requireKnown, type Tagged } from "./options.ts";
 import {
@@ -159,7 +159,7 @@ function parsePart(site: keyof typeof parts, value: unknown, name: string = site
 }
 
 const layersOption = listOf(integer(0, 1 << 20));
-const linearsOption = listOf(oneOf(["q", "k", "v", "o", "gate", "up", "down"]));
+const linearsOption = listOf(oneOf(allRoles));
 
 function parseOverride(name: string, value: unknown): Override {
   const given: Readonly<Record<string, unknown>> = { ...requireObject(name, value) };

@@ -1,6 +1,6 @@
 """Random decoders of every model type that the suite reads, with the logits that transformers computes: one line of JSON each.
 
-    python models.py FIRST LAST [--few] | deno run -A bench/differential/models.ts     (transformers 5.24)
+    python models.py FIRST LAST [--few] [--type mamba] | deno run -A bench/differential/models.ts     (transformers 5.24)
 
 A seed gives a configuration in the spelling of either library generation, or of both mixed, weights (counter.py) under
 the names that checkpoints use, and token ids. transformers loads the same two files that models.ts writes. Configurations
@@ -28,6 +28,8 @@ except ImportError:
 
 TYPES = """bloom cohere falcon gemma gemma2 gemma3_text gpt2 gpt_neox gptj granite llama mistral mixtral olmo olmo2 opt phi
 phi3 qwen2 qwen3 qwen3_moe smollm3 stablelm starcoder2""".split()
+# A type that came later has seeds of its own, so that those before keep theirs: --type.
+ONLY = sys.argv[sys.argv.index("--type") + 1] if "--type" in sys.argv else None
 ACTIVATIONS = ["silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu"]
 
 
@@ -319,6 +321,19 @@ def configuration(r, kind):
         if kind in ("phi3", "smollm3"):  # the default lies beyond a tiny vocabulary
             c["pad_token_id"] = r.choice([None, 1])
         return c
+    if kind == "mamba":
+        hidden = r.choice([12, 16, 24, 40])
+        c = {"model_type": kind, "vocab_size": vocab, "hidden_size": hidden, "num_hidden_layers": layers}
+        for key, value in (("state_size", r.choice([1, 3, 4, 8, 16])), ("conv_kernel", r.choice([1, 2, 3, 4, 6])), ("expand", r.choice([1, 2, 3])),
+                           ("time_step_rank", r.choice(["auto", 1, 2, 5])), ("use_bias", r.chance(0.5)), ("use_conv_bias", r.chance(0.5)),
+                           ("hidden_act", r.choice(["silu", "silu", *ACTIVATIONS])), ("layer_norm_epsilon", r.choice([1e-5, 1e-3, 0.1])),
+                           ("tie_word_embeddings", r.chance(0.5)), ("residual_in_fp32", r.chance(0.5)), ("rescale_prenorm_residual", r.chance(0.5)),
+                           ("time_step_scale", r.choice([1.0, 2.0])), ("use_mambapy", r.chance(0.3))):
+            if r.chance(0.6):
+                c[key] = value
+        if r.chance(0.4):
+            c["intermediate_size"] = hidden * c.get("expand", 2)
+        return c
     assert kind == "opt"
     c = {"model_type": kind, "vocab_size": vocab, "hidden_size": heads * head, "ffn_dim": inner, "num_hidden_layers": layers,
          "num_attention_heads": heads, "max_position_embeddings": positions, "word_embed_proj_dim": heads * head}
@@ -365,7 +380,7 @@ def checkpoint_names(kind, shapes):
 
 def case(seed, few=False):
     r = Draw(seed)
-    kind = TYPES[seed % len(TYPES)]
+    kind = ONLY or TYPES[seed % len(TYPES)]
     text = json.dumps(ornaments(r, configuration(r, kind)))
     directory = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     try:
@@ -425,5 +440,5 @@ if __name__ == "__main__":
         try:
             line = case(seed, "--few" in sys.argv)
         except Exception as error:  # what transformers refuses is no valid configuration
-            line = {"seed": seed, "type": TYPES[seed % len(TYPES)], "skipped": type(error).__name__, "detail": str(error)[:200]}
+            line = {"seed": seed, "type": ONLY or TYPES[seed % len(TYPES)], "skipped": type(error).__name__, "detail": str(error)[:200]}
         print(json.dumps(line), flush=True)

@@ -8,6 +8,7 @@ import {
   layerRoles,
   type LinearRole,
   linearShape,
+  siteColumns,
   siteOfRole,
 } from "../../model/architecture.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
@@ -226,11 +227,9 @@ export async function channelProfiles(
   windows: TokenWindows,
 ): Promise<Map<string, Float32Array>> {
   requireWindows(windows, model);
-  const { hiddenSize, heads, headDim, intermediateSize } = model.architecture;
-  const columns = { attention: hiddenSize, output: heads * headDim, mlp: hiddenSize, down: intermediateSize };
   const inputs = await inputsOf(model, windows, "before");
   return new Map([...inputs].map(([key, values]) => {
-    const most = new Float32Array(columns[key.split(".")[1] as InputSite]);
+    const most = new Float32Array(siteColumns(model.architecture, key.split(".")[1] as InputSite));
     for (let i = 0; i < values.length; i++) {
       most[i % most.length] = Math.max(most[i % most.length], Math.abs(values[i]));
     }

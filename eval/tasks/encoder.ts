@@ -51,11 +51,14 @@ export function prefixOf({ prefixToken }: TaskEncoder, what: string): number {
  * Most tokens that the harness feeds a model: its positions, if its configuration names them at the top under one of three
  * names (for a family without a default of its own), else 2048.
  */
-export function harnessLength({ architecture: { family, maxPositions }, checkpoint }: Model): number {
+export function harnessLength({ architecture, checkpoint }: Model): number {
+  const { family, maxPositions } = architecture;
   const { values, source } = checkpoint.config;
   const named = ["n_positions", "max_position_embeddings", "n_ctx"].some((key) => Object.hasOwn(values, key));
   // The text model of a multimodal file is a section of it.
   if (source.endsWith(": text_config")) return Math.min(2048, maxPositions);
-  // Bloom's positions have no end, and its configuration names none that the harness looks for.
-  return !named && family === "bloom" ? Math.min(2048, maxPositions) : maxPositions;
+  // Positions of Bloom and of recurrences have no end, and their configurations name none that the harness looks for.
+  return !named && (family === "bloom" || architecture.stateSpace)
+    ? Math.min(2048, maxPositions)
+    : maxPositions;
 }

@@ -132,16 +132,17 @@ interface Logits {
 }
 
 /**
- * Whether a token's hidden states depend on nothing but the tokens before it, however these were fed. Quantized caches
+ * Whether a cache can go back to what sequences begin with, which a recurrent state cannot, and a token's hidden states depend on nothing but the tokens before it, however these were fed. Quantized caches
  * treat a prompt unlike single tokens; activations may share ranges over all rows, and so do methods that own the product.
  */
-function sharesPrefixes({ interventions, cacheFactory, changes }: Model): boolean {
+function sharesPrefixes({ architecture, interventions, cacheFactory, changes }: Model): boolean {
   const ownsProduct = (change: unknown) => {
     if (!isJsonObject(change) || typeof change.method !== "string") return false;
     const method = findMethod(change.method);
     return method === undefined || method.linears !== undefined && !method.linears.rowwise;
   };
-  return interventions.length === 0 && cacheFactory === null && !changes.some(ownsProduct);
+  return architecture.stateSpace === undefined && interventions.length === 0 && cacheFactory === null &&
+    !changes.some(ownsProduct);
 }
 
 function likelihoodOf({ values, first, width }: Logits, { fed, targets }: TokenRequest): Likelihood {

@@ -16,6 +16,7 @@ export const modelTypes = [
   "gptj",
   "granite",
   "llama",
+  "mamba",
   "mistral",
   "mixtral",
   "olmo",

@@ -221,6 +221,33 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
     residual_multiplier: 1,
   }),
   llama,
+  mamba: {
+    required: ["vocab_size", "hidden_size", "num_hidden_layers"],
+    defaults: {
+      conv_kernel: 4,
+      expand: 2,
+      hidden_act: "silu",
+      intermediate_size: null,
+      layer_norm_epsilon: 1e-5,
+      state_size: 16,
+      tie_word_embeddings: true,
+      time_step_rank: null,
+      use_bias: false,
+      use_conv_bias: true,
+    },
+    refused: { layer_types: [] },
+    inexact: {
+      rescale_prenorm_residual: [
+        true,
+        "transformers 5 divides the weights of out_proj by the root of the number of layers as it loads them, earlier versions and this suite do not",
+      ],
+    },
+    harmless: [
+      // Of initialisation, and of how the makers' implementation computes.
+      ...["residual_in_fp32", "time_step_floor", "time_step_init_scheme"],
+      ...["time_step_max", "time_step_min", "time_step_scale", "use_mambapy", "use_associative_scan"],
+    ],
+  },
   mistral: likeLlama(
     { num_key_value_heads: 8, max_position_embeddings: 131072, sliding_window: 4096 },
     biases,

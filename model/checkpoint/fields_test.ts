@@ -45,6 +45,8 @@ Deno.test("absent fields mean what transformers' classes mean by them", () => {
     "num_kv_heads",
     "ffn_hidden_size",
     "word_embed_proj_dim",
+    "intermediate_size",
+    "time_step_rank",
   ];
   for (const type of modelTypes) {
     for (const [key, ours] of Object.entries(typeFields[type].defaults)) {
@@ -165,6 +167,10 @@ Deno.test("planted in every type: a kind of layer that nobody computes there is 
     const read = (layer_types: unknown) =>
       architectureOf(parseConfig(JSON.stringify({ ...plain, layer_types }), type));
     const full = Array(layers).fill("full_attention");
+    if (type === "mamba") {
+      assertThrows(() => read(full), CheckpointError, "layer_types");
+      continue;
+    }
     assertEquals(read(full).windowLayers ?? [], []);
     const lists: unknown[] = odd.map((entry) => full.with(-1, entry));
     // No window is stated, so nothing can slide.

@@ -168,7 +168,7 @@ Deno.test("a type that is not known is named first, whatever else its file says"
       'the model_type of its text_config is "gemma9"',
     ],
     [{ model_type: "t5", d_model: 64, num_layers: 2, rope_scaling: { type: 1 } }, "starcoder2"],
-    [{ model_type: "mamba", hidden_size: "x", rms_norm_eps: -1 }, "llama"],
+    [{ model_type: "rwkv", hidden_size: "x", rms_norm_eps: -1 }, "llama"],
   ];
   for (const [values, also] of outers) {
     const directory = await written({ config: values, tensors }, stack);

@@ -12,8 +12,19 @@ import { fileError } from "../files/read.ts";
 import { sha256Text } from "../../base/hash.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 
-/** Where a move starts: a norm before a block, the keys, or the up projection. */
-export type OutlierSite = "attention_input" | "mlp_input" | "key" | "down_input";
+/**
+ * Where a move starts: a norm before a block, the keys, or the up projection; in a Mamba layer the norm, the input projection before the
+ * convolution, the time step before its projection, or a number of the states.
+ */
+export type OutlierSite =
+  | "attention_input"
+  | "mlp_input"
+  | "key"
+  | "down_input"
+  | "mixer_input"
+  | "conv_input"
+  | "dt_input"
+  | "state";
 
 /** One move. */
 export interface OutlierMove {
@@ -29,7 +40,9 @@ export interface OutlierMove {
   readonly head?: number;
 }
 
-const sites: readonly string[] = ["attention_input", "mlp_input", "key", "down_input"];
+const transformerSites: readonly OutlierSite[] = ["attention_input", "mlp_input", "key", "down_input"];
+const mambaSites: readonly OutlierSite[] = ["mixer_input", "conv_input", "dt_input", "state"];
+const sites: readonly string[] = [...transformerSites, ...mambaSites];
 
 /**
  * Reads an `outliers.json`.
@@ -131,9 +144,11 @@ export function withOutliers(checkpoint: Checkpoint, moves: readonly OutlierMove
     values: Float32Array<ArrayBuffer>,
     firstRow: number,
   ): Float32Array<ArrayBuffer> {
-    const width = checkpoint.shape(name)[1] ?? 1;
+    const width = rowWidth(checkpoint, name);
     const rows = values.length / width;
-    const round = checkpoint.dtype(name) === "F16" ? Math.f16round : Math.fround;
+    // Moves of a transformer are made in the checkpoint's own type, those of Mamba in float32.
+    const half = checkpoint.dtype(name) === "F16" && checkpoint.config.modelType !== "mamba";
+    const round = half ? Math.f16round : Math.fround;
     for (const { axis, index, factor } of scalings.get(name) ?? []) {
       if (axis === "column") {
         for (let row = 0; row < rows; row++) {
@@ -155,15 +170,62 @@ export function withOutliers(checkpoint: Checkpoint, moves: readonly OutlierMove
   };
 }
 
+/** Numbers in a row of a tensor: all that the first index has beside it. */
+function rowWidth(checkpoint: Checkpoint, name: string): number {
+  return checkpoint.shape(name).slice(1).reduce((product, size) => product * size, 1);
+}
+
+/** The rows and columns that a move in a Mamba layer multiplies. */
+function expandMamba(
+  { config }: Checkpoint,
+  { layer, site, channel, factor }: OutlierMove,
+): [tensor: string, Scaling][] {
+  const prefix = `backbone.layers.${layer}.`, mixer = `${prefix}mixer.`;
+  const row = (name: string, index: number, factor: number): [string, Scaling] => [
+    name,
+    { axis: "row", index, factor },
+  ];
+  const column = (name: string): [string, Scaling] => [
+    name,
+    { axis: "column", index: channel, factor: 1 / factor },
+  ];
+  switch (site) {
+    case "mixer_input":
+      return [row(`${prefix}norm.weight`, channel, factor), column(`${mixer}in_proj.weight`)];
+    case "conv_input":
+      return [
+        row(`${mixer}in_proj.weight`, channel, factor),
+        row(`${mixer}conv1d.weight`, channel, 1 / factor),
+      ];
+    case "dt_input":
+      return [row(`${mixer}x_proj.weight`, channel, factor), column(`${mixer}dt_proj.weight`)];
+    default: {
+      const rank = config.integer("time_step_rank"), size = config.integer("state_size");
+      return [
+        row(`${mixer}x_proj.weight`, rank + channel, 1 / factor),
+        row(`${mixer}x_proj.weight`, rank + size + channel, factor),
+      ];
+    }
+  }
+}
+
 /** The rows and columns that one move multiplies, by tensor name. */
 function expand(checkpoint: Checkpoint, move: OutlierMove): [tensor: string, Scaling][] {
   const { config } = checkpoint;
   const { layer, site, channel, factor } = move;
+  const known = config.modelType === "mamba" ? mambaSites : transformerSites;
+  if (!known.includes(site)) {
+    throw new CheckpointError(
+      "outliers",
+      `Move ${JSON.stringify(move)}: expected one of ${known.join(", ")} for model type ${config.modelType}`,
+    );
+  }
+  if (config.modelType === "mamba") return expandMamba(checkpoint, move);
   const llama = config.modelType === "llama";
   if (!llama && config.modelType !== "opt") {
     throw new CheckpointError(
       "outliers",
-      `Moves are defined for model types llama and opt, not "${config.modelType}"`,
+      `Moves are defined for model types llama, opt and mamba, not "${config.modelType}"`,
     );
   }
   const prefix = `${llama ? "model" : "model.decoder"}.layers.${layer}.`;

@@ -138,8 +138,9 @@ export function checkConfig(read: ModelConfig, notices: readonly string[] = []):
   checkValues(config);
   const hidden = config.integer(firstOf(config, "hidden_size", "n_embd"));
   const layers = config.integer(firstOf(config, "num_hidden_layers", "n_layer"));
-  const heads = config.integer(firstOf(config, "num_attention_heads", "n_head"));
-  const headDim = checkHeads(config, hidden, heads);
+  // A state-space model has none.
+  const counted = required.find((key) => key === "num_attention_heads" || key === "n_head");
+  const headDim = counted === undefined ? 0 : checkHeads(config, hidden, config.integer(counted));
   if (config.has("num_experts_per_tok") && config.has("num_local_experts")) {
     config.integer("num_experts_per_tok", { max: config.integer("num_local_experts") });
   }

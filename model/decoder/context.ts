@@ -24,6 +24,18 @@ export interface LoadedHeadNorms {
   readonly ones: DeviceBuffer | null;
 }
 
+/** What a state-space mixer has beside its linear layers, on the device. */
+export interface LoadedStateSpace {
+  /** Taps `[taps, inner]`, those of the oldest token first. */
+  readonly kernel: DeviceBuffer;
+  /** Bias of the convolution. */
+  readonly kernelBias: DeviceBuffer | null;
+  /** A `[inner, state]`, negative. */
+  readonly decay: DeviceBuffer;
+  /** D `[inner]`. */
+  readonly skip: DeviceBuffer;
+}
+
 /** The parameters of one decoder layer on the device. */
 export interface LoadedLayer {
   /** Index of the layer. */
@@ -40,6 +52,8 @@ export interface LoadedLayer {
   readonly linears: Readonly<Partial<Record<LinearRole, Linear>>>;
   /** The mixture of experts, in place of gate, up and down projection. */
   readonly experts?: LoadedExperts;
+  /** The state-space mixer, in place of attention and feed-forward block. */
+  readonly stateSpace?: LoadedStateSpace;
 }
 
 /** What a forward pass runs with. */

@@ -8,10 +8,18 @@ import {
   type LinearRole,
   linearShape,
   type NormNames,
+  type StateSpace,
   tensorName,
 } from "../architecture.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { headNormWeight, linearBias, linearWeight, normWeight, type Reader } from "./tensors.ts";
+import {
+  headNormWeight,
+  linearBias,
+  linearWeight,
+  normWeight,
+  type Reader,
+  stateSpaceTensors,
+} from "./tensors.ts";
 import { ModelError } from "../error.ts";
 import { denseLinear, type Linear, type Parameter, type StoredWeight, vectorParameter } from "./parameter.ts";
 import { rotaryTable } from "./rotary.ts";
@@ -119,6 +127,13 @@ class Listing {
       this.maps.linears.set(linearKey(layer, role), linear);
     }
     if (hasExperts(architecture, layer)) this.#experts(layer);
+    if (architecture.stateSpace !== undefined) this.#stateSpace(architecture.stateSpace, layer);
+  }
+
+  #stateSpace(shape: StateSpace, layer: number): void {
+    for (const [template, length, values] of stateSpaceTensors(this.checkpoint, shape, layer)) {
+      this.#vector(tensorName(template, layer), length, values);
+    }
   }
 
   #experts(layer: number): void {
@@ -227,7 +242,7 @@ export async function loadLayer(
   architecture: Architecture,
   index: number,
 ): Promise<LoadedLayer> {
-  const { attentionNorm, mlpNorm, outputNorms, headNorms } = architecture;
+  const { attentionNorm, mlpNorm, outputNorms, headNorms, stateSpace } = architecture;
   const norm = (names: NormNames) => loadNorm(parameters, names, index);
   const vector = (name: string) => required(parameters.vectors, tensorName(name, index)).load();
   const linears: Partial<Record<LinearRole, Linear>> = {};
@@ -250,6 +265,16 @@ export async function loadLayer(
       },
     }),
     experts: await loadExperts(parameters, index),
+    ...(stateSpace && {
+      stateSpace: {
+        kernel: await vector(stateSpace.tensors.kernel),
+        kernelBias: stateSpace.tensors.kernelBias === undefined
+          ? null
+          : await vector(stateSpace.tensors.kernelBias),
+        decay: await vector(stateSpace.tensors.decay),
+        skip: await vector(stateSpace.tensors.skip),
+      },
+    }),
   };
 }
 

@@ -4,6 +4,7 @@ import {
   type HeadNorms,
   type LinearNames,
   type NormNames,
+  type StateSpace,
   tensorName,
 } from "../architecture.ts";
 import type { Weights } from "../checkpoint/weights.ts";
@@ -75,6 +76,28 @@ export function headNormWeight(
     for (const [head, part] of parts.entries()) all.set(await part(), head * headDim);
     return all;
   };
+}
+
+/** What a state-space mixer computes with, as it computes with it: taps `[taps, inner]` and A itself, whose logarithm is stored. */
+export function stateSpaceTensors(
+  weights: Weights,
+  { innerSize, stateSize, taps, tensors: { kernel, kernelBias, decay, skip } }: StateSpace,
+  layer: number,
+): (readonly [template: string, length: number, values: Reader])[] {
+  const reader = (template: string, shape: readonly number[]): Reader => {
+    const name = tensorName(template, layer);
+    weights.requireShape(name, shape);
+    return () => weights.tensor(name);
+  };
+  const channels = reader(kernel, [innerSize, 1, taps]);
+  const logarithms = reader(decay, [innerSize, stateSize]);
+  const negative = async () => (await logarithms()).map((value) => -Math.exp(value));
+  return [
+    [kernel, taps * innerSize, async () => transpose(await channels(), innerSize, taps)],
+    ...kernelBias === undefined ? [] : [[kernelBias, innerSize, reader(kernelBias, [innerSize])] as const],
+    [decay, innerSize * stateSize, negative],
+    [skip, innerSize, reader(skip, [innerSize])],
+  ];
 }
 
 /** Whether each head has a weight of its own. */

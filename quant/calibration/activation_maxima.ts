@@ -1,6 +1,6 @@
 /** The largest magnitude of each channel over a text, by site. */
 import type { DeviceBuffer } from "../../kernels/device.ts";
-import type { InputSite } from "../../model/architecture.ts";
+import { type InputSite, inputSites } from "../../model/architecture.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
 import { SchemeError } from "../error.ts";
@@ -34,8 +34,6 @@ export async function activationMaxima(
   return result;
 }
 
-const allSites: readonly InputSite[] = ["attention", "output", "mlp", "down"];
-
 /**
  * The largest magnitudes of the channels that the calibration text reaches, by place: for methods that fix ranges before the model runs.
  * What it gives throws a SchemeError `combination` where nothing was observed: attention operands, the output projection.
@@ -45,7 +43,7 @@ export async function calibratedMaxima(
   method: string,
   context: QuantizeContext,
 ): Promise<(place: { readonly layer: number | null; readonly site?: string }) => Float32Array> {
-  const maxima = await activationMaxima(model, context.calibration(method), allSites);
+  const maxima = await activationMaxima(model, context.calibration(method), inputSites);
   return ({ layer, site }) => {
     const found = maxima.get(`${layer}.${site}`);
     if (found !== undefined) return found;

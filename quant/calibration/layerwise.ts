@@ -5,6 +5,7 @@
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import {
   type InputSite,
+  inputSites,
   layerLinears,
   type LinearPlace,
   type LinearRole,
@@ -26,7 +27,7 @@ export interface Layerwise {
   /** Whether a linear layer needs the statistics of its input. */
   needed(layer: number, place: LinearPlace): boolean;
   /**
-   * Whether the statistics of a layer are taken anew after each of its four blocks (the reference's "true sequential"); otherwise all
+   * Whether the statistics of a layer are taken anew after each of its blocks (the reference's "true sequential"); otherwise all
    * blocks share one full-precision forward pass.
    */
   sequential(layer: number): boolean;
@@ -34,12 +35,10 @@ export interface Layerwise {
   quantize(layer: number, place: LinearPlace, input: InputStatistics | null): Promise<Parameter<Linear>>;
 }
 
-const sitesInOrder: readonly InputSite[] = ["attention", "output", "mlp", "down"];
-
 /** Linear layers of a decoder layer that are quantized on the same statistics, in order. */
 function stages(places: LinearPlace[], sequential: boolean): LinearPlace[][] {
   if (!sequential) return [places];
-  return sitesInOrder.map((site) => places.filter(({ role }) => siteOfRole(role) === site));
+  return inputSites.map((site) => places.filter(({ role }) => siteOfRole(role) === site));
 }
 
 /** What the statistics of an input are filed under: each expert has inputs of its own. */
@@ -142,8 +141,8 @@ async function inputStatistics(
   };
   const context = await model.context([observer], null, windows[0]?.length);
   // Products that no observed input depends on are left out.
-  const last = Math.max(...sitesInOrder.map((site, i) => sites.has(site) ? i : 0));
-  const kept = sitesInOrder.slice(0, last);
+  const last = Math.max(...inputSites.map((site, i) => sites.has(site) ? i : 0));
+  const kept = inputSites.slice(0, last);
   const entries = Object.entries(layer.linears) as [LinearRole, Linear][];
   const needed = Object.fromEntries(entries.filter(([role]) => kept.includes(siteOfRole(role))));
   const experts = sites.has("mlp") || sites.has("down") ? layer.experts : undefined;

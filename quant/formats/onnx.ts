@@ -36,6 +36,8 @@ function requireExportable(model: Model): void {
   const reason = onlinePart(model) ??
     (hasExperts(architecture, 0)
       ? "it is a mixture of experts"
+      : model.architecture.stateSpace
+      ? "it is a state-space model"
       : positions.kind === "alibi"
       ? "its positions are biases (ALiBi)"
       : positions.kind === "rotary" && (positions.layout !== "half" || positions.scaling?.kind === "longrope")

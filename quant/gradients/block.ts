@@ -68,6 +68,9 @@ export interface BlockOptions {
   readonly quantizeOperand?: (x: Float32Array, operand: "key" | "value") => Float32Array;
 }
 
+/** The inputs of linear layers in a layer of attention and feed-forward block. */
+type BlockSite = "attention" | "output" | "mlp" | "down";
+
 /** What the backward pass needs of the forward pass. All matrices are `[windows * tokens, columns]`. */
 export interface BlockTape {
   /** The layer's output. */
@@ -75,7 +78,7 @@ export interface BlockTape {
   readonly tokens: number;
   readonly input: Float32Array;
   /** Inputs of the linear layers, as these see them. */
-  readonly sites: Readonly<Record<InputSite, Float32Array>>;
+  readonly sites: Readonly<Record<BlockSite, Float32Array>>;
   /** Rotated queries and keys, and values. */
   readonly query: Float32Array;
   readonly key: Float32Array;
@@ -160,7 +163,7 @@ export class DifferentiableBlock {
     const parameters = new Map<string, Float32Array>();
     const back = async (role: LinearRole, dy: Float32Array) => {
       if (withParameters) {
-        await this.#parameterGradient(role, tape.sites[siteOfRole(role)], dy, parameters);
+        await this.#parameterGradient(role, tape.sites[siteOfRole(role) as BlockSite], dy, parameters);
       }
       const [out, inputs] = linearShape(architecture, role);
       const shape = { m: dy.length / out, n: inputs, k: out };

@@ -122,6 +122,7 @@ export function int8Weight(
 }
 
 const linears: ModelMethod<LlmInt8> = {
+  stateSpace: true,
   async apply(model, scheme, context) {
     const { architecture, device } = model;
     const replaced = new Map<string, Parameter<Linear>>();

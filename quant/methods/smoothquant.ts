@@ -7,7 +7,7 @@
  * The norm's output is divided by s and the weights' columns are multiplied by it, so the model's function stays the
  * same. `alpha` is the migration strength: 0 leaves activations alone, 1 flattens them completely.
  */
-import { type InputSite, type LinearRole, normReaders } from "../../model/architecture.ts";
+import { type InputSite, type LinearRole, type NormedSite, normReaders } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import type { MethodWith, ModelMethod, QuantizeContext } from "../method.ts";
 import { Folding } from "../transforms/fold.ts";
@@ -43,7 +43,7 @@ export function smoothQuant(options: { readonly alpha?: number } = {}): SmoothQu
 }
 
 /** Norms and the linear layers that read them: the pairs that can be smoothed. */
-export const smoothedSites = ["attention", "mlp"] as const satisfies readonly InputSite[];
+export const smoothedSites = ["attention", "mlp", "mixer"] as const satisfies readonly InputSite[];
 
 /** Eq. 4 in float32, bounded below by 1e-5 as in the reference code. `weightMaxima` is over all rows of all readers. */
 export function smoothingScales(
@@ -69,12 +69,13 @@ export function columnMaxima(weights: readonly Float32Array[], columns: number):
 }
 
 /** The linear layers behind the norm of a site; none where the norm feeds other things too, or was smoothed already. */
-export function readersBehindNorm({ architecture }: Model, site: "attention" | "mlp"): LinearRole[] {
+export function readersBehindNorm({ architecture }: Model, site: NormedSite): LinearRole[] {
   const shared = architecture.attentionNorm.weight === architecture.mlpNorm.weight;
   return site === "mlp" && shared ? [] : normReaders(architecture, site);
 }
 
 const transform: ModelMethod<SmoothQuant> = {
+  stateSpace: true,
   async apply(model, scheme, context) {
     const maxima = await maximaOf(model, context);
     const folding = new Folding(model);

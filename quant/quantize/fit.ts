@@ -1,5 +1,5 @@
 /** Whether a scheme fits a model, told before anything is computed. */
-import { type InputSite, layerLinears, rolesOfSite } from "../../model/architecture.ts";
+import { inputSites, layerLinears, rolesOfSite } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import { SchemeError } from "../error.ts";
 import type { Tagged } from "../options.ts";
@@ -16,13 +16,14 @@ import {
 
 /**
  * Refuses group sizes that divide no layer's features, overrides of what is not there or cannot differ, and methods that do not know
- * mixtures of experts.
+ * mixtures of experts or state-space layers.
  *
  * @throws {SchemeError} `shape` or `combination`
  */
 export function requireFit(model: Model, scheme: ResolvedScheme): void {
   const { architecture } = model;
   if (architecture.experts !== undefined) requireForExperts(architecture.family, scheme);
+  if (architecture.stateSpace !== undefined) requireForStateSpace(architecture.family, scheme);
   requireOverrides(model, scheme);
   requireOneByOne(scheme);
   for (let layer = 0; layer < architecture.layers; layer++) {
@@ -75,7 +76,7 @@ function requireOverrides({ architecture, name }: Model, scheme: ResolvedScheme)
   if (!scheme.overrides.some(({ operands }) => operands.has("activations"))) return;
   for (let layer = 0; layer < count; layer++) {
     const present = layerLinears(architecture, layer).map(({ role }) => role);
-    for (const site of Object.keys(rolesOfSite) as InputSite[]) {
+    for (const site of inputSites) {
       const roles = rolesOfSite[site].filter((role) => present.includes(role));
       const parts = roles.map((role) => operandAt(scheme, "activations", layer, role));
       if (parts.every((part) => part?.scheme === parts[0]?.scheme)) continue;
@@ -121,6 +122,22 @@ function requireForExperts(family: string, { transforms, linears, weights }: Res
     "combination",
     `${refused.scheme.method} cannot be applied to a mixture of experts (${family}): expected weights by a method that ` +
       `takes one linear layer at a time (${oneByOne().join(", ")}), activations, attention operands or kv`,
+  );
+}
+
+/** A state-space layer has neither attention nor keys and values, and few methods that rewrite whole blocks know it. */
+function requireForStateSpace(family: string, scheme: ResolvedScheme): void {
+  const { transforms, linears, weights, kv, overrides } = scheme;
+  const rewriting = [...transforms, ...linears ? [linears] : []].filter(({ part }) => !part.stateSpace);
+  const [refused] = [...rewriting, ...weights?.part.prepare ? [weights] : []];
+  const operand = [scheme, ...overrides].flatMap(({ operands }) => [...operands.keys()])
+    .find((site) => site !== "activations");
+  if (refused === undefined && operand === undefined && kv === undefined) return;
+  const what = refused?.scheme.method ?? operand ?? "kv";
+  throw new SchemeError(
+    "combination",
+    `${what} cannot be applied to a state-space model (${family}): expected weights by a method that takes one linear layer ` +
+      `at a time (${oneByOne().join(", ")}), activations, smoothQuant or llmInt8`,
   );
 }
 

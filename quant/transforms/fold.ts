@@ -26,7 +26,10 @@ export function isFoldable(
 ): boolean {
   const { heads, kvHeads, linears, activation, clip } = architecture;
   if (site === "output" && rotations.heads || site === "down" && rotations.down) return false;
-  if (site === "attention" || site === "mlp") return normReaders(architecture, site).length > 0;
+  if (site === "convolved" || site === "step" || site === "scanned") return false;
+  if (site === "attention" || site === "mlp" || site === "mixer") {
+    return normReaders(architecture, site).length > 0;
+  }
   if (site === "output") return heads === kvHeads && clip === undefined;
   return site !== "down" || linears.gate !== undefined || activation === "relu";
 }
@@ -52,7 +55,7 @@ export class Folding {
   /** Divides the input of a site by `scales` and multiplies the columns of all that read it. */
   async scale(layer: number, site: InputSite, scales: Float32Array): Promise<void> {
     const { architecture } = this.model;
-    const normed = site === "attention" || site === "mlp";
+    const normed = site === "attention" || site === "mlp" || site === "mixer";
     for (const role of normed ? normReaders(architecture, site) : rolesOfSite[site]) {
       if (architecture.linears[role] === undefined) continue;
       const weight = await this.weight(layer, role);
@@ -60,7 +63,7 @@ export class Folding {
     }
     if (site === "output") return await this.#divideRows(layer, "v", scales);
     if (site === "down") return await this.#divideRows(layer, "up", scales);
-    const norm = site === "attention" ? architecture.attentionNorm : architecture.mlpNorm;
+    const norm = site === "mlp" ? architecture.mlpNorm : architecture.attentionNorm;
     for (const template of [norm.weight, norm.bias]) {
       if (template === undefined) continue;
       const name = tensorName(template, layer);

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { InputSite } from "../../model/architecture.ts";
+import { type InputSite, siteColumns } from "../../model/architecture.ts";
 import { loadModel } from "../../model/load.ts";
 import { awq } from "../methods/awq.ts";
 import { quarot } from "../methods/quarot.ts";
@@ -17,18 +17,11 @@ for (const name of ["fixture:opt", "fixture:llama-outlier"]) {
     // The llama fixture shares each value head between two query heads, OPT has biases and ReLU.
     assertEquals(foldable, name === "fixture:opt" ? sites : ["attention", "mlp", "down"]);
     const folding = new Folding(model);
-    const { hiddenSize, heads, headDim, intermediateSize } = architecture;
-    const columns = {
-      attention: hiddenSize,
-      output: heads * headDim,
-      mlp: hiddenSize,
-      down: intermediateSize,
-    };
     for (let layer = 0; layer < architecture.layers; layer++) {
       for (const [k, site] of foldable.entries()) {
         // Scaling by powers of two is exact, so that the folded model must agree to the last bit.
         const scales = Float32Array.from(
-          { length: columns[site] },
+          { length: siteColumns(architecture, site) },
           (_, j) => 2 ** ((j * 7 + layer + k) % 9 - 4),
         );
         await folding.scale(layer, site, scales);
