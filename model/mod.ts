@@ -13,6 +13,7 @@ export type {
   NormNames,
   Positions,
   RotaryScaling,
+  StateSpace,
 } from "./architecture.ts";
 export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { ModelConfig, type NumberOptions } from "./checkpoint/config.ts";
@@ -25,6 +26,7 @@ export type {
   LoadedHeadNorms,
   LoadedLayer,
   LoadedNorm,
+  LoadedStateSpace,
   PassContext,
 } from "./decoder/context.ts";
 export type { Intervention, LinearInput, Operand, ScoreOperand } from "./decoder/intervention.ts";
