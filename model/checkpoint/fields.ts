@@ -244,7 +244,7 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
     },
     harmless: [
       // Of initialisation, and of how the makers' implementation computes.
-      ...["residual_in_fp32", "time_step_floor", "time_step_init_scheme"],
+      ...["rescale_prenorm_residual", "residual_in_fp32", "time_step_floor", "time_step_init_scheme"],
       ...["time_step_max", "time_step_min", "time_step_scale", "use_mambapy", "use_associative_scan"],
     ],
   },

@@ -1,18 +1,18 @@
 /** Methods that take one linear layer at a time work on a state-space model unchanged; others are refused by name. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
-import { loadModel } from "../model/load.ts";
-import { crossQuant } from "./methods/crossquant.ts";
-import { gptq } from "./methods/gptq.ts";
-import { kivi } from "./methods/kivi.ts";
-import { llmInt8 } from "./methods/llmint8.ts";
-import { nvfp4 } from "./methods/nvfp4.ts";
-import { quarot } from "./methods/quarot.ts";
-import { qqq } from "./methods/qqq.ts";
-import { rtn } from "./methods/rtn.ts";
-import { smoothQuant } from "./methods/smoothquant.ts";
-import { SchemeError } from "./error.ts";
-import { quantize } from "./quantize.ts";
-import type { Scheme } from "./scheme.ts";
+import { loadModel } from "../../model/load.ts";
+import { crossQuant } from "../methods/crossquant.ts";
+import { gptq } from "../methods/gptq.ts";
+import { kivi } from "../methods/kivi.ts";
+import { llmInt8 } from "../methods/llmint8.ts";
+import { nvfp4 } from "../methods/nvfp4.ts";
+import { quarot } from "../methods/quarot.ts";
+import { qqq } from "../methods/qqq.ts";
+import { rtn } from "../methods/rtn.ts";
+import { smoothQuant } from "../methods/smoothquant.ts";
+import { SchemeError } from "../error.ts";
+import { quantize } from "../quantize.ts";
+import type { Scheme } from "../scheme.ts";
 
 const ids = Int32Array.from({ length: 96 }, (_, i) => (i * 37 + 5) % 2048);
 const calibration = [ids];
