@@ -3,6 +3,7 @@ import { encodeF16 } from "../../model/files/dtype.ts";
 import { encodeGguf, type GgufSource } from "../../model/gguf/encode.ts";
 import { ggufName, splitRow } from "../../model/gguf/names.ts";
 import type { JsonObject } from "../../base/json.ts";
+import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import type { Model } from "../../model/model.ts";
 import { ggufBlocks, mxfp4Blocks } from "./gguf/blocks.ts";
 import { ggufArchitecture, scalingTensors, shapeEntries } from "./gguf/entries.ts";
@@ -10,6 +11,7 @@ import { tokenizerEntries } from "./gguf/tokenizer.ts";
 import { verifyGguf } from "./gguf/verify.ts";
 import { lostInHalf } from "./half.ts";
 import { splitTensors } from "./tensors.ts";
+import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 
 /** A file to be written, and the check that it was written as it was meant. */
@@ -54,11 +56,19 @@ export async function encodeModelGguf(model: Model, tokenizer: JsonObject | unde
   };
   const put = (tensor: string, shape: readonly number[], { dtype, bytes }: Omit<GgufSource, "shape">) =>
     tensors.set(ggufName(tensor), { dtype, shape, bytes: arrange(tensor, bytes) });
-  for (const [tensor, { shape, values }] of parts.plain) put(tensor, shape, plain(tensor, values, shape));
+  const blocksOf = (name: string, weight: StoredWeight | undefined) =>
+    weight instanceof UniformWeight
+      ? ggufBlocks(name, weight)
+      : weight instanceof TableWeight
+      ? mxfp4Blocks(weight)
+      : null;
+  const ends = new Map([[head, model.head.stored], [embedding, model.embedding.stored]]);
+  for (const [tensor, { shape, values }] of parts.plain) {
+    put(tensor, shape, blocksOf(tensor, ends.get(tensor)) ?? plain(tensor, values, shape));
+  }
   for (const { name: layer, weight } of parts.quantized) {
     const tensor = `${layer}.weight`, { shape } = weight;
-    const blocks = weight instanceof UniformWeight ? ggufBlocks(layer, weight) : mxfp4Blocks(weight);
-    put(tensor, shape, blocks ?? plain(tensor, weight.dequantize(), shape));
+    put(tensor, shape, blocksOf(layer, weight) ?? plain(tensor, weight.dequantize(), shape));
   }
   for (const [tensor, source] of scalingTensors(model.architecture)) tensors.set(tensor, source);
   return { pieces: encodeGguf(metadata, tensors), verify: (path) => verifyGguf(path, model, parts) };

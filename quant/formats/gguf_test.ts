@@ -8,6 +8,7 @@ import type { RawTensor } from "../../model/safetensors.ts";
 import { SchemeError } from "../error.ts";
 import { rtn } from "../methods/rtn.ts";
 import { quantize } from "../quantize.ts";
+import type { Scheme } from "../scheme.ts";
 import { exportModel } from "./export.ts";
 import { encodeModelGguf } from "./gguf.ts";
 import { exported } from "./export_testing.ts";
@@ -125,6 +126,46 @@ Deno.test("a GGUF file that is quantized and written again keeps its tokenizer",
       ]);
     });
   });
+});
+
+Deno.test("a quantized embedding is written in blocks, once where the output projection shares it; unused layers are left out", async () => {
+  const eight = rtn({ bits: 8, groupSize: 32, symmetric: true }), four = rtn({ bits: 4, groupSize: 32 });
+  const prompt = Int32Array.from({ length: 24 }, (_, i) => (i * 29 + 3) % 64);
+  const written = async (directory: string, scheme: Scheme) => {
+    using model = await loadModel(directory), quantized = await quantize(model, scheme);
+    let types: (string | undefined)[] = [];
+    await exported(quantized, "gguf", async (file) => {
+      const found = await readGguf(file);
+      types = ["token_embd", "output", "blk.2.ffn_up"].map((name) => found.get(`${name}.weight`)?.dtype);
+      using again = await loadModel(file);
+      const [one, other] = [await again.logits(prompt), await quantized.logits(prompt)];
+      const deviation = Math.sqrt(other.reduce((sum, value) => sum + value ** 2, 0) / other.length);
+      // Scales are rounded to float16: 2^-11 of each weight.
+      assertLess(Math.max(...one.map((value, i) => Math.abs(value - other[i]))) / deviation, 0.01);
+    });
+    return types;
+  };
+  await using files = await variantOf("models/llama", { config: { num_hidden_layers: 2 } });
+  assertEquals(
+    await written(files.directory, { weights: four, head: { weights: eight }, embedding: eight }),
+    [
+      "Q8_0",
+      undefined,
+      undefined,
+    ],
+  );
+  const own = `${families}qwen2`, symmetric = rtn({ bits: 4, groupSize: 32, symmetric: true });
+  assertEquals(await written(own, { head: { weights: symmetric }, embedding: eight }), [
+    "Q8_0",
+    "Q4_0",
+    undefined,
+  ]);
+  // Apart, one file cannot say it.
+  await assertRejects(
+    () => written(files.directory, { head: { weights: symmetric }, embedding: eight }),
+    SchemeError,
+    "quantized apart",
+  );
 });
 
 Deno.test("a file that does not say what was meant is noticed: a byte, a key, a token", async () => {

@@ -233,7 +233,7 @@ class Decoder {
     const graph = this.#graph, { model } = this;
     const { architecture, head } = model;
     // One matrix serves both ends, unless one of them is quantized apart.
-    const apart = (head.stored ?? model.embedding.stored) !== undefined;
+    const apart = head.stored !== model.embedding.stored;
     const weight = architecture.head === architecture.embedding && !apart ? embedding : graph.constant(
       apart ? `${architecture.head} (head)` : architecture.head,
       await head.values(),

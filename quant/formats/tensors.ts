@@ -11,6 +11,7 @@ import type { Model } from "../../model/model.ts";
 import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { storedWeight } from "../weights/linear.ts";
+import { sizes } from "../weights/sizes.ts";
 import { SchemeError } from "../error.ts";
 
 /** A quantized linear layer under its name in the checkpoint, without `.weight`. */
@@ -85,17 +86,13 @@ export async function splitTensors(
     for (const norm of norms) await addNorm(model, norm, layer, plain, taken);
   }
   await addEnds(model, plain, taken);
+  // Buffers of old checkpoints, tied matrices that are there twice, layers beyond the model's: nobody would read them.
+  const used = new Set(sizes(model).parts.map((part) => part.name));
   for (const name of checkpoint.names()) {
-    if (taken.has(name) || !wanted(name, architecture)) continue;
+    if (taken.has(name) || !used.has(name)) continue;
     plain.set(name, { shape: checkpoint.shape(name), values: await checkpoint.tensor(name) });
   }
   return { quantized, floats, plain, dense };
-}
-
-/** Old checkpoints carry buffers; tied ones may carry the output projection a second time. */
-function wanted(name: string, { head, embedding }: Model["architecture"]): boolean {
-  if (head === embedding && name === "lm_head.weight") return false;
-  return !/(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias)$/.test(name);
 }
 
 /** The embedding, the last norm and the output projection as they are by now: rotations and schemes of the ends change them. */
@@ -158,7 +155,7 @@ function requirePlain(model: Model): void {
   );
   const renormed = architectureOf(checkpoint.config).norm.kind !== architecture.norm.kind;
   const tied = architecture.head === architecture.embedding;
-  const split = tied && (model.embedding.stored ?? model.head.stored) !== undefined;
+  const split = tied && model.embedding.stored !== model.head.stored;
   const reason = onlinePart(model) ??
     (renormed || headBias !== null && architecture.headBias === undefined
       ? "its norms remove no mean any more, which its family cannot say"

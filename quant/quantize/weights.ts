@@ -1,6 +1,6 @@
 /** The weights of a scheme: linear layers one by one, each by what the scheme says of it, then the two ends of the decoder. */
 import { type InputSite, layerLinears, type LinearPlace, siteOfRole } from "../../model/architecture.ts";
-import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
+import type { Linear, Parameter, StoredWeight } from "../../model/decoder/parameter.ts";
 import { linearKey, type Table } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
 import { quantizeLayerwise } from "../calibration/layerwise.ts";
@@ -119,11 +119,9 @@ export async function quantizeEnds(
   change: unknown,
   context: WeightsContext,
 ): Promise<Model> {
-  return model.with({
-    ...embedding && { embedding: await quantizedTable(model, embedding, context) },
-    ...head.weights && { head: await quantizedHead(model, head.weights, context) },
-    change,
-  });
+  const table = embedding && await quantizedTable(model, embedding, context);
+  const own = head.weights && await quantizedHead(model, head.weights, context, table?.stored);
+  return model.with({ ...table && { embedding: table }, ...own && { head: own }, change });
 }
 
 async function quantizedTable(
@@ -141,15 +139,26 @@ async function quantizedHead(
   model: Model,
   bound: BoundWeights,
   context: WeightsContext,
+  table: StoredWeight | undefined,
 ): Promise<Parameter<Linear>> {
-  const { head, device, headBias } = model;
+  const { head, device, headBias, architecture } = model;
   const input = needsGram(bound)
     ? await headStatistics(model, context.calibration(bound.scheme.method))
     : null;
   const place = { layer: null, role: "head", name: head.name } as const;
-  const stored = await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);
+  const found = await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);
   context.progress(`${bound.scheme.method} ${head.name}`);
+  // A tied matrix that both ends quantize to the same stays one.
+  const tied = architecture.head === architecture.embedding && table !== undefined &&
+    sameValues(table, found);
+  const stored = tied ? table : found;
   return quantizedLinear(device, head.name, stored, headBias, bound.scheme.method, context.execution);
+}
+
+function sameValues(one: StoredWeight, other: StoredWeight): boolean {
+  if (one.byteLength !== other.byteLength) return false;
+  const values = other.dequantize();
+  return one.dequantize().every((value, i) => Object.is(value, values[i]));
 }
 
 /** What the output projection reads, after all layers as they are quantized by now. */
