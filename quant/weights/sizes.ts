@@ -24,7 +24,10 @@ export interface Size {
   readonly bitsPerWeight: number;
 }
 
-/** What a part of a model is; `projection` is the way into or out of an embedding of another width. */
+/**
+ * What a part of a model is; `projection` is the way into or out of an embedding of another width, `recurrence` what a state-space mixer
+ * has beside its linear layers.
+ */
 export type PartKind =
   | "linear"
   | "embedding"
@@ -32,6 +35,7 @@ export type PartKind =
   | "positions"
   | "projection"
   | "router"
+  | "recurrence"
   | "norm"
   | "bias";
 
@@ -148,10 +152,13 @@ class Counter {
 
   /** A decoder layer. */
   layer(layer: number): void {
-    const { attentionNorm, mlpNorm, outputNorms, headNorms, linears, experts, heads, kvHeads } =
+    const { attentionNorm, mlpNorm, outputNorms, headNorms, linears, experts, heads, kvHeads, stateSpace } =
       this.#architecture;
     for (const norm of [attentionNorm, mlpNorm, outputNorms?.attention, outputNorms?.mlp]) {
       this.#norm(norm, layer);
+    }
+    for (const template of Object.values(stateSpace?.tensors ?? {})) {
+      this.#vector(tensorName(template, layer), { kind: "recurrence", layer, role: null });
     }
     this.#norm(headNorms?.query, layer, heads);
     this.#norm(headNorms?.key, layer, kvHeads);
@@ -190,6 +197,12 @@ class Counter {
     if (found !== null && (isOriginal || floatTypes.includes(found.format))) {
       this.#put(name, count, found.bytes * share, found.format, place);
     } else this.#put(name, count, 2 * count, "F16", place);
+  }
+
+  /** A vector of the decoder's that may have been replaced. */
+  #vector(name: string, place: Place): void {
+    const { shape, isOriginal } = this.model.vector(name);
+    this.#values(name, shape.reduce((product, size) => product * size, 1), place, 1, isOriginal);
   }
 
   /** The vectors of a norm; `heads` of them where each head has its own tensor. */

@@ -8,7 +8,23 @@ const outside = "outside";
 
 /** Columns of the map, from left to right; those that a model lacks are left out. */
 const columns = [
-  ...["q", "k", "v", "o", "gate", "up", "down", "router", "norm", "bias"],
+  ...[
+    "q",
+    "k",
+    "v",
+    "o",
+    "gate",
+    "up",
+    "down",
+    "in",
+    "x",
+    "dt",
+    "out",
+    "recurrence",
+    "router",
+    "norm",
+    "bias",
+  ],
   ...["embedding", "positions", "projection", "head"],
 ];
 
