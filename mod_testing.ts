@@ -10,7 +10,7 @@ const rooms: readonly (readonly [name: string, files: string, imports: string])[
   ["base", "base/", ""],
   ["codes", "kernels/codes.ts kernels/round.ts kernels/error.ts", "base"],
   ["device", "kernels/device.ts", "codes"],
-  ["check", "kernels/check.ts kernels/quantizer.ts", "device"],
+  ["check", "kernels/check.ts kernels/quantizer.ts kernels/self_check.ts", "device"],
   ["host", "kernels/host/", "check"],
   ["reference", "kernels/reference.ts kernels/reference/", "host"],
   ["gpu", "kernels/gpu/", "host"],

@@ -27,7 +27,18 @@ export const verbs: Readonly<Record<string, Entry>> = {
   },
   export: { phrase: "write a model for other runtimes", load: () => import("./export.ts") },
   scheme: { phrase: "a scheme as text and as JSON", load: () => import("./scheme.ts") },
+  sweep: { phrase: "a grid of cells, on one machine or many", load: () => import("./sweep.ts") },
+  reproduce: { phrase: "a published number, measured on a model", load: () => import("./reproduce.ts") },
+  report: {
+    phrase: "the report: notebooks and published numbers as pages",
+    load: () => import("./report.ts"),
+  },
   methods: { phrase: "what there is: methods, options, papers", load: () => import("./methods.ts") },
+  doctor: {
+    phrase: "devices, cache, versions, and whether the kernels are right",
+    load: () => import("./doctor.ts"),
+  },
+  completion: { phrase: "words for the tab key of bash, zsh or fish", load: () => import("./completion.ts") },
 };
 
 const usage = () =>

@@ -75,6 +75,13 @@ const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
     "x",
   ],
   ['there is no method "gtpq": did you mean gptq?', "methods", "gtpq"],
+  ['no claim "nothing"', "reproduce", "nothing", "--model", "fixture:llama"],
+  [
+    "--model is missing: expected such as --model DIRECTORY",
+    "reproduce",
+    "gptq_opt_ppl/OPT-125M/RTN/bits=4/c4:opt-125M",
+  ],
+  ["shell is tcsh: expected bash, zsh or fish", "completion", "tcsh"],
   ["nothing.json", "scheme", "nothing.json"],
   ["no/such/folder", "measure", "no/such/folder"],
 ];
@@ -108,6 +115,26 @@ Deno.test("the list of methods is that of the builders, each with its paper", as
   assertEquals(formatOption.choices, [...exportFormats]);
 });
 
+Deno.test({
+  name: "bash completes verbs, options and their values",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const { stdout: script } = await quantbook(["completion", "bash"]);
+    const offered = async (...words: string[]) => {
+      const typed = words.map((word) => `"${word}"`).join(" ");
+      const line = `${script}\nCOMP_WORDS=(${typed}) COMP_CWORD=${
+        words.length - 1
+      }\n_quantbook; echo "\${COMPREPLY[@]}"`;
+      const { stdout } = await new Deno.Command("bash", { args: ["-c", line] }).output();
+      return new TextDecoder().decode(stdout).trim().split(" ");
+    };
+    assertEquals(await offered("quantbook", "mea"), ["measure"]);
+    assertEquals(await offered("quantbook", "measure", "m", "--wei"), ["--weights"]);
+    assertEquals(await offered("quantbook", "export", "m", "--format", ""), [...exportFormats]);
+    assertEquals(await offered("quantbook", "report", "--comm"), ["--committed"]);
+  },
+});
+
 /** What is loaded with a file, imports of types and dynamic ones left out. */
 async function graph(path: string, found = new Set<string>()): Promise<Set<string>> {
   if (found.has(path)) return found;
@@ -117,7 +144,7 @@ async function graph(path: string, found = new Set<string>()): Promise<Set<strin
     "",
   );
   for (const target of fileOf(path, text).imports) await graph(target, found);
-  for (const [, name] of text.matchAll(/from "([^."][^"]*)"/g)) found.add(name);
+  for (const [, name] of text.matchAll(/^(?:import|export|\}).* from "([^."][^"]*)"/gm)) found.add(name);
   return found;
 }
 

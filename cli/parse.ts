@@ -5,7 +5,7 @@ import { Output } from "./output.ts";
 import { Call, type Verb, type VerbOption } from "./verb.ts";
 
 /** What every verb takes. */
-const shared: readonly VerbOption[] = [
+export const sharedOptions: readonly VerbOption[] = [
   { flags: "--json", about: "print the result as one JSON value" },
   { flags: "--quiet", about: "no progress" },
   { flags: "--no-color", about: "no colours (so does NO_COLOR)" },
@@ -49,7 +49,7 @@ function commandOf(name: string, verb: Verb, write: (text: string) => void): Com
     const inner = word.replaceAll(/[[\].]/g, ""), many = word.includes("...") ? "..." : "";
     command.argument(word.startsWith("[") ? `[${inner}${many}]` : `<${inner}${many}>`, about);
   }
-  for (const { flags, about, choices, fallback } of [...verb.options ?? [], ...shared]) {
+  for (const { flags, about, choices, fallback } of [...verb.options ?? [], ...sharedOptions]) {
     const [long, value] = flags.split(" ");
     const described = fallback === undefined ? about : `${about} (default: ${fallback})`;
     const option = new Option(value === undefined ? long : `${long} <${value}>`, described);

@@ -1,77 +1,61 @@
-/**
- * Measures a published number on a checkpoint: `deno run -A cli/reproduce.ts CLAIM --model DIRECTORY --data DIRECTORY
- * [--limit N] [--calibration FILE]`. The data directory holds `wikitext2.txt` and `c4.txt` for perplexities (windows of
- * 2048 tokens) and the test sets of the tasks (`boolq.jsonl`, `mmlu.anatomy.test.csv`, ...).
- */
-import { corpus, evaluateTask, loadModel, type Model, perplexity, quantize } from "../mod.ts";
-import { loadClaims, schemeOfClaim, taskOfClaim } from "../eval/claims.ts";
-import type { Claim } from "../eval/claims/files.ts";
-import { commandLine, runCommand, UsageError } from "./command_line.ts";
+/** `quantbook reproduce`: a published number, measured on a model. */
+import { modelOptions } from "./shared_options.ts";
+import type { Verb } from "./verb.ts";
 
-interface Options {
-  readonly data?: string;
-  readonly limit?: number;
-}
+const claim = "'gptq_opt_ppl/OPT-125M/RTN/bits=4/wikitext2:opt-125M'";
 
-/** The measured value in the units of the claim. */
-async function measureClaim(model: Model, claim: Claim, { data, limit }: Options): Promise<[number, number]> {
-  if (claim.metric === "perplexity") {
-    const length = Math.min(2048, model.architecture.maxPositions);
-    const text = data === undefined
-      ? await corpus("sotu", { length, windows: limit, tokenizer: model.tokenizer })
-      : await corpus(`${data}/${claim.dataset}.txt`, { length, windows: limit, tokenizer: model.tokenizer });
-    const { value, standardError } = await perplexity(model, text);
-    return [value, standardError];
-  }
-  const { tasks, metric } = taskOfClaim(claim);
-  const results = [];
-  for (const task of tasks) results.push(await evaluateTask(model, task, { data, limit }));
-  const mean = (values: number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
-  const errors = results.map(({ standardErrors }) => standardErrors[metric]);
-  return [
-    100 * mean(results.map(({ metrics }) => metrics[metric])),
-    100 * Math.hypot(...errors) / errors.length,
-  ];
-}
-
-const usage =
-  "usage: reproduce.ts CLAIM --model DIRECTORY [--data DIRECTORY] [--limit N] [--calibration FILE]";
-
-async function main(): Promise<number> {
-  const { values, positionals: [id] } = commandLine(usage, {
-    model: { type: "string" },
-    data: { type: "string" },
-    limit: { type: "string" },
-    calibration: { type: "string" },
-  });
-  const claim = (await loadClaims()).find((one) => one.id === id);
-  if (claim === undefined) throw new UsageError(`no claim "${id}"`, usage);
-  const scheme = schemeOfClaim(claim);
-  if (scheme === null) throw new UsageError(`${claim.id}: no scheme of this project stands for it`, usage);
-  if (values.model === undefined) throw new UsageError(`${claim.id} needs --model`, usage);
-  const limit = values.limit === undefined ? undefined : Number(values.limit);
-  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
-    throw new UsageError(`limit is ${values.limit}: expected a whole number above 0`, usage);
-  }
-  using model = await loadModel(values.model);
-  for (const notice of model.notices) console.error(notice);
-  const windows = {
-    windows: 128,
-    length: Math.min(2048, model.architecture.maxPositions),
-    seed: 0,
-    tokenizer: model.tokenizer,
-  };
-  const calibration = values.calibration === undefined
-    ? await corpus("calibration", { ...windows, windows: 16, length: Math.min(512, windows.length) })
-    : await corpus(values.calibration, windows);
-  using quantized = await quantize(model, scheme, { calibration });
-  const [value, error] = await measureClaim(quantized, claim, { data: values.data, limit });
-  console.log(
-    `${claim.id}\nclaimed  ${claim.value}\nmeasured ${value.toFixed(4)} ± ${
-      error.toFixed(4)
-    } on ${values.model}`,
-  );
-  return 0;
-}
-
-if (import.meta.main) await runCommand(main);
+/** The verb. */
+export const verb: Verb = {
+  about:
+    "Measures a published number on a model. The report lists the numbers with their ids; those of averages and of other " +
+    "schemes than this project's cannot be measured.",
+  words: [{ name: "CLAIM", about: "id of a published number" }],
+  options: [
+    { flags: "--model MODEL", about: "the model that it is measured on" },
+    {
+      flags: "--data DIR",
+      about: "folder with wikitext2.txt, c4.txt and the test sets of tasks",
+      fallback: "the suite's own texts and questions",
+    },
+    { flags: "--limit N", about: "windows of text, or examples of each task", fallback: "all" },
+    {
+      flags: "--calibration FILE",
+      about: "text to calibrate on: 128 windows of it",
+      fallback: "16 windows of the suite's",
+    },
+    ...modelOptions,
+  ],
+  examples: [
+    `quantbook reproduce ${claim} --model fixture:opt --limit 2`,
+    `quantbook reproduce ${claim} --model fixture:opt --limit 1 --json`,
+  ],
+  async run(call) {
+    const { claimOf, loadClaims, reproduceClaim, schemeOfClaim } = await import("../eval/claims.ts");
+    const { corpus } = await import("../eval/corpus.ts");
+    const { modelOf, wordOf } = await import("./model_options.ts");
+    const { writeScheme } = await import("../quant/notation/scheme.ts");
+    const { UsageError } = await import("./command_line.ts");
+    const claim = claimOf(wordOf(call, "CLAIM"), await loadClaims()), limit = call.count("limit");
+    if (schemeOfClaim(claim) === null) {
+      throw new UsageError(`${claim.id}: no scheme of this project stands for it`);
+    }
+    using model = await modelOf(call, call.required("model", "DIRECTORY"));
+    const { tokenizer, architecture: { maxPositions } } = model, text = call.text("calibration");
+    const calibration = text === undefined
+      ? await corpus("calibration", { windows: 16, length: Math.min(512, maxPositions), seed: 0, tokenizer })
+      : await corpus(text, { windows: 128, length: Math.min(2048, maxPositions), seed: 0, tokenizer });
+    const found = await reproduceClaim(claim, model, {
+      calibration,
+      data: call.text("data"),
+      limit,
+      onProgress: (_, share) => share && call.out.progress("quantizing", share),
+    });
+    const { claimed, measured, standardError } = found, scheme = writeScheme(found.scheme);
+    call.out.result({ claim: claim.id, model: model.name, ...found, scheme }, () => [
+      claim.id,
+      `claimed  ${claimed}`,
+      `measured ${measured.toFixed(4)} ± ${standardError.toFixed(4)} on ${model.name}, ${scheme}`,
+    ]);
+    return 0;
+  },
+};

@@ -1,44 +1,70 @@
 /**
- * Sweeps that outgrow one machine: `deno task sweep plan|run|merge|status`.
- *
- * - `plan GRID.ts... [--device cpu|gpu] [--out manifest.jsonl]` writes the manifest of the sweeps that modules export by
- *   default: the arguments of `sweep`, or a list of them;
- * - `run MANIFEST [--shard i/n] [--results STORE]` measures what the store lacks;
- * - `merge MANIFEST --into STORE STORE...` brings stores together;
- * - `status MANIFEST [--results STORE]` shows progress, failures and an estimate.
- *
- * A store is a directory or `s3://bucket/prefix`; by default that of all sweeps. Exit codes: 0 when all is done, 1 when
- * cells failed or are missing, 2 when the call or the manifest is wrong.
+ * `quantbook sweep`: sweeps that outgrow one machine. A store is a directory or `s3://bucket/prefix`; by default that of all sweeps. Exit
+ * code 1 when cells failed or are missing.
  */
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { commandLine, runCommand, UsageError } from "./command_line.ts";
-import { writeAtomic } from "../base/file.ts";
-import { resultsLocation } from "../eval/store/key.ts";
 import type { Row } from "../eval/sweep/cell.ts";
-import { loadProfile } from "../eval/cost.ts";
-import { formatManifest, parseManifest, type PlannedCell, SweepError } from "../eval/sweep/manifest.ts";
-import { mergeResults, sweepStatus } from "../eval/sweep/merge.ts";
-import { planSweeps, type SweepPlan } from "../eval/sweep/plan.ts";
-import { runShard } from "../eval/sweep/run.ts";
-import { cellsOfShard, parseShard } from "../eval/sweep/shard.ts";
+import type { PlannedCell } from "../eval/sweep/manifest.ts";
+import type { SweepPlan } from "../eval/sweep/plan.ts";
+import { didYouMean } from "../base/nearest.ts";
+import { UsageError } from "./command_line.ts";
+import { duration } from "./output.ts";
+import type { Call, Verb } from "./verb.ts";
 
-const usage = `usage: deno task sweep plan GRID.ts... [--device NAME] [--out FILE]
-       deno task sweep run MANIFEST [--shard i/n] [--results STORE]
-       deno task sweep merge MANIFEST --into STORE STORE...
-       deno task sweep status MANIFEST [--results STORE]`;
+const actions: Readonly<
+  Record<string, (call: Call, file: string, rest: readonly string[]) => Promise<number>>
+> = {
+  plan,
+  run,
+  merge,
+  status,
+};
 
-/** `93 s`, `12.5 min`, `3.2 h`, `4.1 days`. */
-function durationText(seconds: number): string {
-  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  if (seconds < 7200) return `${(seconds / 60).toFixed(1)} min`;
-  return seconds < 2 * 86400 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86400).toFixed(1)} days`;
-}
+/** The verb. */
+export const verb: Verb = {
+  about:
+    "Plans, runs, merges and inspects a grid of cells. plan GRID.ts... writes the manifest of the sweeps that modules export by " +
+    "default (the arguments of sweep, or a list of them); run MANIFEST measures what the store lacks; merge MANIFEST STORE... brings " +
+    "stores together; status MANIFEST shows progress, failures and an estimate.",
+  words: [
+    { name: "ACTION", about: "plan, run, merge or status" },
+    { name: "FILE...", about: "grids, or a manifest, with stores behind it for merge" },
+  ],
+  options: [
+    {
+      flags: "--device NAME",
+      about: "plan: the device that cells are for",
+      fallback: "QUANTBOOK_DEVICE, or cpu",
+    },
+    { flags: "--out FILE", about: "plan: the manifest", fallback: "standard output" },
+    { flags: "--shard I/N", about: "run: a share of the cells", fallback: "0/1" },
+    {
+      flags: "--results STORE",
+      about: "run, status: where rows are kept",
+      fallback: "QUANTBOOK_CACHE, or .quantbook/results",
+    },
+    { flags: "--into STORE", about: "merge: where all rows go" },
+  ],
+  examples: [
+    `printf '%s' 'import { corpus, rtn } from "quantbook"; export default { windows: await corpus("sotu", { windows: 2, length: 32 }), ` +
+    `cells: [4, 3].map((bits) => ({ model: "fixture:llama", label: "W" + bits, scheme: { weights: rtn({ bits }) } })) };' > grid.ts; ` +
+    "quantbook sweep plan grid.ts --out manifest.jsonl; quantbook sweep run manifest.jsonl --results rows",
+    "quantbook sweep merge manifest.jsonl rows --into all; quantbook sweep status manifest.jsonl --results all",
+  ],
+  async run(call) {
+    const [action, file, ...rest] = call.words, names = Object.keys(actions);
+    if (!Object.hasOwn(actions, action)) {
+      throw new UsageError(
+        `action is ${action}${didYouMean(action, names) || `: expected ${names.join(", ")}`}`,
+      );
+    }
+    return await actions[action](call, file, rest);
+  },
+};
 
 function planText(cells: readonly PlannedCell[]): string {
   const seconds = cells.reduce((sum, { predicted }) => sum + predicted.seconds, 0);
   const bytes = cells.reduce((most, { predicted }) => Math.max(most, predicted.bytes), 0);
-  return `${cells.length} cells, ${durationText(seconds)} on one device of this kind, ` +
+  return `${cells.length} cells, ${duration(seconds)} on one device of this kind, ` +
     `at most ${(bytes / 2 ** 30).toFixed(2)} GiB on the device`;
 }
 
@@ -60,6 +86,8 @@ function table(rows: readonly Row[]): string {
 
 /** The sweeps that a module exports by default. */
 async function gridOf(path: string): Promise<SweepPlan[]> {
+  const { resolve } = await import("node:path"), { pathToFileURL } = await import("node:url");
+  const { SweepError } = await import("../eval/sweep/manifest.ts");
   const file = resolve(path);
   await Deno.stat(file);
   const { default: exported }: { default?: SweepPlan | SweepPlan[] } = await import(pathToFileURL(file).href);
@@ -74,60 +102,74 @@ async function gridOf(path: string): Promise<SweepPlan[]> {
   return plans as SweepPlan[];
 }
 
-/** Runs the command line and returns the exit code. */
-async function main(): Promise<number> {
-  const { values, positionals: [command, first, ...rest] } = commandLine(usage, {
-    device: { type: "string", default: Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu" },
-    out: { type: "string" },
-    shard: { type: "string", default: "0/1" },
-    results: { type: "string", default: resultsLocation() },
-    into: { type: "string" },
-  });
-  if (!["plan", "run", "merge", "status"].includes(command)) {
-    throw new UsageError(`command is ${command}: expected plan, run, merge or status`, usage);
-  }
-  if (first === undefined) throw new UsageError(`${command} needs a file`, usage);
-  if (command === "plan") {
-    const plans: SweepPlan[] = [];
-    for (const path of [first, ...rest]) plans.push(...await gridOf(path));
-    const manifest = await planSweeps(plans, values.device, await loadProfile(values.device));
-    const text = formatManifest(manifest);
-    if (values.out === undefined) await Deno.stdout.write(new TextEncoder().encode(text));
-    else await writeAtomic(values.out, [new TextEncoder().encode(text)]);
-    console.error(planText(manifest.cells));
-    return 0;
-  }
-  const manifest = parseManifest(await Deno.readTextFile(first));
-  switch (command) {
-    case "run": {
-      const shard = parseShard(values.shard);
-      const log = (event: string, { key, label }: PlannedCell) => console.log(`${event} ${key} ${label}`);
-      console.error(planText(cellsOfShard(manifest.cells, shard)));
-      const failed = await runShard(manifest, { shard, results: values.results, onEvent: log });
-      return failed.length === 0 ? 0 : 1;
-    }
-    case "merge": {
-      if (values.into === undefined) throw new UsageError("merge needs --into STORE", usage);
-      const { rows, missing } = await mergeResults(manifest, values.into, rest);
-      console.log(table(rows));
-      for (const notice of new Set(rows.flatMap(({ notices = [] }) => notices))) console.error(notice);
-      for (const { key, label } of missing) console.error(`missing ${key} ${label}`);
-      return missing.length === 0 ? 0 : 1;
-    }
-    default: {
-      const { done, failed, waiting, seconds } = await sweepStatus(manifest, values.results);
-      console.log(
-        `${done} of ${manifest.cells.length} cells done in ${
-          durationText(seconds.spent)
-        }, ${waiting} waiting, ` +
-          `${failed.length} failed; about ${durationText(seconds.left)} left on one device`,
-      );
-      for (const { cell, failure } of failed) {
-        console.log(`failed ${cell.key} ${cell.label} on ${failure.host}: ${failure.message}`);
-      }
-      return waiting + failed.length === 0 ? 0 : 1;
-    }
-  }
+async function plan(call: Call, first: string, rest: readonly string[]): Promise<number> {
+  const { writeAtomic } = await import("../base/file.ts");
+  const { loadProfile } = await import("../eval/cost.ts");
+  const { formatManifest } = await import("../eval/sweep/manifest.ts");
+  const { planSweeps } = await import("../eval/sweep/plan.ts");
+  const plans: SweepPlan[] = [], device = call.text("device") ?? Deno.env.get("QUANTBOOK_DEVICE") ?? "cpu";
+  for (const path of [first, ...rest]) plans.push(...await gridOf(path));
+  const manifest = await planSweeps(plans, device, await loadProfile(device)),
+    text = formatManifest(manifest);
+  const target = call.text("out"), bytes = new TextEncoder().encode(text);
+  if (target !== undefined) await writeAtomic(target, [bytes]);
+  if (target === undefined && !call.out.json) await Deno.stdout.write(bytes);
+  else call.out.result({ cells: manifest.cells }, () => [`${target}: ${planText(manifest.cells)}`]);
+  if (target === undefined) call.out.note(planText(manifest.cells));
+  return 0;
 }
 
-if (import.meta.main) await runCommand(main);
+/** The manifest in a file. */
+async function manifestOf(path: string) {
+  const { parseManifest } = await import("../eval/sweep/manifest.ts");
+  return parseManifest(await Deno.readTextFile(path));
+}
+
+/** The store of a call. */
+async function resultsOf(call: Call): Promise<string> {
+  const { resultsLocation } = await import("../eval/store/key.ts");
+  return call.text("results") ?? resultsLocation();
+}
+
+async function run(call: Call, file: string): Promise<number> {
+  const { runShard } = await import("../eval/sweep/run.ts");
+  const { cellsOfShard, parseShard } = await import("../eval/sweep/shard.ts");
+  const manifest = await manifestOf(file), shard = parseShard(call.text("shard") ?? "0/1");
+  call.out.note(planText(cellsOfShard(manifest.cells, shard)));
+  const events: { event: string; key: string; label: string }[] = [];
+  const failed = await runShard(manifest, {
+    shard,
+    results: await resultsOf(call),
+    onEvent: (event, { key, label }) => {
+      events.push({ event, key, label });
+      if (!call.out.json) console.log(`${event} ${key} ${label}`);
+    },
+  });
+  call.out.result({ events, failed }, () => []);
+  return failed.length === 0 ? 0 : 1;
+}
+
+async function merge(call: Call, file: string, stores: readonly string[]): Promise<number> {
+  const { mergeResults } = await import("../eval/sweep/merge.ts");
+  const { rows, missing } = await mergeResults(await manifestOf(file), call.required("into", "STORE"), [
+    ...stores,
+  ]);
+  call.out.result({ rows, missing }, () => [table(rows)]);
+  for (const notice of new Set(rows.flatMap(({ notices = [] }) => notices))) call.out.note(notice);
+  for (const { key, label } of missing) call.out.note(`missing ${key} ${label}`);
+  return missing.length === 0 ? 0 : 1;
+}
+
+async function status(call: Call, file: string): Promise<number> {
+  const { sweepStatus } = await import("../eval/sweep/merge.ts");
+  const manifest = await manifestOf(file), found = await sweepStatus(manifest, await resultsOf(call));
+  const { done, failed, waiting, seconds } = found;
+  call.out.result({ cells: manifest.cells.length, ...found }, () => [
+    `${done} of ${manifest.cells.length} cells done in ${duration(seconds.spent)}, ${waiting} waiting, ` +
+    `${failed.length} failed; about ${duration(seconds.left)} left on one device`,
+    ...failed.map(({ cell, failure }) =>
+      `failed ${cell.key} ${cell.label} on ${failure.host}: ${failure.message}`
+    ),
+  ]);
+  return waiting + failed.length === 0 ? 0 : 1;
+}

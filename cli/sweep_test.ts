@@ -6,7 +6,7 @@ const root = new URL("../", import.meta.url);
 
 async function call(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "cli/sweep.ts", ...args],
+    args: ["run", "-A", "--no-check", "cli/main.ts", "sweep", ...args],
     cwd: root,
     env: { QUANTBOOK_THREADS: "1", NO_COLOR: "1" },
   });
@@ -32,7 +32,7 @@ Deno.test("plan, status, run, merge", async () => {
     const plan = await call("plan", grid, "--out", manifest);
     assertEquals(plan.code, 0, plan.stderr);
     assert(
-      /^3 cells, [\d.]+ s on one device of this kind, at most 0\.0\d GiB on the device/m.test(plan.stderr),
+      /: 3 cells, [\d.]+ s on one device of this kind, at most 0\.0\d GiB on the device/.test(plan.stdout),
     );
     const before = await call("status", manifest, "--results", results);
     assertEquals(before.code, 1);
@@ -61,9 +61,10 @@ Deno.test("wrong calls and grids are told in a sentence, exit code 2", async () 
     await Deno.writeTextFile(empty, "export const cells = [];");
     await Deno.writeTextFile(other, "export default [{ cells: [] }];");
     const cases: [string, ...string[]][] = [
-      ["command is dance: expected plan, run, merge or status", "dance", empty],
-      ["run needs a file", "run"],
-      ["Unknown option '--shards'", "run", empty, "--shards", "0/2"],
+      ["action is dance: expected plan, run, merge, status", "dance", empty],
+      ["action is stats: did you mean status?", "stats", empty],
+      ["missing required argument 'FILE'", "run"],
+      ["unknown option '--shards': did you mean --shard?", "run", empty, "--shards", "0/2"],
       ["must export by default the arguments of sweep", "plan", empty],
       ["must export by default the arguments of sweep", "plan", other],
       ["No such file", "plan", `${directory}/nothing.ts`],

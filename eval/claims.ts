@@ -25,6 +25,7 @@ export {
 export { type Finding, findings } from "./claims/errata/findings.ts";
 export { type ClaimCell, claimCells } from "./claims/grid.ts";
 export { publishedArchitecture } from "./claims/models.ts";
+export { claimOf, reproduceClaim, type ReproduceOptions, type Reproduction } from "./claims/reproduce.ts";
 export { commandOfClaim, schemeOfClaim } from "./claims/scheme.ts";
 export { taskOfClaim } from "./claims/task.ts";
 export type { PublishedRow };

@@ -33,3 +33,4 @@ export type {
   ScanShape,
 } from "./device.ts";
 export { referenceDevice } from "./reference.ts";
+export { type SelfCheck, selfCheck } from "./self_check.ts";

@@ -122,5 +122,5 @@ export function commandOfClaim(claim: Claim): string | null {
   const measurable = claim.metric === "perplexity" ||
     !average && /^(acc|exact_match|bleu_acc|mean_acc)/.test(claim.metric ?? "");
   if (!measurable || schemeOfClaim(claim) === null) return null;
-  return `deno run -A cli/reproduce.ts "${claim.id}" --model <directory of ${claim.model}> --data <directory of test sets>`;
+  return `deno run -A cli/main.ts reproduce "${claim.id}" --model <directory of ${claim.model}> --data <directory of test sets>`;
 }

@@ -65,7 +65,14 @@ Deno.test("every scheme is whole, every accuracy has a task, and most claims a c
 
 Deno.test("the command measures, or says what it misses", async () => {
   const run = async (id: string, ...rest: string[]) => {
-    const args = ["run", "-A", pathOf(new URL("../../cli/reproduce.ts", import.meta.url)), id, ...rest];
+    const args = [
+      "run",
+      "-A",
+      pathOf(new URL("../../cli/main.ts", import.meta.url)),
+      "reproduce",
+      id,
+      ...rest,
+    ];
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
       .output();
     return [code, new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)] as const;

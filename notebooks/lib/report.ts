@@ -1,9 +1,9 @@
 /**
- * Builds the published report: `deno task report [--all] [--fresh] [--out folder] [name ...]`.
+ * Builds the published report: `deno task report [--all] [--fresh] [--committed] [--out folder] [name ...]`.
  *
  * Executes notebooks (or takes the outputs of an earlier run of the same sources) and writes `site/`. Without names these
  * are the two of the tour, which take minutes; `--all` executes every notebook. The others appear with the outputs that
- * they were committed with. A notebook that fails is still rendered, with its error, and the exit code is 1.
+ * they were committed with; with `--committed` all do, and nothing is executed. A notebook that fails is still rendered, with its error, and the exit code is 1.
  */
 import { basename, resolve } from "node:path";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
@@ -17,22 +17,25 @@ import { renderSite, writeSite } from "./report/site.ts";
 /** The notebooks that a build executes by default. */
 const TOUR = ["rtn", "smoothquant"];
 
-const usage = "usage: deno task report [--all] [--fresh] [--out FOLDER] [NOTEBOOK...]";
+const usage = "usage: deno task report [--all] [--fresh] [--committed] [--out FOLDER] [NOTEBOOK...]";
 
 async function main(): Promise<number> {
   const { values, positionals } = commandLine(usage, {
     all: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
+    committed: { type: "boolean", default: false },
     out: { type: "string", default: "site" },
   });
-  const chosen = positionals.length > 0 ? positionals : TOUR;
+  const chosen = values.committed ? [] : positionals.length > 0 ? positionals : TOUR;
   const sources = await sourceHash();
   const paths = await listNotebooks(), names = paths.map((path) => basename(path, ".ipynb"));
   const unknown = chosen.find((name) => !names.includes(name));
   if (unknown !== undefined) {
     throw new UsageError(`no notebook ${unknown}: expected ${names.join(", ")}`, usage);
   }
-  const wanted = paths.filter((path) => values.all || chosen.includes(basename(path, ".ipynb")));
+  const wanted = paths.filter((path) =>
+    !values.committed && (values.all || chosen.includes(basename(path, ".ipynb")))
+  );
   const runs = new Map<string, Run | null>();
   for (const path of paths) runs.set(path, wanted.includes(path) ? null : await committed(path));
   // Side by side, the cores shared out: a notebook alone does not keep all of them busy. Each may hold a gigabyte.

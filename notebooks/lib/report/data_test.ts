@@ -16,10 +16,10 @@ Deno.test("without a notebook: recomputed, erratum, or not run with a command or
     if (status === "erratum") assert(witness?.href.startsWith("errata.html#erratum-"), id);
     if (status === "unrun") assert(command !== undefined && command.length > 20, id);
   }
-  const commands = claims.filter(({ command }) => command?.startsWith("deno run -A cli/reproduce.ts"));
+  const commands = claims.filter(({ command }) => command?.startsWith("deno run -A cli/main.ts reproduce"));
   assert(commands.length > 800, `${commands.length} commands`);
   const page = claimsPage(claims).body;
-  assert(page.includes("status-recomputed") && page.includes("cli/reproduce.ts"));
+  assert(page.includes("status-recomputed") && page.includes("cli/main.ts reproduce"));
   const misprint = errata.find(({ printed }) => printed === "42.3");
   assertEquals(misprint?.arithmetic?.endsWith("= 45.298 \\neq 42.3"), true);
   assert(errataPage(errata).body.includes("The printed average is not the mean"));
