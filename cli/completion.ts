@@ -18,11 +18,11 @@ export const verb: Verb = {
     "zsh in ~/.zshrc, quantbook completion fish > ~/.config/fish/completions/quantbook.fish.",
   words: [{ name: "SHELL", about: "bash, zsh or fish" }],
   examples: ["quantbook completion bash", "quantbook completion fish --json"],
-  async run(call) {
-    const { verbs } = await import("./main.ts"), { UsageError } = await import("./command_line.ts");
+  async run(call, all) {
+    const { UsageError } = await import("./command_line.ts");
     const { sharedOptions } = await import("./parse.ts");
     const words = await Promise.all(
-      Object.entries(verbs).map(async ([name, { phrase, load }]): Promise<Words> => {
+      Object.entries(all).map(async ([name, { phrase, load }]): Promise<Words> => {
         const { options = [] } = (await load()).verb;
         const described = [...options, ...sharedOptions].map(({ flags, about, choices = [] }) => ({
           flag: flags.split(" ")[0],

@@ -9,17 +9,10 @@
 import { didYouMean } from "../base/nearest.ts";
 import { QuantbookError } from "../base/error.ts";
 import { UsageError } from "./command_line.ts";
-import type { Verb } from "./verb.ts";
-
-interface Entry {
-  /** What it does, in a phrase. */
-  readonly phrase: string;
-  /** Its file: nothing of the others is loaded. */
-  readonly load: () => Promise<{ readonly verb: Verb }>;
-}
+import type { Verbs } from "./verb.ts";
 
 /** The verbs, in the order of the help. */
-export const verbs: Readonly<Record<string, Entry>> = {
+export const verbs: Verbs = {
   measure: { phrase: "perplexity of a model, with its uncertainty", load: () => import("./measure.ts") },
   quantize: {
     phrase: "quantize a model and write it for other runtimes",
@@ -97,7 +90,7 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
   }
   const device = call.text("device");
   if (device !== undefined) Deno.env.set("QUANTBOOK_DEVICE", device);
-  return await verb.run(call);
+  return await verb.run(call, verbs);
 }
 
 /** An error of the operating system: by Deno's name, or by Node's code. */

@@ -13,8 +13,13 @@ export interface Verb {
   /** Lines of a shell that run in an empty folder, each as a user would type it. */
   readonly examples: readonly [string, string, ...string[]];
   /** Runs it; the exit code: 0, or 1 where a check failed. */
-  run(call: Call): Promise<number>;
+  run(call: Call, all: Verbs): Promise<number>;
 }
+
+/** All verbs by name, each with a phrase of what it does and its file, which is loaded alone. */
+export type Verbs = Readonly<
+  Record<string, { readonly phrase: string; readonly load: () => Promise<{ readonly verb: Verb }> }>
+>;
 
 /** A word behind a verb. */
 export interface Word {
