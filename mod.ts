@@ -49,6 +49,7 @@ export { type ExportFormat, exportFormats, exportModel, type ExportOptions } fro
 export { awq } from "./quant/methods/awq.ts";
 export { bcq } from "./quant/methods/bcq.ts";
 export { crossQuant } from "./quant/methods/crossquant.ts";
+export { dgq } from "./quant/methods/dgq.ts";
 export { distill } from "./quant/methods/distill.ts";
 export { fp8 } from "./quant/methods/fp8.ts";
 export { fptq } from "./quant/methods/fptq.ts";

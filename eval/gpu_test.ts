@@ -17,6 +17,7 @@ import { denseLinear, type Linear, type Parameter, vectorParameter } from "../mo
 import { awq } from "../quant/methods/awq.ts";
 import { bcq } from "../quant/methods/bcq.ts";
 import { crossQuant } from "../quant/methods/crossquant.ts";
+import { dgq } from "../quant/methods/dgq.ts";
 import { distill } from "../quant/methods/distill.ts";
 import { fp8 } from "../quant/methods/fp8.ts";
 import { fptq } from "../quant/methods/fptq.ts";
@@ -115,6 +116,12 @@ const schemes: Record<string, Scheme> = {
   mx: { weights: mx({ element: "e2m1" }), activations: mx({ element: "e4m3" }) },
   nvfp4: { weights: nvfp4({ target: "mse" }) },
   nf4: { weights: nf4({ doubleQuant: true }) },
+  dgq: {
+    transforms: [dgq()],
+    weights: dgq({ groupSize: 64 }),
+    activations: dgq({ ranges: "token" }),
+    query: dgq({ ranges: "token" }),
+  },
   hqq: { weights: hqq({ bits: 4, groupSize: 64, iterations: 2 }) },
   crossQuant: { activations: crossQuant({ bits: 8 }) },
   fptq: { transforms: [fptq()], weights: rtn({ bits: 4, groupSize: 64 }), activations: fptq() },
@@ -194,6 +201,7 @@ const packed: Record<string, Scheme> = {
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
   bcq: { weights: bcq({ bits: 3, groupSize: 64, rounds: 1 }) },
   spqr: schemes.spqr,
+  dgq: { weights: dgq({ groupSize: 64 }) },
 };
 
 for (const [name, scheme] of Object.entries(packed)) {

@@ -8,6 +8,7 @@ import { loadModel } from "../model/load.ts";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.ts";
 import { awq } from "./methods/awq.ts";
 import { bcq } from "./methods/bcq.ts";
+import { dgq } from "./methods/dgq.ts";
 import { fp8 } from "./methods/fp8.ts";
 import { gptq } from "./methods/gptq.ts";
 import { kivi } from "./methods/kivi.ts";
@@ -37,6 +38,7 @@ const weights: Record<string, Scheme> = {
   zeroQuant: { weights: zeroQuant({ bits: 8, mlpBits: 4 }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   qqq: { weights: qqq({ groupSize: 128 }) },
+  dgq: { weights: dgq({ groupSize: 64 }) },
   fp8: { weights: fp8({ granularity: "block" }) },
   mx: { weights: mx({ element: "e2m1", scaleRule: "even" }) },
   nvfp4: { weights: nvfp4() },

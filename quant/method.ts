@@ -58,6 +58,8 @@ export interface WeightMethod<S extends Tagged> {
    * where that depends on the scheme.
    */
   readonly needs: "nothing" | "gram" | ((scheme: S) => "nothing" | "gram");
+  /** Whether the statistics are those of the last calibration window alone. */
+  readonly lastWindow?: (scheme: S) => boolean;
   /** Whether each sub-block is calibrated on its quantized predecessors in the same layer. */
   readonly sequential?: (scheme: S) => boolean;
   /**

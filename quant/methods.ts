@@ -6,6 +6,7 @@
 export { awqMethod as awq } from "./methods/awq.ts";
 export { bcqMethod as bcq } from "./methods/bcq.ts";
 export { crossQuantMethod as crossQuant } from "./methods/crossquant.ts";
+export { dgqMethod as dgq } from "./methods/dgq.ts";
 export { distillMethod as distill } from "./methods/distill.ts";
 export { fp8Method as fp8 } from "./methods/fp8.ts";
 export { fptqMethod as fptq } from "./methods/fptq.ts";

@@ -58,6 +58,7 @@ export {
   type CrossQuantOptions,
   kernelFraction,
 } from "./methods/crossquant.ts";
+export { type Dgq, type DgqOptions, percentileFactors } from "./methods/dgq.ts";
 export { type Distill, distillModel, type DistillOptions } from "./methods/distill.ts";
 export type { Training } from "./methods/distill/layer.ts";
 export type { Fp8, Fp8Granularity, Fp8Options } from "./methods/fp8.ts";
@@ -132,6 +133,7 @@ export {
 } from "./registry.ts";
 export type { BilevelRule, BilevelVector } from "./weights/bilevel.ts";
 export { type BcqParts, BcqWeight } from "./weights/binary.ts";
+export { type DualGrainedParts, DualGrainedWeight } from "./weights/dual_grained.ts";
 export { bitsPerWeight, storedWeight } from "./weights/linear.ts";
 export { lutGemv } from "./weights/lut_gemv.ts";
 export { type RealZeroParts, RealZeroWeight } from "./weights/real_zero.ts";

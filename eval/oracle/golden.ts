@@ -5,6 +5,7 @@ import { show } from "../../base/show.ts";
 import { type RawTensor, readSafetensors } from "../../model/safetensors.ts";
 import { OracleError } from "./error.ts";
 import { readCrossQuant } from "./schemes/crossquant.ts";
+import { readDgq } from "./schemes/dgq.ts";
 import { readFormat } from "./schemes/formats.ts";
 import { readFptq } from "./schemes/fptq.ts";
 import { readHqq } from "./schemes/hqq.ts";
@@ -22,7 +23,7 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
   "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant },
-  "rotation-w4a8": { fptq: readFptq, quarot: quarotRun, spinquant: spinquantRun },
+  "rotation-w4a8": { dgq: readDgq, fptq: readFptq, quarot: quarotRun, spinquant: spinquantRun },
   "sparse-obq": { baseline },
   "learned": { baseline },
   "mixed-lowrank-mamba": { baseline },

@@ -31,6 +31,8 @@ export interface Layerwise {
    * blocks share one full-precision forward pass.
    */
   sequential(layer: number): boolean;
+  /** Whether the statistics of a linear layer's input are those of the last window alone; never, when absent. */
+  lastWindow?(layer: number, place: LinearPlace): boolean;
   /** Quantizes one linear layer; the statistics of its input are null where they are not needed. */
   quantize(layer: number, place: LinearPlace, input: InputStatistics | null): Promise<Parameter<Linear>>;
 }
@@ -50,7 +52,7 @@ function inputKey(site: InputSite, expert?: number): string {
 export async function quantizeLayerwise(
   model: Model,
   windows: readonly Int32Array[],
-  { needed, sequential, quantize }: Layerwise,
+  { needed, sequential, lastWindow = () => false, quantize }: Layerwise,
 ): Promise<Map<string, Parameter<Linear>>> {
   const { architecture } = model;
   const result = new Map<string, Parameter<Linear>>();
@@ -62,12 +64,16 @@ export async function quantizeLayerwise(
       const places = layerLinears(architecture, index);
       let layer = withQuantizedExperts(await model.loadLayer(index), result);
       for (const stage of stages(places, sequential(index))) {
-        const observed = stage.filter((place) => needed(index, place));
-        const sites = new Set(observed.map(({ role }) => siteOfRole(role)));
-        const statistics = await inputStatistics(model, layer, windows, hidden, sites);
+        const statistics = async (last: boolean) => {
+          const observed = stage.filter((place) => needed(index, place) && lastWindow(index, place) === last);
+          const sites = new Set(observed.map(({ role }) => siteOfRole(role))), from = last ? -1 : 0;
+          return await inputStatistics(model, layer, windows.slice(from), hidden.slice(from), sites);
+        };
+        const ofAll = await statistics(false), ofLast = await statistics(true);
         for (const place of stage) {
           const { role, expert } = place;
-          const input = statistics.get(inputKey(siteOfRole(role), expert)) ?? null;
+          const found = lastWindow(index, place) ? ofLast : ofAll;
+          const input = found.get(inputKey(siteOfRole(role), expert)) ?? null;
           if (input === null && needed(index, place)) {
             throw new SchemeError(
               "calibration",

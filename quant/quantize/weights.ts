@@ -86,6 +86,10 @@ export async function quantizeWeights(
         const bound = weightsAt(scheme, layer, role);
         return bound?.part.sequential?.(bound.scheme) ?? false;
       }),
+    lastWindow: (layer, { role }) => {
+      const bound = weightsAt(scheme, layer, role);
+      return bound?.part.lastWindow?.(bound.scheme) ?? false;
+    },
     quantize: one,
   });
   return model.with({ linears, change });
@@ -142,8 +146,9 @@ async function quantizedHead(
   table: StoredWeight | undefined,
 ): Promise<Parameter<Linear>> {
   const { head, device, headBias, architecture } = model;
+  const from = bound.part.lastWindow?.(bound.scheme) ? -1 : 0;
   const input = needsGram(bound)
-    ? await headStatistics(model, context.calibration(bound.scheme.method))
+    ? await headStatistics(model, context.calibration(bound.scheme.method).slice(from))
     : null;
   const place = { layer: null, role: "head", name: head.name } as const;
   const found = await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);
