@@ -14,14 +14,7 @@
 import type { InputSite } from "../../model/architecture.ts";
 import { activationMaxima } from "../calibration/activation_maxima.ts";
 import { SchemeError } from "../error.ts";
-import type {
-  CalibratedOperand,
-  MethodWith,
-  ModelMethod,
-  OperandMethod,
-  OperandView,
-  WeightMethod,
-} from "../method.ts";
+import type { CalibratedOperand, MethodWith, ModelMethod, OperandMethod, WeightMethod } from "../method.ts";
 import {
   groupSizeOf,
   groupSizeOption,
