@@ -178,6 +178,11 @@ export const dgqMethod: MethodWith<
   { weights: WeightMethod<Dgq>; transform: ModelMethod<Dgq>; operand: OperandMethod<Dgq> }
 > = {
   name: "dgq",
+  paper: {
+    title: "Dual Grained Quantization: Efficient Fine-Grained Quantization for LLM",
+    authors: "Zhang et al. 2023",
+    link: "https://arxiv.org/abs/2310.04836",
+  },
   options: dgqOptions,
   // Groups are those of weights: what is rounded to int8 has one range, or one per token.
   parse: (options, part) => dgq(part === "operand" ? { ...options, groupSize: -1 } : options),
