@@ -52,7 +52,9 @@ export const verb: Verb = {
         `divergence       ${quantized.divergence.value.toPrecision(4)} ± ${
           quantized.divergence.standardError.toPrecision(2)
         } nats per token, same first choice ${(100 * quantized.divergence.top1Agreement).toFixed(1)}%`,
-        `bits per weight  ${quantized.storage.bitsPerWeight.toFixed(3)}`,
+        `bits per weight  ${quantized.storage.bitsPerWeight.toFixed(3)} in linear layers, ${
+          quantized.wholeStorage.bitsPerWeight.toFixed(3)
+        } in the whole model`,
       ],
     ]);
     return 0;

@@ -5,6 +5,7 @@ import { writeScheme } from "../quant/notation/scheme.ts";
 import { quantize } from "../quant/quantize.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { weightStorage } from "../quant/weights/linear.ts";
+import { sizes } from "../quant/weights/sizes.ts";
 import { calibrationOf, modelOf, wordOf } from "./model_options.ts";
 import { bytes } from "./output.ts";
 import type { Call } from "./verb.ts";
@@ -20,10 +21,21 @@ export async function writeModel(call: Call, scheme: Scheme, directory: string):
   });
   const written = quantized ?? model, file = await exportModel(written, directory, { format });
   const size = (await statOf(file))?.size ?? 0, storage = weightStorage(written);
-  const result = { model: model.name, scheme: writeScheme(scheme), format, file, bytes: size, storage };
+  const { model: whole } = sizes(written);
+  const result = {
+    model: model.name,
+    scheme: writeScheme(scheme),
+    format,
+    file,
+    bytes: size,
+    storage,
+    whole,
+  };
   out.result(result, () => [
     `${file}, ${bytes(size)}`,
-    `${result.scheme}, ${storage.bitsPerWeight.toFixed(3)} bits per weight`,
+    `${result.scheme}, ${storage.bitsPerWeight.toFixed(3)} bits per weight in linear layers, ${
+      whole.bitsPerWeight.toFixed(3)
+    } in the whole model`,
   ]);
   return 0;
 }

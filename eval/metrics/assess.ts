@@ -3,6 +3,7 @@ import type { Model } from "../../model/model.ts";
 import { quantize, type QuantizeOptions } from "../../quant/quantize.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { weightStorage } from "../../quant/weights/linear.ts";
+import { type Size, sizes } from "../../quant/weights/sizes.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
 import { type Divergence, divergenceOf, FloatPredictions, type WindowDivergence } from "./divergence.ts";
 import { type PairedDifference, pairedDifference } from "./paired.ts";
@@ -26,7 +27,9 @@ export interface QuantizedAssessment {
   /** Of the negative log-likelihoods, quantized minus float, in nats per token; null of one window alone. */
   readonly difference: PairedDifference | null;
   /** Of the linear layers, measured. */
-  readonly storage: { readonly bytes: number; readonly weights: number; readonly bitsPerWeight: number };
+  readonly storage: Size;
+  /** Of the whole model: embedding, output projection, norms and biases, too. */
+  readonly wholeStorage: Size;
 }
 
 /** What {@linkcode assess} runs with. */
@@ -88,6 +91,7 @@ export async function assess(model: Model, scheme: Scheme, options: AssessOption
       divergence: divergenceOf(divergences, windows),
       difference: windows.length < 2 ? null : pairedDifference(perplexity, float),
       storage: weightStorage(quantized),
+      wholeStorage: sizes(quantized).model,
     },
   };
 }

@@ -81,7 +81,8 @@ export function sizeMap(sizes: Sizes, title: string): Display {
     field: "bits",
     type: "quantitative",
     title: "bits per weight",
-    scale: { scheme: "viridis", reverse: true, domain: [0, Math.max(16, ...map.map(({ bits }) => bits))] },
+    // Float32 is no darker than float16: the differences that matter are below.
+    scale: { scheme: "viridis", reverse: true, domain: [0, 16], clamp: true },
   };
   const width = 62 * present.length;
   const field = {
