@@ -49,6 +49,7 @@ export type {
   WeightMethod,
   WeightPlace,
 } from "./method.ts";
+export { type MarlinTensors, packMarlin, readMarlin } from "./formats/marlin.ts";
 export type { Awq, AwqOptions } from "./methods/awq.ts";
 export { type Bcq, type BcqOptions, binaryCode } from "./methods/bcq.ts";
 export {

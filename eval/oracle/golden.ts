@@ -10,6 +10,7 @@ import { readFormat } from "./schemes/formats.ts";
 import { readFptq } from "./schemes/fptq.ts";
 import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
+import { readMarlin } from "./schemes/marlin.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
 export type { GoldenReader, GoldenResult, GoldenRun };
@@ -23,7 +24,13 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
   "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant },
-  "rotation-w4a8": { dgq: readDgq, fptq: readFptq, quarot: quarotRun, spinquant: spinquantRun },
+  "rotation-w4a8": {
+    dgq: readDgq,
+    fptq: readFptq,
+    "marlin-gptq": readMarlin,
+    quarot: quarotRun,
+    spinquant: spinquantRun,
+  },
   "sparse-obq": { baseline },
   "learned": { baseline },
   "mixed-lowrank-mamba": { baseline },

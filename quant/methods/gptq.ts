@@ -23,6 +23,7 @@ import {
 } from "../options.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { bitsOfGrid, type BlockGrid, blockGridOption, blockGridRule, gptqBlockSteps } from "./gptq/blocks.ts";
+import { fitCompensated } from "./gptq/clip.ts";
 import { decode, encode, fitLeastError, fitRange } from "../grids/uniform.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import type { UniformQuantizer } from "../../kernels/quantizer.ts";
@@ -60,8 +61,8 @@ export interface Gptq extends SuiteScheme {
    * weights"), or as they were when the block of 128 columns began (the reference code).
    */
   readonly groupStatistics: "current" | "block-start";
-  /** `"mse"` shrinks each range to the least error. */
-  readonly search: "none" | "mse";
+  /** `"mse"` shrinks each range to the least error; `"compensated"` clips it to what the loop would count as the least loss (MARLIN). */
+  readonly search: "none" | "mse" | "compensated";
 }
 
 /** Options of {@linkcode gptq}; absent ones take the defaults of the reference code. */
@@ -81,7 +82,7 @@ export const gptqOptions: OptionTable<Gptq> = {
   trueSequential: flag(false),
   percdamp: number(0, 10, 0.01),
   groupStatistics: oneOf(["current", "block-start"], "current"),
-  search: oneOf(["none", "mse"], "none"),
+  search: oneOf(["none", "mse", "compensated"], "none"),
 };
 
 /**
@@ -97,6 +98,10 @@ export const gptqOptions: OptionTable<Gptq> = {
  */
 export function gptq(options: GptqOptions): Gptq {
   const { grid } = options;
+  if (options.search === "compensated" && options.actOrder && options.staticGroups) {
+    // What columns that lie apart leave to compensate is no block of the factor.
+    throw refused("staticGroups", true, 'false with actOrder and search "compensated"');
+  }
   if (grid === undefined) return readOptions("gptq", gptqOptions, options);
   const bits = bitsOfGrid(blockGridOption.read("grid", grid) ?? grid);
   const ofIntegers = ["groupSize", "symmetric", "codes", "search"] as const;
@@ -144,13 +149,16 @@ export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq):
   // Static groups are groups of the weight's own columns, others of the columns in the order they are taken.
   const ownOrder = scheme.staticGroups || groups === 1 || !scheme.actOrder;
   const grids: UniformQuantizer[][] = Array.from({ length: groups }, () => []);
+  const compensated = scheme.search === "compensated";
   const fit = (values: Float64Array, group: number) => {
-    const fitted = fitColumns(values, rows, rule, scheme.search);
+    const fitted = compensated
+      ? fitCompensated(values, problem, group * groupSize, rule)
+      : fitColumns(values, rows, rule, scheme.search);
     const narrow = signed && scheme.codes === "narrow";
     grids[group] = narrow ? fitted.map((one) => ({ ...one, lowest: -one.highest })) : fitted;
   };
   if (scheme.staticGroups || groups === 1) {
-    const original = inOwnOrder(problem);
+    const original = compensated ? work : inOwnOrder(problem);
     for (let g = 0; g < groups; g++) {
       fit(original.subarray(g * groupSize * rows, (g + 1) * groupSize * rows), g);
     }
