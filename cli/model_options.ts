@@ -1,7 +1,7 @@
 /** Options that verbs share: a model, a scheme, a text to measure on, a text to calibrate on. */
 import { exists, readText } from "../base/file.ts";
 import { corpus, type CorpusWindows } from "../eval/corpus.ts";
-import { loadModel } from "../model/load.ts";
+import { loadModel } from "../quant/published/load.ts";
 import type { Model } from "../model/model.ts";
 import { readPart } from "../quant/notation/part.ts";
 import { readScheme } from "../quant/notation/scheme.ts";

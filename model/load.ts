@@ -42,9 +42,22 @@ export interface LoadOptions extends HubOptions {
 }
 
 /**
+ * Gives a checkpoint that others have quantized as one of floats, under the names that its architecture has; any other as it is. Formats
+ * are a higher floor's: `quant/published` hands this in.
+ */
+export type QuantizedReader = (checkpoint: Checkpoint) => Promise<Checkpoint>;
+
+/** Quantized weights are not passed over. */
+function refuseQuantized(checkpoint: Checkpoint): Promise<Checkpoint> {
+  const { config } = checkpoint;
+  if (!config.has("quantization_config")) return Promise.resolve(checkpoint);
+  return config.fail("quantization_config", "absent here: loadModel of quantbook reads quantized weights");
+}
+
+/**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, `fixture:mamba`, `fixture:mamba-outlier`, a
  * checkpoint directory, a `.safetensors` file with `config.json` and `tokenizer.json` beside it, a GGUF file (`.gguf`, or any name; of a split model any of its parts), or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model without a tokenizer
- * takes token ids only.
+ * takes token ids only. Weights that others have quantized are read by `readQuantized`; without it they are refused.
  *
  * @throws {CheckpointError} when the files are missing or wrong, {ModelError} when the family is unknown,
  * {HubError} when the hub does not give the files.
@@ -60,8 +73,13 @@ export interface LoadOptions extends HubOptions {
  * assertEquals(logits.length, ids.length * model.architecture.vocabularySize);
  * ```
  */
-export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  const { checkpoint: opened, tokenizer: open, whole } = await openSpecifier(specifier, options);
+export async function loadModel(
+  specifier: string,
+  options: LoadOptions = {},
+  readQuantized: QuantizedReader = refuseQuantized,
+): Promise<Model> {
+  const { checkpoint: stored, tokenizer: open, whole } = await openSpecifier(specifier, options);
+  const opened = whole ? stored : await readQuantized(stored);
   const { architecture, checkpoint: named } = await described(opened);
   const { checkpoint, unused } = watched(named);
   const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;

@@ -1,5 +1,6 @@
 /** A decoder-only language model: parameters on a device, a tokenizer, and the forward pass. */
 import { hashOf } from "../base/hash.ts";
+import type { JsonObject } from "../base/json.ts";
 import { show } from "../base/show.ts";
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import { type Architecture, type LinearRole, linearShape } from "./architecture.ts";
@@ -144,6 +145,11 @@ export class Model implements Disposable {
   /** What the model's files say that was not used, in sentences: fields that are not known here. */
   get notices(): readonly string[] {
     return [...this.checkpoint.notices, ...this.tokenizer.notices ?? []];
+  }
+
+  /** What the model's files say of its quantization: the format and its settings; null where it was not quantized when it was loaded. */
+  get scheme(): JsonObject | null {
+    return this.checkpoint.scheme ?? null;
   }
 
   /** SHA-256 of the checkpoint and of what was done to it: equal hashes mean equal models. */

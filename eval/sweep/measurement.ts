@@ -1,6 +1,6 @@
 /** The measurement of a cell, and what the cells of a sweep share: float models with their predictions, the weights quantized last. */
 import type { Device } from "../../kernels/device.ts";
-import { loadModel } from "../../model/load.ts";
+import { loadModel } from "../../quant/published/load.ts";
 import type { Model } from "../../model/model.ts";
 import { BoundedMemory } from "../../quant/calibration/memory.ts";
 import { quantize } from "../../quant/quantize.ts";

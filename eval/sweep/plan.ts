@@ -1,6 +1,6 @@
 /** Makes the manifest of a sweep: every cell with its hash and what it is expected to take. */
 import { defaultDevice } from "../../kernels/default.ts";
-import { loadModel } from "../../model/load.ts";
+import { loadModel } from "../../quant/published/load.ts";
 import type { Model } from "../../model/model.ts";
 import { ownCode } from "../../quant/quantize/code.ts";
 import { resolveScheme } from "../../quant/quantize/resolve.ts";

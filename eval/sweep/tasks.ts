@@ -1,7 +1,7 @@
 /** Accuracies of models and schemes on choice tasks, stored as the rows of a sweep are: what published task tables list. */
 import { environmentVariable } from "../../base/environment.ts";
 import { defaultDevice } from "../../kernels/default.ts";
-import { loadModel } from "../../model/load.ts";
+import { loadModel } from "../../quant/published/load.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { ownCode } from "../../quant/quantize/code.ts";
 import { resolveScheme } from "../../quant/quantize/resolve.ts";

@@ -1,5 +1,5 @@
 /** A checkpoint: a configuration and its weights, opened from a directory or a file without reading any tensor. */
-import { writeNumbers } from "../../base/json.ts";
+import { type JsonObject, writeNumbers } from "../../base/json.ts";
 import { directoryOf, namesIn, statOf, trimmedPath } from "../../base/file.ts";
 import { CheckpointError } from "../files/error.ts";
 import type { ModelConfig } from "./config.ts";
@@ -16,6 +16,8 @@ export interface Checkpoint extends Weights {
   readonly directory: string;
   /** What its files say that was not used, in sentences. */
   readonly notices: readonly string[];
+  /** What its files say of its quantization, as JSON: the format and its settings; absent where nothing is quantized. */
+  readonly scheme?: JsonObject;
 }
 
 /**
@@ -62,6 +64,8 @@ export function withConfig(
     requireShape: (name, shape) => weights.requireShape(name, shape),
     tensor: (name) => weights.tensor(name),
     tensorRows: (name, start, count) => weights.tensorRows(name, start, count),
+    ...weights.raw && { raw: weights.raw.bind(weights) },
+    ...weights.metadata && { metadata: weights.metadata },
     sha256: async () => sha256Text(`${await weights.sha256()}\n${writeNumbers(config.values)}`),
   };
 }

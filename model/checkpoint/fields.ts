@@ -281,7 +281,7 @@ export const typeFields: Readonly<Record<ModelType, TypeFields>> = {
       word_embed_proj_dim: null,
     },
     refused: { layer_norm_elementwise_affine: [true] },
-    harmless: ["activation_dropout"],
+    harmless: ["activation_dropout", "rope_parameters"],
   },
   phi: likeLlama(
     { hidden_act: "gelu_new", layer_norm_eps: 1e-5, partial_rotary_factor: 0.5 },

@@ -27,6 +27,7 @@ function renamed(
     requireShape: (name, shape) => checkpoint.requireShape(stored(name), shape),
     tensor: (name) => checkpoint.tensor(stored(name)),
     tensorRows: (name, start, count) => checkpoint.tensorRows(stored(name), start, count),
+    stored: (name) => checkpoint.stored?.(stored(name)),
   };
 }
 

@@ -14,14 +14,19 @@ export const refusedFields: Readonly<Record<string, readonly unknown[]>> = {
   per_layer_config: [],
   pruned_heads: [{}],
   quantization: [],
-  quantization_config: [],
   tie_encoder_decoder: [false],
   torch_dtype: dtypes,
   use_bidirectional_attention: [false],
 };
 
 /** Read in every type, beside its own: what kind of model it is, and where its texts end. */
-export const sharedFields = ["architectures", "eos_token_id", "layer_types", "model_type"];
+export const sharedFields = [
+  "architectures",
+  "eos_token_id",
+  "layer_types",
+  "model_type",
+  "quantization_config",
+];
 
 /** These change no number in any type: whence it comes, how it was trained, how transformers runs it, tokens by name, text generation. */
 export const harmlessFields: readonly string[] = [

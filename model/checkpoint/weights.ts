@@ -8,6 +8,7 @@ import { checkFields } from "../../base/fields.ts";
 import { decodeUtf8, isJsonObject, own, parseJson } from "../../base/json.ts";
 import { openSafetensors, type RawTensor, type SafetensorsFile } from "../safetensors.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
+import type { StoredWeight } from "./stored.ts";
 
 /** How a tensor lies in its files. */
 export interface TensorStorage {
@@ -44,6 +45,12 @@ export interface Weights {
   tensorRows(name: string, start: number, count: number): Promise<Float32Array<ArrayBuffer>>;
   /** A hexadecimal SHA-256 that changes when any value does. */
   sha256(): Promise<string>;
+  /** A tensor as its file has it, codes and all; absent where the files are not of safetensors. */
+  raw?(name: string): Promise<RawTensor>;
+  /** Metadata of the files: strings by name. */
+  readonly metadata?: ReadonlyMap<string, string>;
+  /** What a matrix is stored as, where others have quantized it. */
+  stored?(name: string): StoredWeight | undefined;
 }
 
 /** The file that lists which shard holds which tensor. */
@@ -117,6 +124,14 @@ class FileWeights implements Weights {
 
   async tensor(name: string): Promise<Float32Array<ArrayBuffer>> {
     return this.#decode(name, await this.#file(name).read(name));
+  }
+
+  raw(name: string): Promise<RawTensor> {
+    return this.#file(name).read(name);
+  }
+
+  get metadata(): ReadonlyMap<string, string> {
+    return new Map([...new Set(this.files.values())].flatMap(({ metadata }) => [...metadata]));
   }
 
   async tensorRows(name: string, start: number, count: number): Promise<Float32Array<ArrayBuffer>> {

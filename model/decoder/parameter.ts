@@ -6,6 +6,9 @@
  */
 import type { Device, DeviceBuffer, DeviceWeight } from "../../kernels/device.ts";
 import type { PackedCodes } from "../../kernels/codes.ts";
+import type { StoredWeight } from "../checkpoint/stored.ts";
+
+export type { StoredWeight } from "../checkpoint/stored.ts";
 
 /** A linear layer ready to run on a device: `y = x W^T + bias`. */
 export interface Linear extends Disposable {
@@ -13,18 +16,6 @@ export interface Linear extends Disposable {
   readonly byteLength: number;
   /** `x` `[rows, in]` to `y` `[rows, out]`. */
   run(x: DeviceBuffer, y: DeviceBuffer, rows: number): void | Promise<void>;
-}
-
-/** A weight `[out, in]` as it is stored quantized. Effective bits are measured from `byteLength`, never computed from a slogan. */
-export interface StoredWeight {
-  /** Output and input features. */
-  readonly shape: readonly [out: number, inputs: number];
-  /** Bytes of codes, scales, zero points and all else that dequantization needs. */
-  readonly byteLength: number;
-  /** The float32 values, row-major. */
-  dequantize(): Float32Array;
-  /** What a device multiplies with in packed execution; absent where there is no kernel for the format. */
-  pack?(): PackedCodes;
 }
 
 /** A tensor that several models may own. */
@@ -110,6 +101,19 @@ export function packedLinear(
   const weight = () => Promise.resolve(device.packedWeight(pack()));
   const values = () => Promise.resolve(stored.dequantize());
   return new Parameter(name, stored.shape, values, () => linearOf(device, weight, bias), stored);
+}
+
+/** A linear layer of a weight that its checkpoint has quantized: packed where the device has a kernel for it. */
+export function storedLinear(
+  device: Device,
+  name: string,
+  stored: StoredWeight,
+  bias: (() => Promise<Float32Array>) | null,
+): Parameter<Linear> {
+  const pack = stored.pack?.bind(stored);
+  if (pack !== undefined) return packedLinear(device, name, stored, pack, bias);
+  const values = () => Promise.resolve(stored.dequantize());
+  return denseLinear(device, name, stored.shape, values, bias, stored);
 }
 
 async function linearOf(

@@ -21,7 +21,14 @@ import {
   stateSpaceTensors,
 } from "./tensors.ts";
 import { ModelError } from "../error.ts";
-import { denseLinear, type Linear, type Parameter, type StoredWeight, vectorParameter } from "./parameter.ts";
+import {
+  denseLinear,
+  type Linear,
+  type Parameter,
+  storedLinear,
+  type StoredWeight,
+  vectorParameter,
+} from "./parameter.ts";
 import { rotaryTable } from "./rotary.ts";
 import type { LoadedExperts, LoadedLayer, LoadedNorm } from "./context.ts";
 
@@ -123,8 +130,11 @@ class Listing {
       const shape = linearShape(architecture, role), name = tensorName(names.weight, layer);
       const weight = linearWeight(checkpoint, names, layer, shape);
       const bias = linearBias(checkpoint, names, layer, shape[0]);
-      const linear = denseLinear(this.device, name, shape, weight, bias).asOriginal();
-      this.maps.linears.set(linearKey(layer, role), linear);
+      const stored = names.rows ?? names.transposed ? undefined : checkpoint.stored?.(name);
+      const linear = stored === undefined
+        ? denseLinear(this.device, name, shape, weight, bias)
+        : storedLinear(this.device, name, stored, bias);
+      this.maps.linears.set(linearKey(layer, role), linear.asOriginal());
     }
     if (hasExperts(architecture, layer)) this.#experts(layer);
     if (architecture.stateSpace !== undefined) this.#stateSpace(architecture.stateSpace, layer);
@@ -164,7 +174,8 @@ class Listing {
     this.#norm(architecture.finalNorm);
     const width = embeddingProjection?.size ?? hiddenSize;
     const name = architecture.embedding, shape = [vocabularySize, width] as const;
-    const embedding = { name, shape, values: once(this.#plain(name, shape)), isOriginal: true };
+    const stored = this.checkpoint.stored?.(name);
+    const embedding = { name, shape, values: once(this.#plain(name, shape)), stored, isOriginal: true };
     if (embeddingProjection !== undefined) {
       fixed.set(fixedNames.into, this.#dense(embeddingProjection.into, [hiddenSize, width]));
       fixed.set(fixedNames.out, this.#dense(embeddingProjection.out, [width, hiddenSize]));
@@ -221,7 +232,10 @@ class Listing {
   }
 
   #dense(tensor: string, shape: readonly [number, number], bias: Reader | null = null): Parameter<Linear> {
-    return denseLinear(this.device, tensor, shape, this.#plain(tensor, shape), bias).asOriginal();
+    const values = this.#plain(tensor, shape), stored = this.checkpoint.stored?.(tensor);
+    return stored === undefined
+      ? denseLinear(this.device, tensor, shape, values, bias).asOriginal()
+      : storedLinear(this.device, tensor, stored, bias).asOriginal();
   }
 
   #plain(tensor: string, shape: readonly number[]): Reader {

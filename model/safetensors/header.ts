@@ -114,7 +114,9 @@ export function parseHeader(bytes: Uint8Array, dataSize: number, file: string): 
     }
   }
   checkCoverage(tensors, base, dataSize, file);
-  notices.push(...unused(`${file}: __metadata__`, Object.fromEntries(metadata), metadataFields));
+  // Of matrices that are one, safetensors writes the first and the names of the others.
+  const said = [...metadata].filter(([name, value]) => tensors.has(name) || !tensors.has(value));
+  notices.push(...unused(`${file}: __metadata__`, Object.fromEntries(said), metadataFields));
   return { metadata, tensors, notices };
 }
 

@@ -181,7 +181,7 @@ class Counter {
   /** A matrix that may have been replaced; `share` of the stored tensor is its. */
   #held(name: string, { shape, stored, isOriginal }: Held, place: Place, share = 1): void {
     const count = shape.reduce((product, size) => product * size, 1);
-    if (stored !== undefined) this.#put(name, count, stored.byteLength, "quantized", place);
+    if (stored !== undefined && !isOriginal) this.#put(name, count, stored.byteLength, "quantized", place);
     else this.#values(name, count, place, share, isOriginal);
   }
 
