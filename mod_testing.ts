@@ -54,6 +54,7 @@ const rooms: readonly (readonly [name: string, files: string, imports: string])[
   ["generation", "eval/generation/", "windows published"],
   ["tasks", "eval/tasks/", "generation store"],
   ["sweep", "eval/sweep.ts eval/sweep/", "store cost metrics tasks"],
+  ["compare", "eval/compare.ts eval/compare/", "sweep"],
   ["oracle", "eval/oracle.ts eval/oracle/", "metrics"],
   ["claims", "eval/claims.ts eval/claims/", "oracle sweep corpus"],
 ];

@@ -3,6 +3,14 @@
  *
  * @module
  */
+export { type Candidate, compare, type Comparison } from "./compare.ts";
+export type { Estimated, EstimatedMean, Interval } from "./compare/clusters.ts";
+export type { Difference } from "./compare/differences.ts";
+export { CompareError } from "./compare/error.ts";
+export type { ComparedModel } from "./compare/models.ts";
+export type { NoiseKind } from "./compare/noise.ts";
+export type { CompareOptions } from "./compare/options.ts";
+export type { Bucket, CandidateSummary, DivergenceDistribution } from "./compare/summary.ts";
 export { type Cost, CostError, type DeviceProfile, loadProfile, predictCost } from "./cost.ts";
 export type { WindowLengths } from "./cost/work.ts";
 export { type ChatData, ChatError, chatPrompt, questionTemplate } from "./generation/chat.ts";
