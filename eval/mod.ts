@@ -4,7 +4,7 @@
  * @module
  */
 export { type Candidate, compare, type Comparison } from "./compare.ts";
-export type { Estimated, EstimatedMean, Interval } from "./compare/clusters.ts";
+export type { Clusters, Estimated, EstimatedMean, Interval } from "./compare/clusters.ts";
 export type { Difference } from "./compare/differences.ts";
 export { CompareError } from "./compare/error.ts";
 export type { ComparedModel } from "./compare/models.ts";

@@ -10,13 +10,13 @@ import { linearKey } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
 
 /** How the reference is computed otherwise. */
-export const noiseKinds = ["bfloat16", "sums"] as const;
+export const noiseKinds: readonly NoiseKind[] = ["bfloat16", "sums"];
 
 /**
  * `bfloat16`: weights, inputs and outputs of all linear layers and the operands of attention are rounded to bfloat16, sums are not;
  * `sums`: every product of a linear layer sums its columns from the last to the first.
  */
-export type NoiseKind = typeof noiseKinds[number];
+export type NoiseKind = "bfloat16" | "sums";
 
 /** The model, computed otherwise. Its own is left as it is; unchanged parameters are shared. */
 export function noisyModel(model: Model, kind: NoiseKind): Model {

@@ -4,7 +4,7 @@ import type { Execution } from "../../quant/weights/linear.ts";
 import { show } from "../../base/show.ts";
 import type { TokenWindows } from "../windows.ts";
 import { CompareError } from "./error.ts";
-import { noiseKinds } from "./noise.ts";
+import { type NoiseKind, noiseKinds } from "./noise.ts";
 
 /** What a comparison runs with. */
 export interface CompareOptions {
@@ -44,7 +44,7 @@ export interface CheckedOptions {
   /** Power of a test. */
   readonly power: number;
   /** Noises of the reference. */
-  readonly noises: readonly (typeof noiseKinds[number])[];
+  readonly noises: readonly NoiseKind[];
 }
 
 /** @throws {CompareError} `option` or `windows` */
