@@ -2,9 +2,11 @@
  * Some dozens of the cases of `gguf.py`: their files are written again from their seeds, and the logits are transformers', or a typed error
  * names the planted field. `bench/results/differential-gguf.json` records a long run.
  */
-import { assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { QuantbookError } from "../../base/error.ts";
-import { loadModel } from "../../mod.ts";
+import { loadModel, type Model } from "../../mod.ts";
+import { openGguf } from "../../model/gguf/file.ts";
+import { sizes } from "../../quant/mod.ts";
 import { type GgufCase, judge, type Verdict } from "./gguf_case_testing.ts";
 import { writeCase } from "./gguf_write_testing.ts";
 
@@ -39,9 +41,19 @@ Deno.test("the cases cover every architecture, types of blocks, splits, byte ord
   assertEquals(cases.some(({ split }) => split > 0) && cases.some(({ planted }) => planted !== null), true);
 });
 
+/** Every tensor of a file counts, once, as it is stored: but for divisors of frequencies, and scales that are not used. */
+async function checkSizes(model: Model, path: string): Promise<void> {
+  const file = await openGguf(path), all = sizes(model);
+  const counted = [...file.tensors].filter(([name]) => !/^rope_|\.input_scale$/.test(name));
+  const bytes = counted.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
+  assertAlmostEquals(all.model.bytes, bytes, 1e-6, path);
+  assertEquals(all.file?.bytes, file.byteLength, path);
+}
+
 async function run(one: GgufCase, path: string): Promise<Verdict> {
   try {
     using model = await loadModel(path);
+    await checkSizes(model, path);
     return judge(one, await model.logits(Int32Array.from(one.ids)));
   } catch (error) {
     if (!(error instanceof QuantbookError)) throw error;

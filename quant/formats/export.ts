@@ -42,7 +42,7 @@ const companions = [
  *
  * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales of integers in float16, to which they are rounded; ONNX keeps
  * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor. FP8, MXFP8,
- * MXFP6, MXFP4 and NVFP4 weights keep their scales as they are in compressed-tensors, MXFP4 in GGUF too.
+ * MXFP6, MXFP4 and NVFP4 weights keep their scales as they are in compressed-tensors, MXFP4 and NVFP4 in GGUF too.
  *
  * A GGUF file is read back and compared with the model before it gets its name.
  *

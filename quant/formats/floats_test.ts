@@ -36,6 +36,9 @@ const schemes: Readonly<Record<string, readonly [weights: WeightScheme, format: 
 const others: Readonly<Record<string, WeightScheme>> = {
   "mxfp4-floor": mx({ element: "e2m1" }),
   "gptq-nvfp4": gptq({ grid: nvfp4() }),
+  "nvfp4-gguf": nvfp4(),
+  "nvfp4-gguf-six": nvfp4({ arithmetic: "fourOverSix", target: "mse" }),
+  "nvfp4-gguf-plain": nvfp4({ tensorScale: "none" }),
 };
 const layer = "model.layers.0.self_attn.q_proj";
 
@@ -85,7 +88,7 @@ Deno.test("floats in compressed-tensors decode to the weights by the library's f
   }
 });
 
-Deno.test("MXFP4 in GGUF keeps its bytes and loads as the same model; other floats become F16", async () => {
+Deno.test("MXFP4 and NVFP4 in GGUF keep their bytes and load as the same model; other floats become F16", async () => {
   await inFolder(async (folder) => {
     using model = await quantize(base, { weights: mx({ element: "e2m1" }) });
     const file = await exportModel(model, folder, { format: "gguf" });
@@ -103,6 +106,25 @@ Deno.test("MXFP4 in GGUF keeps its bytes and loads as the same model; other floa
     }
     using again = await loadModel(file);
     assertEquals(again.architecture.layers, 4);
+  });
+  await inFolder(async (folder) => {
+    for (
+      const options of [{}, { arithmetic: "fourOverSix", target: "mse" }, { tensorScale: "none" }] as const
+    ) {
+      const tensorScale = "tensorScale" in options ? "none" : "dynamic";
+      using model = await quantize(base, { weights: nvfp4(options) });
+      const file = await exportModel(model, `${folder}/${tensorScale}`, { format: "gguf" });
+      const stored = await readGguf(file), scale = stored.get("blk.0.attn_q.scale");
+      assertEquals([stored.get("blk.0.attn_q.weight")?.dtype, scale?.dtype], [
+        "NVFP4",
+        tensorScale === "none" ? undefined : "F32",
+      ]);
+      using again = await loadModel(file);
+      const values = await again.linear(0, "q").values(), expected = await model.linear(0, "q").values();
+      // The reciprocal of the tensor's scale, its product and ours are rounded to float32.
+      const near = (x: number, y: number) => Math.abs(x - y) <= 2 ** -22 * Math.abs(y);
+      assert(values.every((x, i) => tensorScale === "none" ? x === expected[i] : near(x, expected[i])));
+    }
   });
   await inFolder(async (folder) => {
     using model = await quantize(base, { weights: fp8() });
@@ -160,7 +182,7 @@ Deno.test("float weights are what compressed-tensors and gguf read, and what com
     const own = Object.entries(schemes).map(([name, [weights]]) => [name, weights] as const);
     for (const [name, weights] of [...own, ...Object.entries(others)]) {
       using model = await quantize(base, { weights }, { calibration });
-      const format = name === "mxfp4-floor" ? "gguf" : "compressed-tensors";
+      const format = name === "mxfp4-floor" || name.includes("gguf") ? "gguf" : "compressed-tensors";
       await exportModel(model, `${folder}/${name}`, { format });
       await write(name, "values", storedWeight(model, 0, "q")?.dequantize() ?? new Float32Array());
       if (name in schemes) await write(name, "float", float);
@@ -169,6 +191,6 @@ Deno.test("float weights are what compressed-tensors and gguf read, and what com
     const { success, stdout, stderr } = await new Deno.Command(python, { args: [script, folder] }).output();
     const text = new TextDecoder();
     assert(success, text.decode(stdout) + text.decode(stderr));
-    assertEquals(text.decode(stdout).trim().split("\n").length, Object.keys(schemes).length + 2);
+    assertEquals(text.decode(stdout).trim().split("\n").length, own.length + Object.keys(others).length);
   });
 });

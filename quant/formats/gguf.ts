@@ -5,7 +5,7 @@ import { ggufName, splitRow } from "../../model/gguf/names.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import type { Model } from "../../model/model.ts";
-import { ggufBlocks, mxfp4Blocks } from "./gguf/blocks.ts";
+import { ggufBlocks, mxfp4Blocks, nvfp4Blocks } from "./gguf/blocks.ts";
 import { ggufArchitecture, scalingTensors, shapeEntries } from "./gguf/entries.ts";
 import { tokenizerEntries } from "./gguf/tokenizer.ts";
 import { verifyGguf } from "./gguf/verify.ts";
@@ -60,15 +60,25 @@ export async function encodeModelGguf(model: Model, tokenizer: JsonObject | unde
     weight instanceof UniformWeight
       ? ggufBlocks(name, weight)
       : weight instanceof TableWeight
-      ? mxfp4Blocks(weight)
+      ? mxfp4Blocks(weight) ?? nvfp4Blocks(weight)
       : null;
   const ends = new Map([[head, model.head.stored], [embedding, model.embedding.stored]]);
   for (const [tensor, { shape, values }] of parts.plain) {
-    put(tensor, shape, blocksOf(tensor, ends.get(tensor)) ?? plain(tensor, values, shape));
+    const blocks = blocksOf(tensor, ends.get(tensor));
+    // llama.cpp multiplies only linear layers of decoder layers by a scale beside them.
+    put(tensor, shape, blocks?.scale === undefined && blocks || plain(tensor, values, shape));
   }
   for (const { name: layer, weight } of parts.quantized) {
     const tensor = `${layer}.weight`, { shape } = weight;
-    put(tensor, shape, blocksOf(layer, weight) ?? plain(tensor, weight.dequantize(), shape));
+    const blocks = blocksOf(layer, weight);
+    put(tensor, shape, blocks ?? plain(tensor, weight.dequantize(), shape));
+    if (blocks?.scale === undefined) continue;
+    const scale = new Uint8Array(Float32Array.of(blocks.scale).buffer);
+    tensors.set(ggufName(`${layer}.weight`).replace(/weight$/, "scale"), {
+      dtype: "F32",
+      shape: [1],
+      bytes: scale,
+    });
   }
   for (const [tensor, source] of scalingTensors(model.architecture)) tensors.set(tensor, source);
   return { pieces: encodeGguf(metadata, tensors), verify: (path) => verifyGguf(path, model, parts) };

@@ -1,16 +1,19 @@
-/** Packed weights in the block types of GGUF that say the same: codes of 4, 5 or 8 bits with a scale for each 32 weights. */
+/** Packed weights in the block types of GGUF that say the same: codes of 4, 5 or 8 bits with a scale for each 32 weights, MXFP4, NVFP4. */
 import { encodeF16 } from "../../../model/files/dtype.ts";
 import { requireFiniteHalf, requireHalfScales } from "../half.ts";
 import type { TableWeight } from "../../weights/table.ts";
 import type { UniformWeight } from "../../weights/uniform.ts";
+import { floatFormats, floatValues } from "../../grids/float.ts";
 import { elementOf, hasPowerScales } from "../compressed_tensors/floats.ts";
 
 /** A weight as GGUF stores it, row by row. */
 export interface GgufBlocks {
   /** Type of the blocks. */
-  readonly dtype: "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "MXFP4";
+  readonly dtype: "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "MXFP4" | "NVFP4";
   /** Bytes of all rows. */
   readonly bytes: Uint8Array;
+  /** What all weights are multiplied by, in a tensor beside them. */
+  readonly scale?: number;
 }
 
 /**
@@ -69,4 +72,29 @@ export function mxfp4Blocks(weight: TableWeight): GgufBlocks | null {
     for (let j = 0; j < 16; j++) bytes[17 * i + 1 + j] = codes[32 * i + j] | codes[32 * i + 16 + j] << 4;
   }
   return { dtype: "MXFP4", bytes };
+}
+
+/**
+ * NVFP4 as GGUF stores it: of 64 weights the E4M3 scales of four groups of 16, then of each group the codes of weights `i` and `i + 8` in a
+ * byte. What the tensor's scales are multiplied by goes into a scale beside it; as products are rounded to float32 in another order, weights
+ * move by at most 2^-22 of themselves. Null where a weight is other.
+ */
+export function nvfp4Blocks(weight: TableWeight): GgufBlocks | null {
+  const { shape: [, columns], block, scales, scaleValues } = weight;
+  const e4m3 = floatValues(floatFormats.e4m3), scale = scaleValues?.[e4m3.indexOf(1)] ?? NaN;
+  const is = elementOf(weight) === "e2m1" && block[0] === 1 && block[1] === 16 && columns % 64 === 0 &&
+    scales instanceof Uint8Array && scales.every((byte) => byte < 0x7f) &&
+    e4m3.subarray(0, 0x7f).every((value, i) =>
+      Math.abs(value * scale - (scaleValues?.[i] ?? NaN)) <= 2 ** -23 * value * scale
+    );
+  if (!is) return null;
+  const codes = weight.codes(), bytes = new Uint8Array(scales.length * 9);
+  for (const [i, byte] of scales.entries()) {
+    const start = 36 * (i >> 2), group = i & 3;
+    bytes[start + group] = byte;
+    for (let j = 0; j < 8; j++) {
+      bytes[start + 4 + 8 * group + j] = codes[16 * i + j] | codes[16 * i + 8 + j] << 4;
+    }
+  }
+  return { dtype: "NVFP4", bytes, ...scale !== 1 && { scale } };
 }
