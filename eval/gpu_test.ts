@@ -21,6 +21,7 @@ import { dgq } from "../quant/methods/dgq.ts";
 import { distill } from "../quant/methods/distill.ts";
 import { fp8 } from "../quant/methods/fp8.ts";
 import { fptq } from "../quant/methods/fptq.ts";
+import { gptaq } from "../quant/methods/gptaq.ts";
 import { gptq } from "../quant/methods/gptq.ts";
 import { hqq } from "../quant/methods/hqq.ts";
 import { kivi } from "../quant/methods/kivi.ts";
@@ -31,6 +32,7 @@ import { nf4 } from "../quant/methods/nf4.ts";
 import { nvfp4 } from "../quant/methods/nvfp4.ts";
 import { qqq } from "../quant/methods/qqq.ts";
 import { qrazor } from "../quant/methods/qrazor.ts";
+import { quik } from "../quant/methods/quik.ts";
 import { quarot } from "../quant/methods/quarot.ts";
 import { quantize } from "../quant/quantize.ts";
 import { quantizedLinear, storedWeight } from "../quant/weights/linear.ts";
@@ -131,6 +133,9 @@ const schemes: Record<string, Scheme> = {
     weights: rtn({ bits: 6 }),
     activations: token8,
   },
+  gptaq: { weights: gptaq({ bits: 4, groupSize: 64 }) },
+  quik: { weights: quik({ kept: 16 }) },
+  "quik of inputs": { activations: quik({ bits: 8, kept: 16 }) },
   kivi: { kv: kivi({ bits: 2 }) },
   kvquant: { kv: kvquant({ bits: 4 }) },
 };
@@ -145,12 +150,12 @@ Deno.test("gpu: every method of the registry has a scheme here", () => {
 });
 
 /**
- * GPTQ, SpQR and QQQ decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
+ * GPTQ, GPTAQ, SpQR, QQQ and QUIK decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
  * of a Hessian decides which way a near tie goes, and the models that two devices make differ as two good models do. (Here
  * the reference device, with float64 sums, and the CPU device differ by 1.5% for GPTQ and 5.6% for SpQR.) So what the GPU
  * has made is compared with itself on the CPU; and it must be one of the models that the CPU makes of a Hessian with noise.
  */
-const chaotic = ["gptq", "spqr", "qqq"];
+const chaotic = ["gptq", "gptaq", "spqr", "qqq", "quik"];
 
 for (const name of names) {
   for (const model of everything ? ["fixture:llama", "fixture:opt"] : ["fixture:llama"]) {
@@ -202,6 +207,7 @@ const packed: Record<string, Scheme> = {
   bcq: { weights: bcq({ bits: 3, groupSize: 64, rounds: 1 }) },
   spqr: schemes.spqr,
   dgq: { weights: dgq({ groupSize: 64 }) },
+  quik: schemes.quik,
 };
 
 for (const [name, scheme] of Object.entries(packed)) {

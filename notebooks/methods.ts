@@ -258,6 +258,43 @@ export const methods: readonly MethodEntry[] = [
     },
   },
   {
+    id: "gptaq",
+    name: "GPTAQ",
+    bits: "W2 to W8",
+    quantizes: "weights",
+    calibration: true,
+    gradient: false,
+    cost: "GPTQ, and the float model beside the quantized one",
+    paper: { title: "Li et al. 2025", link: "https://arxiv.org/abs/2504.02692" },
+    source: "quant/methods/gptaq.ts",
+    equation: {
+      source: "quant/compensation/drift.ts",
+      tex: tex`P = \alpha\, \operatorname{triu}_{+}\!\left(D\, U^{\mathsf T}\right) U, \qquad
+        D = (X_{\mathrm{float}} - X)\, X^{\mathsf T}, \qquad W_{:,k} \leftarrow W_{:,k} + w_j\, P_{jk}`,
+      label: "algorithm 1",
+      anchor: "subtractProduct(whole(inner), whole(d)",
+      lines: 7,
+    },
+  },
+  {
+    id: "quik",
+    name: "QUIK",
+    bits: "W4 A4, columns apart",
+    quantizes: "weights, activations; outlier columns stay",
+    calibration: true,
+    gradient: false,
+    cost: "the largest inputs over a text, then GPTQ",
+    paper: { title: "Ashkboos et al. 2024", link: "https://arxiv.org/abs/2310.09259" },
+    source: "quant/methods/quik.ts",
+    equation: {
+      tex: tex`Y = X_{:,O}\, W_{:,O}^{\mathsf T} + \hat{X}_{:,\bar O}\, \hat{W}_{:,\bar O}^{\mathsf T}, \qquad
+        O = \text{the } k \text{ columns with the largest } \max\lvert X_j\rvert`,
+      label: "section 3",
+      anchor: "const loss = yield* compensationSteps(problem, (column, j) => {",
+      lines: 13,
+    },
+  },
+  {
     id: "awq",
     name: "AWQ",
     bits: "W3, W4",

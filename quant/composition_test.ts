@@ -10,6 +10,7 @@ import { awq } from "./methods/awq.ts";
 import { bcq } from "./methods/bcq.ts";
 import { dgq } from "./methods/dgq.ts";
 import { fp8 } from "./methods/fp8.ts";
+import { gptaq } from "./methods/gptaq.ts";
 import { gptq } from "./methods/gptq.ts";
 import { kivi } from "./methods/kivi.ts";
 import { kvquant } from "./methods/kvquant.ts";
@@ -18,6 +19,7 @@ import { mx } from "./methods/mx.ts";
 import { nf4 } from "./methods/nf4.ts";
 import { nvfp4 } from "./methods/nvfp4.ts";
 import { qqq } from "./methods/qqq.ts";
+import { quik } from "./methods/quik.ts";
 import { quarot } from "./methods/quarot.ts";
 import { qrazor } from "./methods/qrazor.ts";
 import { quantize } from "./quantize.ts";
@@ -32,6 +34,8 @@ const token8 = rtn({ bits: 8, granularity: "token" });
 const weights: Record<string, Scheme> = {
   rtn: { weights: rtn({ bits: 4, groupSize: 64 }) },
   gptq: { weights: gptq({ bits: 4, actOrder: true }) },
+  gptaq: { weights: gptaq({ bits: 4, groupSize: 64 }) },
+  quik: { weights: quik({ kept: 16, search: "mse" }) },
   spqr: { weights: spqr({ bits: 3, groupSize: 16 }) },
   bcq: { weights: bcq({ bits: 4, groupSize: 64, rounds: 2 }) },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
@@ -53,6 +57,7 @@ const transforms: Record<string, Scheme> = {
 const activations: Record<string, Scheme> = {
   none: {},
   token8: { activations: token8 },
+  quik4: { activations: quik({ kept: 16 }) },
   mxfp8: { activations: mx({ element: "e4m3" }) },
   attention8: { activations: token8, query: token8, key: token8, scores: token8 },
 };

@@ -27,6 +27,8 @@ export interface InputStatistics {
   readonly windows: number;
   /** Calibration tokens. */
   readonly tokens: number;
+  /** `(X_float - X)^T X` likewise, where {@linkcode WeightMethod.drift} asks for it: rows belong to the difference. */
+  readonly drift?: Float64Array;
 }
 
 /** Where a weight stands. */
@@ -62,6 +64,18 @@ export interface WeightMethod<S extends Tagged> {
   readonly lastWindow?: (scheme: S) => boolean;
   /** Whether each sub-block is calibrated on its quantized predecessors in the same layer. */
   readonly sequential?: (scheme: S) => boolean;
+  /**
+   * How many of the calibration windows, from the first on, the statistics of inputs are taken of; all where absent or undefined. For
+   * methods whose {@linkcode calibrate} looks at more text than their compensation.
+   */
+  readonly windows?: (scheme: S) => number | undefined;
+  /**
+   * Whether {@linkcode InputStatistics.drift} is needed too: the float model then runs beside the quantized one, which mixtures of experts,
+   * whose router may send a token elsewhere, refuse.
+   */
+  readonly drift?: (scheme: S) => boolean;
+  /** Whether statistics are taken of inputs rounded as the scheme's `activations` say, not of inputs as they are. */
+  readonly roundedInputs?: (scheme: S) => boolean;
   /**
    * Rewrites the model before its weights are quantized, preserving its function (or nearly so, as clipping does). Methods
    * that do are refused for mixtures of experts.

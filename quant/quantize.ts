@@ -75,9 +75,11 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       replace(await weights.part.prepare(current, weights.scheme, context));
     }
     const calibrated = await calibrateOperands(current, resolved, context);
+    const rounding = operandQuantizers(current.device, current.architecture, resolved, calibrated);
     const toWeights = {
       ...context,
       execution,
+      rounding: rounding?.input === undefined ? null : { input: rounding.input },
       quantizers: await weightQuantizers(current, resolved, context),
     };
     const overrides = checked.overrides && { overrides: checked.overrides };
@@ -89,11 +91,10 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       const change = { head: checked.head, embedding: checked.embedding };
       replace(await quantizeEnds(current, resolved, change, toWeights));
     }
-    const operands = operandQuantizers(current.device, current.architecture, resolved, calibrated);
-    if (operands !== null) {
+    if (rounding !== null) {
       const sites = Object.fromEntries(operandSites.map((site) => [site, checked[site]]));
       const change = { ...sites, ...overrides, ...head.activations && { head: checked.head } };
-      replace(current.with({ interventions: [operands], change }));
+      replace(current.with({ interventions: [rounding], change }));
     }
     if (kv !== undefined) replace(await kv.part.apply(current, kv.scheme, context));
     return current;

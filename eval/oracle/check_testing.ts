@@ -8,7 +8,7 @@ import { sha256Hex } from "../../base/hash.ts";
 import { Random } from "../../kernels/conformance/suite.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
-import type { WeightMethod } from "../../quant/method.ts";
+import type { InputStatistics, WeightMethod } from "../../quant/method.ts";
 import type { Tagged } from "../../quant/options.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { methodOf, registerMethod, type WeightScheme } from "../../quant/registry.ts";
@@ -106,23 +106,38 @@ const noisyHessian = {
       await weightsOf(inner).prepare?.(model, inner, context) ??
         model.with({ change: { noisyHessian: inner } }),
     sequential: ({ inner }) => weightsOf(inner).sequential?.(inner) ?? false,
+    drift: ({ inner }) => weightsOf(inner).drift?.(inner) ?? false,
+    roundedInputs: ({ inner }) => weightsOf(inner).roundedInputs?.(inner) ?? false,
+    windows: ({ inner }) => weightsOf(inner).windows?.(inner),
+    async calibrate(model, { inner, random }, context) {
+      const own = await weightsOf(inner).calibrate?.(model, inner, context);
+      if (!own) return null;
+      return (weight, place, input, device) => {
+        assert(input !== null);
+        return own(weight, place, withNoise(input, random), device);
+      };
+    },
     quantize(weight, { inner, random }, place, input, device) {
       assert(input !== null);
-      const n = weight.columns;
-      const gram = input.gram.slice(),
-        size = Float64Array.from({ length: n }, (_, i) => Math.sqrt(gram[i * n + i]));
-      for (let i = 0; i < n; i++) {
-        for (let j = 0; j <= i; j++) {
-          gram[i * n + j] += 2 ** -18 * (2 * random.next() - 1) * size[i] * size[j];
-          gram[j * n + i] = gram[i * n + j];
-        }
-      }
-      return weightsOf(inner).quantize(weight, inner, place, { ...input, gram }, device);
+      return weightsOf(inner).quantize(weight, inner, place, withNoise(input, random), device);
     },
   } satisfies WeightMethod<NoisyHessian>,
 };
 
 registerMethod(noisyHessian);
+
+function withNoise(input: InputStatistics, random: Random): InputStatistics {
+  const n = Math.sqrt(input.gram.length);
+  const gram = input.gram.slice();
+  const size = Float64Array.from({ length: n }, (_, i) => Math.sqrt(gram[i * n + i]));
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      gram[i * n + j] += 2 ** -18 * (2 * random.next() - 1) * size[i] * size[j];
+      gram[j * n + i] = gram[i * n + j];
+    }
+  }
+  return { ...input, gram };
+}
 
 /** The scheme with noise in the Hessians that its weights are quantized by; the same scheme where none are. */
 export function withNoisyHessian(scheme: Scheme, seed: number): Scheme {

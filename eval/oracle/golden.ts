@@ -8,9 +8,11 @@ import { readCrossQuant } from "./schemes/crossquant.ts";
 import { readDgq } from "./schemes/dgq.ts";
 import { readFormat } from "./schemes/formats.ts";
 import { readFptq } from "./schemes/fptq.ts";
+import { gptaqRun } from "./schemes/gptaq.ts";
 import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
 import { readMarlin } from "./schemes/marlin.ts";
+import { readQuik } from "./schemes/quik.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
 export type { GoldenReader, GoldenResult, GoldenRun };
@@ -29,9 +31,10 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     fptq: readFptq,
     "marlin-gptq": readMarlin,
     quarot: quarotRun,
+    quik: readQuik,
     spinquant: spinquantRun,
   },
-  "sparse-obq": { baseline },
+  "sparse-obq": { baseline, gptaq: gptaqRun, gptq: gptaqRun, none: gptaqRun, rtn: gptaqRun },
   "learned": { baseline },
   "mixed-lowrank-mamba": { baseline },
 };

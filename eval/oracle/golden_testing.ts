@@ -6,6 +6,7 @@ import { assert } from "@std/assert";
 import { Random } from "../../kernels/conformance/suite.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
+import type { CalibrationMemory } from "../../quant/method.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { oracleWindows } from "../oracle.ts";
 import { perplexity } from "../metrics/perplexity.ts";
@@ -21,6 +22,8 @@ export interface GoldenCheck {
   readonly bound: (id: string) => number;
   /** Ids that the quick suite runs. */
   readonly quick: readonly string[];
+  /** What calibration is told instead of looking, for a model; noisy runs look themselves. */
+  readonly memory?: (model: Model) => Promise<CalibrationMemory>;
   /** Ids that the suite refuses, by name. */
   readonly refused?: readonly string[];
 }
@@ -33,12 +36,13 @@ export async function checkGolden(
   t: Deno.TestContext,
   group: GoldenGroup,
   model: string,
-  { covers, bound, quick, refused = [] }: GoldenCheck,
+  { covers, bound, quick, memory, refused = [] }: GoldenCheck,
 ): Promise<void> {
   const calib = await oracleWindows("calib"), windows = await oracleWindows("test");
   const results = await goldenResults(group, model);
   const tensors = await goldenTensors(group, model).catch(() => undefined);
   using float = await loadModel(`fixture:${model}`);
+  const told = memory && { memory: await memory(float) };
   for (const id of quick) assert(results.has(id), `${group} ${model} has no result ${id}`);
   for (const result of results.values()) {
     const { id, ppl, method } = result;
@@ -47,7 +51,7 @@ export async function checkGolden(
       if (refused.includes(id)) return assertRefused(() => goldenRun(group, result, { tensors }), id);
       const { scheme, calibrationWindows } = goldenRun(group, result, { tensors });
       const calibration = calibrationWindows > 0 ? calib.slice(0, calibrationWindows) : undefined;
-      using quantized = await quantize(float, scheme, { calibration });
+      using quantized = await quantize(float, scheme, { calibration, ...told });
       const measured = (await perplexity(quantized, windows)).value, relative = measured / ppl - 1;
       if (Math.abs(relative) <= bound(id)) return;
       const draws: number[] = [];

@@ -43,7 +43,12 @@ export async function calibratedMaxima(
   method: string,
   context: QuantizeContext,
 ): Promise<(place: { readonly layer: number | null; readonly site?: string }) => Float32Array> {
-  const maxima = await activationMaxima(model, context.calibration(method), inputSites);
+  const windows = context.calibration(method);
+  // The hash covers the calibration windows: several parts of a scheme look once.
+  const key = `site maxima ${await model.hash()}`;
+  const known = context.memory.get(key) as Map<string, Float32Array> | undefined;
+  const maxima = known ?? await activationMaxima(model, windows, inputSites);
+  context.memory.set(key, maxima, 4 * maxima.values().reduce((sum, { length }) => sum + length, 0));
   return ({ layer, site }) => {
     const found = maxima.get(`${layer}.${site}`);
     if (found !== undefined) return found;

@@ -19,6 +19,7 @@ import type { Model } from "../../model/model.ts";
 import type { Linear, Parameter } from "../../model/decoder/parameter.ts";
 import { requireNumbers } from "../../model/decoder/numbers.ts";
 import { requireStates } from "./numbers.ts";
+import { FloatPass } from "./float_pass.ts";
 import type { InputStatistics } from "../method.ts";
 import { SchemeError } from "../error.ts";
 
@@ -33,6 +34,10 @@ export interface Layerwise {
   sequential(layer: number): boolean;
   /** Whether the statistics of a linear layer's input are those of the last window alone; never, when absent. */
   lastWindow?(layer: number, place: LinearPlace): boolean;
+  /** Whether a linear layer also needs how far its input is from the float model's; no expert may. */
+  drift?(layer: number, place: LinearPlace): boolean;
+  /** What rounds inputs in the quantized model's pass; the float model's pass, and nothing else, goes without. */
+  readonly rounding?: Intervention | null;
   /** Quantizes one linear layer; the statistics of its input are null where they are not needed. */
   quantize(layer: number, place: LinearPlace, input: InputStatistics | null): Promise<Parameter<Linear>>;
 }
@@ -52,22 +57,28 @@ function inputKey(site: InputSite, expert?: number): string {
 export async function quantizeLayerwise(
   model: Model,
   windows: readonly Int32Array[],
-  { needed, sequential, lastWindow = () => false, quantize }: Layerwise,
+  { needed, sequential, lastWindow = () => false, drift, rounding, quantize }: Layerwise,
 ): Promise<Map<string, Parameter<Linear>>> {
   const { architecture } = model;
   const result = new Map<string, Parameter<Linear>>();
   const hidden = await Promise.all(windows.map((ids) => model.embed(ids)));
+  const rounds = rounding ? [rounding] : [];
+  const float = drift ? new FloatPass(model, windows) : null;
   try {
     for (let index = 0; index < architecture.layers; index++) {
       const states = await Promise.all(hidden.map((x) => model.device.read(x)));
       requireStates(model, states, `before layer ${index}`);
       const places = layerLinears(architecture, index);
       let layer = withQuantizedExperts(await model.loadLayer(index), result);
+      const drifting = places.filter((place) => drift?.(index, place)).map(({ role }) => siteOfRole(role));
+      await float?.enter(layer, new Set(drifting));
       for (const stage of stages(places, sequential(index))) {
         const statistics = async (last: boolean) => {
           const observed = stage.filter((place) => needed(index, place) && lastWindow(index, place) === last);
           const sites = new Set(observed.map(({ role }) => siteOfRole(role))), from = last ? -1 : 0;
-          return await inputStatistics(model, layer, windows.slice(from), hidden.slice(from), sites);
+          // Nothing that looks at the last window alone asks for the float model's.
+          const others = { sites, rounds, float: last ? null : float };
+          return await inputStatistics(model, layer, windows.slice(from), hidden.slice(from), others);
         };
         const ofAll = await statistics(false), ofLast = await statistics(true);
         for (const place of stage) {
@@ -90,7 +101,7 @@ export async function quantizeLayerwise(
       }
       // Nobody looks at what the last layer produces.
       if (index + 1 < architecture.layers) {
-        const context = await model.context([], null, windows[0]?.length);
+        const context = await model.context(rounds, null, windows[0]?.length);
         for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
       }
       if (model.streaming) {
@@ -100,6 +111,7 @@ export async function quantizeLayerwise(
     }
   } finally {
     for (const states of hidden) states[Symbol.dispose]();
+    float?.[Symbol.dispose]();
   }
   return result;
 }
@@ -126,7 +138,11 @@ async function inputStatistics(
   layer: LoadedLayer,
   windows: readonly Int32Array[],
   hidden: readonly DeviceBuffer[],
-  sites: ReadonlySet<InputSite>,
+  { sites, float, rounds }: {
+    readonly sites: ReadonlySet<InputSite>;
+    readonly float: FloatPass | null;
+    readonly rounds: readonly Intervention[];
+  },
 ): Promise<Map<string, InputStatistics>> {
   if (sites.size === 0) return new Map();
   const { device } = model;
@@ -141,11 +157,17 @@ async function inputStatistics(
   };
   // What a mixture reads as a whole is no linear layer's input.
   const mixed = (site: InputSite) => layer.experts !== undefined && (site === "mlp" || site === "down");
+  const drifts = new Map<InputSite, Float64Array>();
+  let window = 0;
   const observer: Intervention = {
-    input: (x, at) => mixed(at.site) ? undefined : add(x, at),
+    async input(x, at) {
+      if (mixed(at.site)) return;
+      add(x, at);
+      if (sites.has(at.site)) await float?.add(x, at, window, drifts);
+    },
     expertInput: (x, at) => add(x, at, at.expert),
   };
-  const context = await model.context([observer], null, windows[0]?.length);
+  const context = await model.context([...rounds, observer], null, windows[0]?.length);
   // Products that no observed input depends on are left out.
   const last = Math.max(...inputSites.map((site, i) => sites.has(site) ? i : 0));
   const kept = inputSites.slice(0, last);
@@ -156,6 +178,7 @@ async function inputStatistics(
   for (const [i, ids] of windows.entries()) {
     using states = device.allocate(hidden[i].length);
     device.copy(hidden[i], 0, states, 0, states.length);
+    window = i;
     await runLayer(context, partial, states, ids.length);
   }
   const statistics = new Map<string, InputStatistics>();
@@ -163,7 +186,8 @@ async function inputStatistics(
     const sums = await gram.read();
     const what = () => `${model.name}: the calibration inputs of layer ${layer.index} (${key})`;
     requireNumbers(sums, sums.length, what);
-    statistics.set(key, { gram: sums, windows: windows.length, tokens });
+    const drift = drifts.get(key as InputSite);
+    statistics.set(key, { gram: sums, windows: windows.length, tokens, ...drift && { drift } });
   }
   return statistics;
 }

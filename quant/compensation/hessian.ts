@@ -33,14 +33,14 @@ export function hessianOf({ gram, windows, tokens }: InputStatistics): Float64Ar
 }
 
 /**
- * Sets a problem up. `actOrder` takes columns by decreasing diagonal of H; `percdamp` times the mean diagonal is added
- * to it. Columns whose input was always 0 are set to 0 and get a unit diagonal, before the damping (GPTQ) or after it
+ * Sets a problem up. `order` true takes columns by decreasing diagonal of H, a permutation as it says (QUIK); `percdamp` times the mean
+ * diagonal is added to it. Columns whose input was always 0 are set to 0 and get a unit diagonal, before the damping (GPTQ) or after it
  * (SpQR), where they do not count in the mean and come last.
  */
 export function problemOf(
   weight: Matrix,
   hessian: Float64Array,
-  actOrder: boolean,
+  order: boolean | Int32Array,
   percdamp: number,
   deadColumns: "beforeDamping" | "afterDamping" = "beforeDamping",
 ): Problem {
@@ -48,12 +48,14 @@ export function problemOf(
   const diagonal = new Float64Array(columns);
   for (let j = 0; j < columns; j++) diagonal[j] = hessian[j * columns + j];
   const dead = diagonal.map((value) => value === 0 ? 1 : 0);
-  const permutation = Int32Array.from({ length: columns }, (_, j) => j);
+  const permutation = typeof order === "boolean"
+    ? Int32Array.from({ length: columns }, (_, j) => j)
+    : Int32Array.from(order);
   const early = deadColumns === "beforeDamping";
-  const order = (j: number) => dead[j] && early ? 1 : diagonal[j];
-  if (actOrder) permutation.sort((a, b) => order(b) - order(a) || a - b);
+  const size = (j: number) => dead[j] && early ? 1 : diagonal[j];
+  if (order === true) permutation.sort((a, b) => size(b) - size(a) || a - b);
   let mean = 0;
-  for (let j = 0; j < columns; j++) mean += order(j) / columns;
+  for (let j = 0; j < columns; j++) mean += size(j) / columns;
   using stack = new DisposableStack();
   const work = stack.use(float64(columns * rows)).data;
   const damped = stack.use(float64(columns * columns)).data;
@@ -70,7 +72,7 @@ export function problemOf(
   for (let j = 0; j < columns; j++) {
     const from = permutation[j], row = hessian.subarray(from * columns, (from + 1) * columns);
     for (let k = j; k < columns; k++) damped[j * columns + k] = row[permutation[k]];
-    damped[j * columns + j] = dead[from] && !early ? 1 : order(from) + percdamp * mean;
+    damped[j * columns + j] = dead[from] && !early ? 1 : size(from) + percdamp * mean;
   }
   const factor = upperFactorInPlace(damped, columns), memory = stack.move();
   return { rows, columns, work, factor, permutation, [Symbol.dispose]: () => memory.dispose() };

@@ -1,7 +1,7 @@
 /**
  * Quantization of a weight column by column with compensation: the error of each column is spread over the columns
  * that are still to come, so that the layer's output changes least (GPTQ, Frantar et al., ICLR 2023, algorithm 1).
- * GPTQ, SpQR and QQQ are this loop with different quantizers of a column.
+ * GPTQ, SpQR, QQQ and QUIK are this loop with different quantizers of a column; GPTAQ moves its targets besides.
  */
 import type { Device, DevicePull } from "../../kernels/device.ts";
 import { float64, subtractOuter, subtractProduct } from "../../kernels/cpu/float64.ts";
@@ -21,6 +21,11 @@ export interface CompensateOptions {
   readonly block?: number;
   /** Called when the columns of a block hold what all columns before the block left them to compensate. */
   onBlock?(): void;
+  /**
+   * `-P` `[columns, columns]`, strictly upper triangular, of GPTAQ ({@linkcode driftTerm}): a column `w` adds `w P` to those behind it, inside
+   * its block as it was before it was rounded, beyond the block as it is then. Results depend on the size of blocks.
+   */
+  readonly drift?: Float64Array;
 }
 
 /** A block of columns that waits for what the columns before it left to compensate (see {@linkcode DevicePull}). */
@@ -55,12 +60,21 @@ export function* compensationSteps(
   const block = Math.min(columns, options.block ?? blockSize);
   using stack = new DisposableStack();
   const error = stack.use(float64(rows)).data, inverses = stack.use(float64(block * block)).data;
+  const targets = stack.use(float64(block * rows)).data, { drift } = options;
+  const before = drift && stack.use(float64(rows)).data;
+  const rounded = drift && stack.use(float64(columns * rows)).data;
   let loss = 0;
   for (let first = 0; first < columns; first += block) {
     const count = Math.min(block, columns - first);
     const inverse = inverses.subarray(0, count * count);
     inverse.set(inverseOfDiagonalBlock(factor, columns, first, count));
-    const weights = work.slice(first * rows, (first + count) * rows);
+    if (drift && rounded) {
+      const pulled = { data: drift, start: first, stride: columns, transposed: true };
+      const own = { data: work, start: first * rows, stride: rows };
+      subtractProduct(own, pulled, { data: rounded, start: 0, stride: rows }, count, rows, first);
+    }
+    const weights = targets.subarray(0, count * rows);
+    weights.set(work.subarray(first * rows, (first + count) * rows));
     if (first > 0) {
       const pull = { data: yield { problem, first, count }, start: 0, stride: rows };
       const within = { data: inverse, start: 0, stride: count, transposed: true };
@@ -70,13 +84,19 @@ export function* compensationSteps(
     for (let j = 0; j < count; j++) {
       const start = (first + j) * rows, values = work.subarray(start, start + rows);
       error.set(values);
+      before?.set(values);
       quantizeColumn(values, first + j);
+      rounded?.set(values, start);
       const pivot = inverse[j * count + j];
       for (let row = 0; row < rows; row++) {
         error[row] = (error[row] - values[row]) / pivot;
         loss += error[row] * error[row] / 2;
       }
       subtractOuter(work.subarray(start + rows), inverse.subarray(j * count + j + 1, (j + 1) * count), error);
+      if (!drift || !before) continue;
+      const row = (first + j) * columns + first, behind = drift.subarray(row + j + 1, row + count);
+      subtractOuter(work.subarray(start + rows), behind, before);
+      subtractOuter(weights.subarray((j + 1) * rows), behind, before);
     }
     for (let i = 0; i < weights.length; i++) work[first * rows + i] = weights[i] - work[first * rows + i];
   }

@@ -6,7 +6,13 @@
  * one factorization takes the place of factor, invert, factor; where {@linkcode compensationSteps} needs U, it inverts a
  * diagonal block of R. The factorization goes through the matrix in blocks: nearly all arithmetic is in products.
  */
-import { type Block, replaceByProduct, subtractProduct } from "../../kernels/cpu/float64.ts";
+import {
+  type Block,
+  float64,
+  type Float64Memory,
+  replaceByProduct,
+  subtractProduct,
+} from "../../kernels/cpu/float64.ts";
 import { SchemeError } from "../error.ts";
 
 /** Rows of a block; what is inside one is done element by element. */
@@ -118,4 +124,26 @@ export function inverseOfDiagonalBlock(
     block.set(upper.subarray(from, from + count), i * count);
   }
   return invertBlock(block.reverse(), count, 0, count).reverse();
+}
+
+/** The inverse `[n, n]` of an upper triangular matrix, in the memory of the kernels. */
+export function inverseOfUpper(upper: Float64Array, n: number): Float64Memory {
+  const inverse = float64(n * n), { data } = inverse;
+  for (let first = 0; first < n; first += size) {
+    const count = Math.min(size, n - first), own = inverseOfDiagonalBlock(upper, n, first, count);
+    for (let i = 0; i < count; i++) {
+      data.set(own.subarray(i * count, (i + 1) * count), (first + i) * n + first);
+    }
+    if (first === 0) continue;
+    // Above the diagonal block: -(inverse so far) (the columns of the matrix) (the block's inverse).
+    using above = float64(first * count);
+    const product = { data: above.data, start: 0, stride: count };
+    const done = { data, start: 0, stride: n }, columns = { data: upper, start: first, stride: n };
+    subtractProduct(product, done, columns, first, count, first);
+    replaceByProduct(product, { data: own.map((value) => -value), start: 0, stride: count }, first, count);
+    for (let i = 0; i < first; i++) {
+      data.set(above.data.subarray(i * count, (i + 1) * count), i * n + first);
+    }
+  }
+  return inverse;
 }

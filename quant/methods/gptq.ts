@@ -4,6 +4,7 @@
  * factor).
  */
 import { blockSize, compensationSteps, onDevice, onHost, type Steps } from "../compensation/steps.ts";
+import { type Drift, driftTerm } from "../compensation/drift.ts";
 import { hessianOf, inOwnOrder, problemOf } from "../compensation/hessian.ts";
 import type { InputStatistics, Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { UniformWeight } from "../weights/uniform.ts";
@@ -127,20 +128,35 @@ export interface GptqResult {
   readonly loss: number;
 }
 
+/** What of GPTQ's settings the loop over columns reads. */
+export type GptqLoop = Omit<Gptq, "method" | "trueSequential" | "grid">;
+
+/** Another target than the weight's own outputs, and how many columns are taken at once (GPTAQ). */
+export interface DriftingTarget extends Drift {
+  /** Columns of a block. */
+  readonly block: number;
+}
+
 /** Quantizes one weight `[out, in]` given `H` `[in, in]`, on the host. */
 export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, scheme: Gptq): GptqResult {
   return onHost(gptqSteps(weight, hessian, scheme));
 }
 
 /** The same, to be taken on a device. */
-export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq): Steps<GptqResult> {
+export function* gptqSteps(
+  weight: Matrix,
+  hessian: Float64Array,
+  scheme: GptqLoop,
+  target?: DriftingTarget,
+): Steps<GptqResult> {
   const { rows, columns } = weight;
   const groupSize = groupSizeOf(scheme, columns);
   if (columns % groupSize !== 0) {
     throw new SchemeError("shape", `groupSize ${groupSize} does not divide ${columns} input features`);
   }
   using problem = problemOf(weight, hessian, scheme.actOrder, scheme.percdamp);
-  const { permutation, work } = problem;
+  using term = target && driftTerm(problem, hessian, target);
+  const { permutation, work } = problem, size = target?.block ?? blockSize;
   const signed = scheme.symmetric && scheme.codes !== "offsetBinary";
   const mode = !scheme.symmetric ? "asymmetric" : signed ? "symmetric" : "offsetBinary";
   const rule: UniformRule = { bits: scheme.bits, mode, zeroInRange: true };
@@ -158,7 +174,9 @@ export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq):
     grids[group] = narrow ? fitted.map((one) => ({ ...one, lowest: -one.highest })) : fitted;
   };
   if (scheme.staticGroups || groups === 1) {
-    const original = compensated ? work : inOwnOrder(problem);
+    // As the reference code: a whole row's range is found before columns that are never used are set to 0, those of groups after.
+    const whole = groups === 1 && !scheme.staticGroups;
+    const original = compensated ? work : whole ? columnsOf(weight) : inOwnOrder(problem);
     for (let g = 0; g < groups; g++) {
       fit(original.subarray(g * groupSize * rows, (g + 1) * groupSize * rows), g);
     }
@@ -179,10 +197,11 @@ export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq):
       values[row] = decode(code, quantizer);
     }
   }, {
-    block: ownOrder && groups === 1 ? blockSize : Math.max(blockSize, groupSize),
+    block: ownOrder && groups === 1 ? size : Math.max(size, groupSize),
     onBlock: () => {
-      if (scheme.groupStatistics === "block-start" && groupSize < blockSize) blockStart = work.slice();
+      if (scheme.groupStatistics === "block-start" && groupSize < size) blockStart = work.slice();
     },
+    ...term && { drift: term.data },
   });
   const scales = new Float32Array(rows * groups), zeros = new Uint8Array(rows * groups);
   for (const [g, byRow] of grids.entries()) {
@@ -195,6 +214,15 @@ export function* gptqSteps(weight: Matrix, hessian: Float64Array, scheme: Gptq):
   const order = ownOrder ? {} : { permutation };
   const parts = { shape, bits: scheme.bits, groupSize, codes, scales, ...order };
   return { weight: new UniformWeight({ ...parts, zeros: mode === "asymmetric" ? zeros : zeros[0] }), loss };
+}
+
+/** A weight as columns `[in, out]`. */
+function columnsOf({ rows, columns, data }: Matrix): Float64Array {
+  const result = new Float64Array(data.length);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++, i++) result[j * rows + row] = data[i];
+  }
+  return result;
 }
 
 /** One quantizer per row from columns `[count, rows]`. */

@@ -8,6 +8,7 @@ import {
   allWeights,
   type Bound,
   type BoundWeights,
+  needsDrift,
   needsGram,
   operandAt,
   type ResolvedScheme,
@@ -114,9 +115,11 @@ function requireOneByOne(scheme: ResolvedScheme): void {
 }
 
 /** Methods that rewrite or replace whole blocks know those of dense models only. */
-function requireForExperts(family: string, { transforms, linears, weights }: ResolvedScheme): void {
+function requireForExperts(family: string, scheme: ResolvedScheme): void {
+  const { transforms, linears, weights } = scheme;
   const prepares = weights?.part.prepare === undefined ? [] : [weights];
-  const [refused] = [...transforms, ...linears ? [linears] : [], ...prepares];
+  const drifting = allWeights(scheme).find(needsDrift);
+  const [refused] = [...transforms, ...linears ? [linears] : [], ...prepares, ...drifting ? [drifting] : []];
   if (refused === undefined) return;
   throw new SchemeError(
     "combination",

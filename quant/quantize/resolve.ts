@@ -151,3 +151,13 @@ export function allParts(scheme: ResolvedScheme): Bound<unknown>[] {
 export function needsGram({ scheme, part: { needs } }: BoundWeights): boolean {
   return (typeof needs === "function" ? needs(scheme) : needs) === "gram";
 }
+
+/** Whether it also needs how far these inputs are from the float model's. */
+export function needsDrift({ scheme, part: { drift } }: BoundWeights): boolean {
+  return drift?.(scheme) ?? false;
+}
+
+/** Whether it looks at inputs as `activations` round them. */
+export function seesRounded({ scheme, part: { roundedInputs } }: BoundWeights): boolean {
+  return roundedInputs?.(scheme) ?? false;
+}

@@ -1,6 +1,6 @@
 /** A scheme as two schemes, one after the other: sweeps share the quantized weights of cells that differ in the rest. */
 import { headOf, operandSites, parseScheme, type Scheme } from "../scheme.ts";
-import { resolveScheme } from "./resolve.ts";
+import { allWeights, resolveScheme, seesRounded } from "./resolve.ts";
 
 /** What happens to the weights, and what happens while the model runs. */
 export interface Stages {
@@ -12,15 +12,17 @@ export interface Stages {
 
 /**
  * The stages of a scheme; null where one after the other is not the same as both at once, since ranges of activations are calibrated on
- * weights in full precision.
+ * weights in full precision, or weights on inputs that are rounded.
  *
  * @throws {SchemeError} as {@linkcode parseScheme}
  */
 export function stagesOf(scheme: Scheme): Stages | null {
   const checked = parseScheme(scheme),
-    { operands, overrides: bound, head: { activations } } = resolveScheme(checked);
+    resolved = resolveScheme(checked),
+    { operands, overrides: bound, head: { activations } } = resolved;
   const all = [operands, ...bound.map((one) => one.operands)].flatMap((sites) => [...sites.values()]);
   if ([...all, activations].some((one) => one?.part.calibrate !== undefined)) return null;
+  if (all.length > 0 && allWeights(resolved).some(seesRounded)) return null;
   const { transforms, weights, linears, embedding, kv, overrides = [] } = checked, head = headOf(checked);
   const ofWeights = overrides.flatMap(({ layers, linears, weights }) =>
     weights === undefined ? [] : [{ layers, linears, weights }]

@@ -1,18 +1,29 @@
 /** The weights of a scheme: linear layers one by one, each by what the scheme says of it, then the two ends of the decoder. */
 import { type InputSite, layerLinears, type LinearPlace, siteOfRole } from "../../model/architecture.ts";
 import type { Linear, Parameter, StoredWeight } from "../../model/decoder/parameter.ts";
+import type { Intervention } from "../../model/decoder/intervention.ts";
 import { linearKey, type Table } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
 import { quantizeLayerwise } from "../calibration/layerwise.ts";
 import { SchemeError } from "../error.ts";
 import type { CalibratedWeights, InputStatistics, Matrix, QuantizeContext } from "../method.ts";
 import { type Execution, quantizedLinear } from "../weights/linear.ts";
-import { allWeights, type BoundWeights, needsGram, type ResolvedScheme, weightsAt } from "./resolve.ts";
+import {
+  allWeights,
+  type BoundWeights,
+  needsDrift,
+  needsGram,
+  type ResolvedScheme,
+  seesRounded,
+  weightsAt,
+} from "./resolve.ts";
 
 /** What {@linkcode quantizeWeights} and {@linkcode quantizeEnds} run with. */
 export interface WeightsContext extends QuantizeContext {
   /** How the weights are multiplied. */
   readonly execution: Execution;
+  /** What rounds inputs of linear layers, where the scheme does. */
+  readonly rounding: Intervention | null;
   /** What quantizes one weight, by the part of the scheme. */
   readonly quantizers: ReadonlyMap<BoundWeights, CalibratedWeights>;
 }
@@ -65,8 +76,8 @@ export async function quantizeWeights(
     const bias = expert === undefined ? model.bias(layer, role) : null;
     return quantizedLinear(device, name, stored, bias, bound.scheme.method, context.execution);
   };
-  const compensating = allWeights(scheme).find(needsGram);
-  if (compensating === undefined) {
+  const compensating = allWeights(scheme).filter(needsGram), drift = compensating.some(needsDrift);
+  if (compensating.length === 0) {
     const linears = new Map<string, Parameter<Linear>>();
     for (let layer = 0; layer < architecture.layers; layer++) {
       for (const place of layerLinears(architecture, layer)) {
@@ -75,8 +86,22 @@ export async function quantizeWeights(
     }
     return model.with({ linears, change });
   }
-  const windows = context.calibration(compensating.scheme.method);
+  const windows = compensationWindows(compensating, context);
+  const rounded = compensating.filter(seesRounded);
+  if (context.rounding !== null && rounded.length > 0 && rounded.length < compensating.length) {
+    throw new SchemeError(
+      "combination",
+      "some weights are compensated on rounded inputs, others on inputs as they are: expected the same, as layers are walked once",
+    );
+  }
   const linears = await quantizeLayerwise(model, windows, {
+    ...drift && {
+      drift: (layer, { role }) => {
+        const bound = weightsAt(scheme, layer, role);
+        return bound !== undefined && needsDrift(bound);
+      },
+    },
+    rounding: rounded.length > 0 ? context.rounding : null,
     needed: (layer, { role }) => {
       const bound = weightsAt(scheme, layer, role);
       return bound !== undefined && needsGram(bound);
@@ -116,6 +141,30 @@ function weightsToQuantize(model: Model, scheme: ResolvedScheme): number {
   return count;
 }
 
+/** The calibration windows that statistics of inputs are taken of; all parts that ask for them must want the same. */
+function compensationWindows(
+  bound: readonly BoundWeights[],
+  context: QuantizeContext,
+): readonly Int32Array[] {
+  const [{ scheme: { method } }] = bound, windows = context.calibration(method);
+  const counts = bound.map(({ part, scheme }) => part.windows?.(scheme) ?? windows.length);
+  const other = counts.findIndex((count) => count !== counts[0]);
+  if (other > 0) {
+    throw new SchemeError(
+      "combination",
+      `${bound[other].scheme.method} compensates on ${counts[other]} windows, ${method} on ${counts[0]}: ` +
+        "expected the same, as layers are walked once",
+    );
+  }
+  if (counts[0] <= windows.length) return windows.slice(0, counts[0]);
+  throw new SchemeError(
+    "calibration",
+    `${method} compensates on ${
+      counts[0]
+    } windows, but calibration has ${windows.length}: expected at least as many`,
+  );
+}
+
 /** A model with its embedding and its output projection quantized, each by its part of the scheme, if there is one. */
 export async function quantizeEnds(
   model: Model,
@@ -148,7 +197,7 @@ async function quantizedHead(
   const { head, device, headBias, architecture } = model;
   const from = bound.part.lastWindow?.(bound.scheme) ? -1 : 0;
   const input = needsGram(bound)
-    ? await headStatistics(model, context.calibration(bound.scheme.method).slice(from))
+    ? await headStatistics(model, compensationWindows([bound], context).slice(from))
     : null;
   const place = { layer: null, role: "head", name: head.name } as const;
   const found = await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);

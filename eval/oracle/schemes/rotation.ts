@@ -83,7 +83,8 @@ export const quarotRun: GoldenReader = (result) => {
   };
 };
 
-function rotations(args: Arguments, rotate: boolean, centered: boolean): Scheme {
+/** The rotations that the arguments ask for. */
+export function rotations(args: Arguments, rotate: boolean, centered: boolean): Scheme {
   const keys = args.number("k_bits", 16) < 16, mode = args.text("rotate_mode", "hadamard");
   const seed = args.number("seed", 0);
   if (!rotate) return keys ? { transforms: [quarot({ hidden: "none", values: false, down: false })] } : {};
@@ -103,7 +104,12 @@ function quantizedWeights(args: Arguments, bits: number, clips = false): Pick<Sc
   };
 }
 
-function quantizedInputs(args: Arguments, bits: number, asymmetric = false): Pick<Scheme, "activations"> {
+/** Roundings of the inputs of linear layers. */
+export function quantizedInputs(
+  args: Arguments,
+  bits: number,
+  asymmetric = false,
+): Pick<Scheme, "activations"> {
   const groupSize = args.number("a_groupsize", -1), symmetric = !args.flag("a_asym", asymmetric);
   const clip = clipOf(args, "a_clip_ratio");
   if (bits === 16) return {};
