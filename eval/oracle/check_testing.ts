@@ -106,6 +106,7 @@ const noisyHessian = {
       await weightsOf(inner).prepare?.(model, inner, context) ??
         model.with({ change: { noisyHessian: inner } }),
     sequential: ({ inner }) => weightsOf(inner).sequential?.(inner) ?? false,
+    lastWindow: ({ inner }) => weightsOf(inner).lastWindow?.(inner) ?? false,
     drift: ({ inner }) => weightsOf(inner).drift?.(inner) ?? false,
     roundedInputs: ({ inner }) => weightsOf(inner).roundedInputs?.(inner) ?? false,
     windows: ({ inner }) => weightsOf(inner).windows?.(inner),

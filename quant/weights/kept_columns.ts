@@ -6,7 +6,7 @@ import type { PackedIntegers } from "../../kernels/codes.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { SchemeError } from "../error.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
-import { type Precision, type Values, valuesOf } from "../grids/precision.ts";
+import { type Precision, valuesOf } from "../grids/precision.ts";
 import { SparseMatrix } from "./sparse.ts";
 
 /** Parts of a {@linkcode KeptColumnsWeight}. */
@@ -39,7 +39,7 @@ export class KeptColumnsWeight implements StoredWeight {
   /** `[out]` */
   readonly scales: Float32Array;
   /** The kept columns, `[out, kept]`. */
-  readonly values: Values;
+  readonly values: Float16Array | Float32Array;
   readonly #codes: Uint8Array;
   readonly #zeros: Uint8Array | number;
   readonly #precision: Precision;
