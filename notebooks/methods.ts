@@ -1,5 +1,10 @@
 /** The methods of the suite as the report presents them: each with its equation and the lines that implement it. */
 
+import type { MethodEntry } from "./methods/entry.ts";
+import { formats } from "./methods/formats.ts";
+
+export type { MethodEntry };
+
 const tex = String.raw;
 
 /** In the order in which the report lists them. */
@@ -313,112 +318,5 @@ export const methods: readonly MethodEntry[] = [
       lines: 3,
     },
   },
-  {
-    id: "fp8",
-    name: "FP8",
-    bits: "W8 A8",
-    quantizes: "weights, activations, attention operands",
-    calibration: false,
-    gradient: false,
-    cost: "one pass over the weights",
-    paper: { title: "Micikevicius et al. 2022", link: "https://arxiv.org/abs/2209.05433" },
-    notebook: "formats",
-    source: "quant/methods/fp8.ts",
-    equation: {
-      tex:
-        tex`s = \frac{\max\lvert x\rvert}{\mathrm{max}_{E}}, \qquad \hat{x} = s\, E\!\left(\tfrac{x}{s}\right)`,
-      label: "section 3",
-      anchor: "const scale = Math.fround(absMax(values) / most) || 2 ** -23;",
-      lines: 2,
-    },
-  },
-  {
-    id: "mx",
-    name: "MXFP8, MXFP6, MXFP4, MXINT8",
-    bits: "4 to 8",
-    quantizes: "weights, activations, attention operands",
-    calibration: false,
-    gradient: false,
-    cost: "one pass over the weights",
-    paper: { title: "Rouhani et al. 2023", link: "https://arxiv.org/abs/2310.10537" },
-    notebook: "formats",
-    source: "quant/methods/mx.ts",
-    equation: {
-      tex:
-        tex`X = 2^{\lfloor \log_2 \max\lvert x\rvert \rfloor - e_{\max}}, \qquad \hat{x} = X\, E\!\left(\tfrac{x}{X}\right)`,
-      label: "OCP MX 1.0, section 6.3",
-      anchor: "const exponent = scaleExponent(absMax(values), scheme)",
-      lines: 4,
-    },
-  },
-  {
-    id: "nvfp4",
-    name: "NVFP4, four over six",
-    bits: "W4 A4",
-    quantizes: "weights, activations, attention operands",
-    calibration: false,
-    gradient: false,
-    cost: "one pass over the weights",
-    paper: { title: "NVIDIA 2025", link: "https://arxiv.org/abs/2509.25149" },
-    notebook: "formats",
-    source: "quant/methods/nvfp4.ts",
-    equation: {
-      tex:
-        tex`p = \frac{\max\lvert X\rvert}{448 \cdot 6}, \qquad s = E_4M_3\!\left(\frac{\max\lvert x\rvert}{6\,p}\right), \qquad
-        \hat{x} = s\,p\; E_2M_1\!\left(\tfrac{x}{s\,p}\right)`,
-      label: "section 2",
-      anchor: "const share = f32(absMax(values) / unit);",
-      lines: 9,
-    },
-  },
-  {
-    id: "nf4",
-    name: "NF4 and FP4, double quantization",
-    bits: "W4",
-    quantizes: "weights",
-    calibration: false,
-    gradient: false,
-    cost: "one pass over the weights",
-    paper: { title: "Dettmers et al. 2023", link: "https://arxiv.org/abs/2305.14314" },
-    notebook: "formats",
-    source: "quant/methods/nf4.ts",
-    equation: {
-      tex:
-        tex`c = \arg\min_k \left\lvert T_k - \tfrac{x}{\max\lvert x\rvert} \right\rvert, \qquad \hat{x} = \max\lvert x\rvert\; T_c`,
-      label: "section 3",
-      anchor: "export function tableEncoder(",
-      lines: 13,
-    },
-  },
+  ...formats,
 ];
-
-/** A method of the suite. */
-export interface MethodEntry {
-  readonly id: string;
-  readonly name: string;
-  /** Such as `"W4"` or `"K2 V2"`. */
-  readonly bits: string;
-  /** What is quantized, such as `"weights"`. */
-  readonly quantizes: string;
-  readonly calibration: boolean;
-  readonly gradient: boolean;
-  /** What it takes, in a phrase. */
-  readonly cost: string;
-  readonly paper: { readonly title: string; readonly link: string };
-  /** The name of its notebook, when there is one. */
-  readonly notebook?: string;
-  /** Its file, such as `"quant/methods/gptq.ts"`. */
-  readonly source: string;
-  /** The central equation as TeX, and where it stands in the source. */
-  readonly equation?: {
-    readonly tex: string;
-    /** The file of the lines, where that is not `source`. */
-    readonly source?: string;
-    /** Its place in the paper, such as `"eq. 4"`. */
-    readonly label: string;
-    /** Text of the first line shown; must occur in the file. */
-    readonly anchor: string;
-    /** How many lines are shown. */
-    readonly lines: number;
-  };
-}

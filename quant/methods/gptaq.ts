@@ -139,6 +139,11 @@ const weights: WeightMethod<Gptaq> = {
 /** GPTAQ, for the registry. */
 export const gptaqMethod: MethodWith<{ weights: WeightMethod<Gptaq> }> = {
   name: "gptaq",
+  paper: {
+    title: "GPTAQ: Efficient Finetuning-Free Quantization for Asymmetric Calibration",
+    authors: "Li et al. 2025",
+    link: "https://arxiv.org/abs/2504.02692",
+  },
   options: gptaqOptions,
   parse: (options) => gptaq(options as unknown as GptaqOptions),
   weights,

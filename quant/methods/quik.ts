@@ -250,6 +250,11 @@ const ofWeights = ["search", "percdamp", "compensationWindows", "precision"] as 
 /** QUIK, for the registry. */
 export const quikMethod: MethodWith<{ weights: WeightMethod<Quik>; operand: OperandMethod<Quik> }> = {
   name: "quik",
+  paper: {
+    title: "QUIK: Towards End-to-End 4-Bit Inference on Generative Large Language Models",
+    authors: "Ashkboos et al. 2024",
+    link: "https://arxiv.org/abs/2310.09259",
+  },
   options: quikOptions,
   cost: { calibrates: true },
   parse(options, part) {
