@@ -6,9 +6,11 @@ import type { Scheme } from "../../quant/scheme.ts";
 import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import { spinquant } from "../../quant/methods/spinquant.ts";
 import type { Claim } from "./files.ts";
+import { quikScheme } from "./quik.ts";
 
-/** The scheme of a row; null where its method is not here, or keeps outliers. */
-export function rotationScheme({ method, settings }: Claim): Scheme | null {
+/** The scheme of a row; null where its method is not here, or keeps other outliers. */
+export function rotationScheme(claim: Claim): Scheme | null {
+  const { method, settings } = claim;
   if (method === "FP16") return {};
   const bits = (name: string) => Number(settings[name] ?? 16);
   const weights = bits("bits_w"), activations = bits("bits_a"), cache = bits("bits_kv");
@@ -56,6 +58,10 @@ export function rotationScheme({ method, settings }: Claim): Scheme | null {
         weights: method.endsWith("RTN") ? nearest : compensated,
         ...rounded,
       };
+    case "QUIK-4B": {
+      const kept = quikScheme(claim), { activations: _, ...caches } = rounded;
+      return kept && { ...kept, ...caches };
+    }
     default:
       return null;
   }

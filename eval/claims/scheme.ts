@@ -10,6 +10,7 @@ import type { Scheme } from "../../quant/scheme.ts";
 import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import { spqr } from "../../quant/methods/spqr.ts";
 import type { Claim } from "./files.ts";
+import { quikScheme } from "./quik.ts";
 import { rotationScheme } from "./rotation.ts";
 import { referenceQRazor } from "../oracle/schemes/qrazor.ts";
 import { zeroQuantScheme } from "../oracle/schemes/zeroquant.ts";
@@ -36,6 +37,9 @@ interface Precision {
 export function schemeOfClaim(claim: Claim): Scheme | null {
   const { method, settings, metric, model, paper } = claim;
   if (method === null || model === null) return null;
+  if (paper === "quik") return quikScheme(claim);
+  // Its rows name no bits.
+  if (paper === "gptaq") return null;
   if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);
   if (/^(16-bit )?(baseline|full)$/i.test(method)) return {};
   const { weights, mlp, activations, cache } = precisionOf(settings);
@@ -117,7 +121,7 @@ function precisionOf(settings: Claim["settings"]): Precision {
 
 /** The command that measures a claim's quantity on a checkpoint; null where there is none. */
 export function commandOfClaim(claim: Claim): string | null {
-  // Averages over LAMBADA (QuaRot) or SIQA (SpinQuant), which are no tasks here.
+  // Averages over LAMBADA (QuaRot), SIQA (SpinQuant) or unnamed tasks (QUIK), which are no tasks here.
   const average = claim.dataset === "zeroshot_avg";
   const measurable = claim.metric === "perplexity" ||
     !average && /^(acc|exact_match|bleu_acc|mean_acc)/.test(claim.metric ?? "");

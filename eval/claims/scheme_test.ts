@@ -46,6 +46,14 @@ Deno.test("bits, groups and parts as the row says", () => {
   ], [3, false]);
   assertEquals(of(schemeAt(`kivi_gen/${model}/KIVI-2/bits=2/gsm8k`)?.kv, "prefill"), "full");
   assertEquals(of(schemeAt(`kivi_ppl/${model}/KIVI-2/bits=2/c4`)?.kv, "prefill"), "quantized");
+  const kept = schemeAt(
+    "quik_zeroshot/LLaMA-2-70B/QUIK/bits_w=4,bits_a=4,groupsize_w=-1,outliers=256/zeroshot_avg",
+  );
+  assertEquals([of(kept?.weights, "kept"), of(kept?.overrides?.[0].weights, "bits")], [256, 8]);
+  assertEquals(
+    schemeAt(`gptaq_readme/${model}/GPTAQ/sym=true,act_order=true,nsamples=256/arc_challenge_acc`),
+    null,
+  );
   assertEquals(schemeAt("gptq_paper_latency/-/-/gpu=A100-80GB,gpus=5->1/fp16_ms"), null);
 });
 
