@@ -62,6 +62,7 @@ export { llmInt8 } from "./quant/methods/llmint8.ts";
 export { mx } from "./quant/methods/mx.ts";
 export { nf4 } from "./quant/methods/nf4.ts";
 export { nvfp4 } from "./quant/methods/nvfp4.ts";
+export { odyssey } from "./quant/methods/odyssey.ts";
 export { qqq } from "./quant/methods/qqq.ts";
 export { qrazor } from "./quant/methods/qrazor.ts";
 export { quarot } from "./quant/methods/quarot.ts";

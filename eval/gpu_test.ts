@@ -30,6 +30,7 @@ import { llmInt8 } from "../quant/methods/llmint8.ts";
 import { mx } from "../quant/methods/mx.ts";
 import { nf4 } from "../quant/methods/nf4.ts";
 import { nvfp4 } from "../quant/methods/nvfp4.ts";
+import { odyssey } from "../quant/methods/odyssey.ts";
 import { qqq } from "../quant/methods/qqq.ts";
 import { qrazor } from "../quant/methods/qrazor.ts";
 import { quik } from "../quant/methods/quik.ts";
@@ -110,6 +111,7 @@ const schemes: Record<string, Scheme> = {
   gptq: { weights: gptq({ bits: 4, actOrder: true }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   spqr: { weights: spqr({ bits: 3, groupSize: 16 }) },
+  odyssey: { weights: odyssey({ steps: 8 }), activations: token8 },
   // The search of a hundred thresholds takes lavapipe ten minutes.
   qqq: { weights: qqq({ groupSize: 128, thresholds: 8 }), activations: token8 },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
@@ -150,12 +152,12 @@ Deno.test("gpu: every method of the registry has a scheme here", () => {
 });
 
 /**
- * GPTQ, GPTAQ, SpQR, QQQ and QUIK decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
+ * GPTQ, GPTAQ, SpQR, QQQ, QUIK and OdysseyLLM decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
  * of a Hessian decides which way a near tie goes, and the models that two devices make differ as two good models do. (Here
  * the reference device, with float64 sums, and the CPU device differ by 1.5% for GPTQ and 5.6% for SpQR.) So what the GPU
  * has made is compared with itself on the CPU; and it must be one of the models that the CPU makes of a Hessian with noise.
  */
-const chaotic = ["gptq", "gptaq", "spqr", "qqq", "quik"];
+const chaotic = ["gptq", "gptaq", "spqr", "qqq", "quik", "odyssey"];
 
 for (const name of names) {
   for (const model of everything ? ["fixture:llama", "fixture:opt"] : ["fixture:llama"]) {

@@ -18,6 +18,7 @@ import { llmInt8 } from "./methods/llmint8.ts";
 import { mx } from "./methods/mx.ts";
 import { nf4 } from "./methods/nf4.ts";
 import { nvfp4 } from "./methods/nvfp4.ts";
+import { odyssey } from "./methods/odyssey.ts";
 import { qqq } from "./methods/qqq.ts";
 import { quik } from "./methods/quik.ts";
 import { quarot } from "./methods/quarot.ts";
@@ -41,6 +42,7 @@ const weights: Record<string, Scheme> = {
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
   zeroQuant: { weights: zeroQuant({ bits: 8, mlpBits: 4 }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
+  odyssey: { weights: odyssey({ steps: 4 }) },
   qqq: { weights: qqq({ groupSize: 128 }) },
   dgq: { weights: dgq({ groupSize: 64 }) },
   fp8: { weights: fp8({ granularity: "block" }) },

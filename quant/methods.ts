@@ -19,6 +19,7 @@ export { llmInt8Method as llmInt8 } from "./methods/llmint8.ts";
 export { mxMethod as mx } from "./methods/mx.ts";
 export { nf4Method as nf4 } from "./methods/nf4.ts";
 export { nvfp4Method as nvfp4 } from "./methods/nvfp4.ts";
+export { odysseyMethod as odyssey } from "./methods/odyssey.ts";
 export { qqqMethod as qqq } from "./methods/qqq.ts";
 export { qrazorMethod as qrazor } from "./methods/qrazor.ts";
 export { quarotMethod as quarot } from "./methods/quarot.ts";

@@ -82,6 +82,7 @@ export type { LlmInt8, LlmInt8Options } from "./methods/llmint8.ts";
 export type { Mx } from "./methods/mx.ts";
 export type { Nf4 } from "./methods/nf4.ts";
 export type { Nvfp4 } from "./methods/nvfp4.ts";
+export { type Odyssey, type OdysseyOptions, odysseyWeight, upperNibbles } from "./methods/odyssey.ts";
 export type { Qqq, QqqOptions } from "./methods/qqq.ts";
 export type { Compensation, QRazor, QRazorOptions } from "./methods/qrazor.ts";
 export type { Quarot, QuarotOptions } from "./methods/quarot.ts";

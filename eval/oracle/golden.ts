@@ -12,6 +12,7 @@ import { gptaqRun } from "./schemes/gptaq.ts";
 import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
 import { readMarlin } from "./schemes/marlin.ts";
+import { readOdyssey } from "./schemes/odyssey.ts";
 import { readQuik } from "./schemes/quik.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
@@ -30,6 +31,7 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     dgq: readDgq,
     fptq: readFptq,
     "marlin-gptq": readMarlin,
+    odyssey: readOdyssey,
     quarot: quarotRun,
     quik: readQuik,
     spinquant: spinquantRun,

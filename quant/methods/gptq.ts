@@ -142,12 +142,13 @@ export function quantizeWithHessian(weight: Matrix, hessian: Float64Array, schem
   return onHost(gptqSteps(weight, hessian, scheme));
 }
 
-/** The same, to be taken on a device. */
+/** The same, to be taken on a device. `given` takes the place of what is fitted to each row, where rows are no groups. */
 export function* gptqSteps(
   weight: Matrix,
   hessian: Float64Array,
   scheme: GptqLoop,
   target?: DriftingTarget,
+  given?: UniformQuantizer[],
 ): Steps<GptqResult> {
   const { rows, columns } = weight;
   const groupSize = groupSizeOf(scheme, columns);
@@ -173,7 +174,8 @@ export function* gptqSteps(
     const narrow = signed && scheme.codes === "narrow";
     grids[group] = narrow ? fitted.map((one) => ({ ...one, lowest: -one.highest })) : fitted;
   };
-  if (scheme.staticGroups || groups === 1) {
+  if (given !== undefined) grids[0] = given;
+  else if (scheme.staticGroups || groups === 1) {
     // As the reference code: a whole row's range is found before columns that are never used are set to 0, those of groups after.
     const whole = groups === 1 && !scheme.staticGroups;
     const original = compensated ? work : whole ? columnsOf(weight) : inOwnOrder(problem);
