@@ -1,4 +1,5 @@
 /** Python's and PyTorch's random numbers: the same seed gives the windows and the rotations of the papers' code. */
+import { cos, log, pow, sin } from "./elementary.ts";
 import { QuantbookError } from "./error.ts";
 
 /** A bound, seed or count is not accepted; code `"range"`. */
@@ -109,7 +110,7 @@ export class PythonRandom {
     const n = items.length;
     requireInteger("count", count, 0, n);
     // Python draws from a shrinking pool or rejects repeats, whichever needs less memory; the draws differ.
-    const setSize = count > 5 ? 21 + 4 ** Math.ceil(Math.log(count * 3) / Math.log(4)) : 21;
+    const setSize = count > 5 ? 21 + pow(4, Math.ceil(log(count * 3) / log(4))) : 21;
     if (n <= setSize) {
       const pool = items.slice();
       return Array.from({ length: count }, (_, i) => {
@@ -181,9 +182,9 @@ export class TorchRandom {
 
 function boxMuller(sixteen: Float64Array): void {
   for (let j = 0; j < 8; j++) {
-    const radius = Math.sqrt(-2 * Math.log(1 - sixteen[j])), angle = 2 * Math.PI * sixteen[j + 8];
-    sixteen[j] = radius * Math.cos(angle);
-    sixteen[j + 8] = radius * Math.sin(angle);
+    const radius = Math.sqrt(-2 * log(1 - sixteen[j])), angle = 2 * Math.PI * sixteen[j + 8];
+    sixteen[j] = radius * cos(angle);
+    sixteen[j + 8] = radius * sin(angle);
   }
 }
 

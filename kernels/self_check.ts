@@ -136,7 +136,14 @@ function cases(): Case[] {
           key = device.upload(q),
           value = device.upload(v),
           y = device.allocate(q.length);
-        const shape = { tokens, kvTokens: tokens, heads, kvHeads: heads, headDim, scale: headDim ** -0.5 };
+        const shape = {
+          tokens,
+          kvTokens: tokens,
+          heads,
+          kvHeads: heads,
+          headDim,
+          scale: 1 / Math.sqrt(headDim),
+        };
         device.attention(query, key, value, y, shape);
         return await device.read(y);
       },

@@ -1,4 +1,5 @@
 /** Text generation: greedy, or sampled with temperature, top-k and top-p from a seeded generator. */
+import { exp } from "../base/elementary.ts";
 import { DenseCache, type KeyValueCache } from "./decoder/cache.ts";
 import type { Device } from "../kernels/device.ts";
 import type { Architecture } from "./architecture.ts";
@@ -92,7 +93,7 @@ function sample(
 ): number {
   let order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
   if (topK !== undefined) order = order.slice(0, Math.max(1, topK));
-  const weights = order.map((id) => Math.exp((logits[id] - logits[order[0]]) / temperature));
+  const weights = order.map((id) => exp((logits[id] - logits[order[0]]) / temperature));
   let total = weights.reduce((sum, w) => sum + w, 0);
   if (topP !== undefined) {
     let kept = 0, mass = 0;

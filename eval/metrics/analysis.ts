@@ -2,6 +2,7 @@
  * What quantization does inside a model: signal-to-noise ratio and squared error of weights, inputs and outputs of each
  * linear layer, the shape of their distributions, and how far the inputs of two models have moved apart.
  */
+import { log10 } from "../../base/elementary.ts";
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import {
   type InputSite,
@@ -113,7 +114,7 @@ export function distortionOf(original: ArrayLike<number>, changed: ArrayLike<num
     signal += original[i] ** 2;
     noise += (original[i] - changed[i]) ** 2;
   }
-  return { sqnr: noise === 0 ? Infinity : 10 * Math.log10(signal / noise), mse: noise / original.length };
+  return { sqnr: noise === 0 ? Infinity : 10 * log10(signal / noise), mse: noise / original.length };
 }
 
 /**

@@ -1,4 +1,5 @@
 /** How far a quantized model's predictions are from the float model's, with standard errors. */
+import { exp, log } from "../../base/elementary.ts";
 import { argmax } from "../../model/generate.ts";
 import type { Model } from "../../model/model.ts";
 import { CorpusError, requireWindows, type TokenWindows } from "../windows.ts";
@@ -44,7 +45,7 @@ export function windowDivergence(
     for (let i = 0; i < common; i++) {
       const logP = p[i] - whole;
       // exp(-40) of anything cannot be seen beside float32 log-probabilities.
-      if (logP > -40) kl += Math.exp(logP) * (logP - (q[i] - modelWhole));
+      if (logP > -40) kl += exp(logP) * (logP - (q[i] - modelWhole));
     }
     if (argmax(p) === argmax(q)) agreement++;
   }
@@ -54,8 +55,8 @@ export function windowDivergence(
 /** Logarithm of the sum of probabilities, given as logarithms of at most 0. */
 function logOfSum(logProbabilities: Float32Array): number {
   let sum = 0;
-  for (const one of logProbabilities) sum += Math.exp(one);
-  return Math.log(sum);
+  for (const one of logProbabilities) sum += exp(one);
+  return log(sum);
 }
 
 /** Combines what was found on windows; each token counts once. */

@@ -1,4 +1,5 @@
 /** Perplexity of a model on windows of text, with its standard error. */
+import { exp } from "../../base/elementary.ts";
 import type { Model } from "../../model/model.ts";
 import { forEachLogProbabilities } from "./score.ts";
 import { meanOfGroups } from "../statistics.ts";
@@ -30,7 +31,7 @@ export function negativeLogLikelihood(logProbabilities: Float32Array, ids: Int32
 /** The perplexity that belongs to the windows' mean negative log-likelihoods; `predicted` are the tokens of each mean. */
 export function perplexityOf(windowNll: readonly number[], predicted: readonly number[]): Perplexity {
   const { mean, standardError } = meanOfGroups(windowNll, predicted);
-  const value = Math.exp(mean), tokens = predicted.reduce((sum, one) => sum + one, 0);
+  const value = exp(mean), tokens = predicted.reduce((sum, one) => sum + one, 0);
   return { value, standardError: value * standardError, windowNll, tokens };
 }
 

@@ -1,4 +1,5 @@
 /** Functions that define an operation: activations, rotation, which keys a query sees. */
+import { exp, log1p } from "../../base/elementary.ts";
 import type { Activation, AttentionShape, RotaryShape } from "../device.ts";
 
 /** Rotates pairs of dimensions by an angle that grows with the position; `table` holds cosines, then sines. */
@@ -24,11 +25,11 @@ export function rotary(x: Float32Array, table: Float32Array, shape: RotaryShape)
 /** The activation functions in float64. */
 export const activations: Record<Activation, (x: number) => number> = {
   relu: (x) => Math.max(x, 0),
-  silu: (x) => x / (1 + Math.exp(-x)),
+  silu: (x) => x / (1 + exp(-x)),
   gelu: (x) => x * 0.5 * erfc(-x * Math.SQRT1_2),
-  softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  softplus: (x) => Math.max(x, 0) + log1p(exp(-Math.abs(x))),
   // 0.5 (1 + tanh u) = 1 / (1 + exp(-2u)), the right-hand side without cancellation where u is very negative.
-  geluTanh: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  geluTanh: (x) => x / (1 + exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
 };
 
 /**
@@ -45,11 +46,11 @@ export function erfc(x: number): number {
       term *= 2 * x * x / (2 * n + 1);
       sum += term;
     }
-    return 1 - 2 / Math.sqrt(Math.PI) * Math.exp(-x * x) * sum;
+    return 1 - 2 / Math.sqrt(Math.PI) * exp(-x * x) * sum;
   }
   let fraction = x;
   for (let n = 120; n >= 1; n--) fraction = x + n / 2 / fraction;
-  return Math.exp(-x * x) / Math.sqrt(Math.PI) / fraction;
+  return exp(-x * x) / Math.sqrt(Math.PI) / fraction;
 }
 
 /** First and one past the last key position that query `token` sees. */

@@ -4,6 +4,7 @@
  * codes are shifted out of their words one after the other.
  */
 
+import { exp, tanh } from "../../base/elementary.ts";
 import { checkAttention, checkInteger, checkLength } from "../check.ts";
 import type { AttentionShape, DeviceBuffer, PackedTokens } from "../device.ts";
 import { DeviceError } from "../error.ts";
@@ -87,10 +88,10 @@ export function packedAttention(
     let most = -Infinity, total = 0;
     for (let t = first; t < end; t++) {
       weights[t] *= scale;
-      if (softcap !== undefined) weights[t] = softcap * Math.tanh(weights[t] / softcap);
+      if (softcap !== undefined) weights[t] = softcap * tanh(weights[t] / softcap);
       most = Math.max(most, weights[t]);
     }
-    for (let t = first; t < end; t++) total += weights[t] = Math.exp(weights[t] - most);
+    for (let t = first; t < end; t++) total += weights[t] = exp(weights[t] - most);
     const sums = new Float64Array(headDim);
     addValues(values, weights.fill(0, 0, first), offset, width, sums);
     for (let d = 0; d < headDim; d++) y[head * headDim + d] = sums[d] / total;

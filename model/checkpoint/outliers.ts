@@ -5,6 +5,7 @@
  * is a power of two, so that multiplying and dividing weights is exact, except for float16 weights that become subnormal:
  * these are rounded move by move, as in the file that the moves were first written to (its SHA-256 is in `fixtures/models`).
  */
+import { log2 } from "../../base/elementary.ts";
 import { readBytes } from "../../base/file.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { CheckpointError } from "../files/error.ts";
@@ -86,7 +87,7 @@ function checkMove(entry: unknown, where: string): OutlierMove {
     );
   }
   const factor = own(entry, "factor");
-  if (typeof factor !== "number" || !(factor > 0) || !Number.isInteger(Math.log2(factor))) {
+  if (typeof factor !== "number" || !(factor > 0) || !Number.isInteger(log2(factor))) {
     throw new CheckpointError(
       "outliers",
       `${where}: factor must be a power of two, got ${JSON.stringify(factor)}`,

@@ -1,4 +1,5 @@
 /** The two ends of a decoder: from ids to hidden states, and from hidden states to logits. */
+import { tanh } from "../../base/elementary.ts";
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import type { PassContext } from "./context.ts";
 import { normalize } from "./norm.ts";
@@ -75,7 +76,7 @@ export async function project(
   }
   if (logitSoftcap !== undefined) {
     const values = await device.read(logits);
-    device.write(logits, values.map((value) => logitSoftcap * Math.tanh(value / logitSoftcap)));
+    device.write(logits, values.map((value) => logitSoftcap * tanh(value / logitSoftcap)));
   }
   return logits;
 }

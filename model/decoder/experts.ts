@@ -2,6 +2,7 @@
  * Mixtures of experts (Shazeer et al., 2017; Mixtral, Jiang et al., 2024): a router gives each expert a probability for
  * each token, the token goes through the most likely experts, and their outputs are added in these proportions.
  */
+import { exp } from "../../base/elementary.ts";
 import type { DeviceBuffer } from "../../kernels/device.ts";
 import type { InputSite } from "../architecture.ts";
 import type { LoadedExperts, PassContext } from "./context.ts";
@@ -67,7 +68,7 @@ export function routing(
   return Array.from({ length: logits.length / count }, (_, token) => {
     const row = [...logits.subarray(token * count, (token + 1) * count)];
     const most = Math.max(...row);
-    const weights = row.map((value) => Math.exp(value - most));
+    const weights = row.map((value) => exp(value - most));
     const order = row.map((_, expert) => expert).sort((a, b) => row[b] - row[a] || a - b).slice(0, perToken);
     const total = (normalized ? order.map((expert) => weights[expert]) : weights).reduce((a, b) => a + b);
     return new Map(order.map((expert) => [expert, weights[expert] / total]));

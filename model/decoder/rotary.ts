@@ -1,4 +1,5 @@
 /** Tables of cosines and sines for rotary position embeddings (RoFormer, section 3.4.2). */
+import { cos, log, pow, sin } from "../../base/elementary.ts";
 import type { Positions } from "../architecture.ts";
 
 type Rotary = Extract<Positions, { kind: "rotary" }>;
@@ -10,7 +11,7 @@ type Rotary = Extract<Positions, { kind: "rotary" }>;
 export function inverseFrequencies({ theta, rotaryDim, scaling }: Rotary, long = false): Float64Array {
   const frequencies = new Float64Array(rotaryDim / 2);
   for (let i = 0; i < frequencies.length; i++) {
-    const power = Math.fround(theta ** (2 * i / rotaryDim)), plain = Math.fround(1 / power);
+    const power = Math.fround(pow(theta, 2 * i / rotaryDim)), plain = Math.fround(1 / power);
     if (scaling?.kind === "longrope") {
       // The order of roundings is transformers': a frequency off by its last bit turns late positions visibly.
       const divisor = Math.fround((long ? scaling.longFactor : scaling.shortFactor)[i]);
@@ -33,7 +34,7 @@ function stretch(
     // YaRN (Peng et al., 2023, section 3.2): pairs that turn often are kept, rare turns are divided, a ramp between.
     const { factor, originalPositions, betaFast, betaSlow, truncate } = scaling;
     const pairOf = (turns: number) =>
-      rotaryDim * Math.log(originalPositions / (turns * 2 * Math.PI)) / (2 * Math.log(theta));
+      rotaryDim * log(originalPositions / (turns * 2 * Math.PI)) / (2 * log(theta));
     const round = (x: number, to: (x: number) => number) => truncate ? to(x) : x;
     const low = Math.max(round(pairOf(betaFast), Math.floor), 0);
     const high = Math.min(round(pairOf(betaSlow), Math.ceil), rotaryDim - 1);
@@ -62,8 +63,8 @@ export function rotaryTable(rotary: Rotary, positions: number, long = false): Fl
     for (let i = 0; i < half; i++) {
       // The angle is a float32 product in every reference implementation; its rounding is part of the model.
       const angle = Math.fround(p * frequencies[i]);
-      table[p * 2 * half + i] = size * Math.cos(angle);
-      table[p * 2 * half + half + i] = size * Math.sin(angle);
+      table[p * 2 * half + i] = size * cos(angle);
+      table[p * 2 * half + half + i] = size * sin(angle);
     }
   }
   return table;

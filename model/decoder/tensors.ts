@@ -1,4 +1,5 @@
 /** How linear layers and norms lie in a checkpoint: fused, transposed, offset or absent tensors become plain ones. */
+import { exp } from "../../base/elementary.ts";
 import {
   type Architecture,
   type HeadNorms,
@@ -91,7 +92,7 @@ export function stateSpaceTensors(
   };
   const channels = reader(kernel, [innerSize, 1, taps]);
   const logarithms = reader(decay, [innerSize, stateSize]);
-  const negative = async () => (await logarithms()).map((value) => -Math.exp(value));
+  const negative = async () => (await logarithms()).map((value) => -exp(value));
   return [
     [kernel, taps * innerSize, async () => transpose(await channels(), innerSize, taps)],
     ...kernelBias === undefined ? [] : [[kernelBias, innerSize, reader(kernelBias, [innerSize])] as const],

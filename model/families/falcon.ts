@@ -1,4 +1,5 @@
 /** Falcon (Almazrouei et al., 2023): blocks side by side, one key-value head (7B) or groups of heads (40B). */
+import { pow } from "../../base/elementary.ts";
 import type { Architecture } from "../architecture.ts";
 import type { ModelConfig } from "../checkpoint/config.ts";
 import { activation, fusedQkv, head, linears, named, sizes } from "./description.ts";
@@ -25,7 +26,9 @@ export function falcon(config: ModelConfig): Architecture {
     ...size,
     intermediateSize: config.integer("ffn_hidden_size", { fallback: 4 * size.hiddenSize }),
     norm: { kind: "layer", eps: config.number("layer_norm_epsilon", { min: 0 }) },
-    positions: alibi ? { kind: "alibi", scale: size.headDim ** -0.5 } : rotaryPositions(config, size.headDim),
+    positions: alibi
+      ? { kind: "alibi", scale: pow(size.headDim, -0.5) }
+      : rotaryPositions(config, size.headDim),
     activation: activation(config, "activation"),
     ...head(config, "transformer.word_embeddings.weight"),
     parallel,

@@ -1,4 +1,5 @@
 /** Gemma 2 (Gemma Team, 2024): norms on both sides of each block, soft caps, a window in every other layer. */
+import { pow } from "../../base/elementary.ts";
 import type { Architecture } from "../architecture.ts";
 import type { ModelConfig } from "../checkpoint/config.ts";
 import { windowedLayers } from "./description.ts";
@@ -13,7 +14,7 @@ export function gemma2(config: ModelConfig): Architecture {
     ...windowedLayers(config, (layer) => layer % 2 === 0),
     ...softcap("attn_logit_softcapping", "attentionSoftcap"),
     ...softcap("final_logit_softcapping", "logitSoftcap"),
-    attentionScale: config.number("query_pre_attn_scalar", { min: Number.MIN_VALUE }) ** -0.5,
+    attentionScale: pow(config.number("query_pre_attn_scalar", { min: Number.MIN_VALUE }), -0.5),
     mlpNorm: gemmaNorm("model.layers.{layer}.pre_feedforward_layernorm"),
     outputNorms: {
       attention: gemmaNorm("model.layers.{layer}.post_attention_layernorm"),

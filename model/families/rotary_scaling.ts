@@ -1,4 +1,5 @@
 /** Reads how rotary positions are configured, as transformers 4 and as transformers 5 write it. */
+import { log } from "../../base/elementary.ts";
 import type { Positions, RotaryScaling } from "../architecture.ts";
 import type { ModelConfig } from "../checkpoint/config.ts";
 import { divisors, rotarySection, rotatedChannels, scalingKind } from "../checkpoint/rotary_sections.ts";
@@ -64,7 +65,7 @@ function rotaryScaling(
   const factor = section.number("factor", { min: Number.MIN_VALUE });
   if (kind === "linear") return { kind, factor };
   if (kind === "yarn") {
-    const magnitude = (scale: number) => factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
+    const magnitude = (scale: number) => factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1;
     // In all of these zero counts as absent.
     const or = (key: string, other: number) => section.number(key, { fallback: other }) || other;
     const [scale, all] = [or("mscale", 0), or("mscale_all_dim", 0)];
@@ -103,7 +104,7 @@ function longRope(
     fallback: config.integer("max_position_embeddings") / originalPositions,
   });
   const attentionFactor = section.number("attention_factor", {
-    fallback: factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalPositions)),
+    fallback: factor <= 1 ? 1 : Math.sqrt(1 + log(factor) / log(originalPositions)),
     min: 0,
   });
   const shortFactor = divisors(section, "short_factor", rotaryDim);

@@ -2,6 +2,7 @@
  * What tells the GGUF files of one architecture from those of another: names, and what llama.cpp's converter changes.
  * Checked against the `gguf` package's tables of names, llama.cpp's loader and transformers.
  */
+import { pow } from "../../base/elementary.ts";
 import {
   biases,
   factor,
@@ -178,7 +179,7 @@ export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
         logits_scaling: metadata.number("logit_scale", 1e-6, 2 ** 20),
         residual_multiplier: factor(metadata, "residual_scale", 1),
         embedding_multiplier: factor(metadata, "embedding_scale", 1),
-        attention_multiplier: factor(metadata, "attention.scale", sizes.headDim ** -0.5),
+        attention_multiplier: factor(metadata, "attention.scale", pow(sizes.headDim, -0.5)),
       };
     },
   },

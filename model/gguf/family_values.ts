@@ -1,4 +1,5 @@
 /** What the keys of several architectures have in common: windows, caps, factors, biases. */
+import { pow } from "../../base/elementary.ts";
 import type { Metadata } from "./metadata.ts";
 
 /** What a file holds beside its metadata, and the sizes that all architectures state. */
@@ -28,7 +29,7 @@ export function queryScale(
       return { query_pre_attn_scalar: layers === largest ? hidden / heads : headDim };
     }
     // To the seven digits that a float32 keeps: the scale is its inverse root.
-    const scalar = metadata.number("attention.scale", 1e-6, 1e6) ** -2;
+    const scalar = pow(metadata.number("attention.scale", 1e-6, 1e6), -2);
     return { query_pre_attn_scalar: Number(scalar.toPrecision(6)) };
   };
 }

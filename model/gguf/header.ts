@@ -2,6 +2,7 @@
  * Parses the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): counts, typed metadata, then
  * for each tensor its name, dimensions, type and offset. Nothing is allocated from a number that was not checked.
  */
+import { log2 } from "../../base/elementary.ts";
 import { CheckpointError } from "../files/error.ts";
 import { type GgufType, ggufType, ggufTypes } from "./types.ts";
 
@@ -113,7 +114,7 @@ export function parseGgufHeader(bytes: Uint8Array, fileSize: number, file: strin
 
 function alignmentOf(metadata: ReadonlyMap<string, GgufValue>, file: string): number {
   const value = metadata.get("general.alignment") ?? 32;
-  if (typeof value === "number" && value >= 8 && value <= 2 ** 20 && Number.isInteger(Math.log2(value))) {
+  if (typeof value === "number" && value >= 8 && value <= 2 ** 20 && Number.isInteger(log2(value))) {
     return value;
   }
   throw new CheckpointError(

@@ -1,4 +1,5 @@
 /** Rotary positions of GGUF files by llama.cpp's rules, as the `rope_scaling` of a configuration. */
+import { log } from "../../base/elementary.ts";
 import { CheckpointError } from "../files/error.ts";
 import type { GgufFile } from "./file.ts";
 import type { Metadata } from "./metadata.ts";
@@ -96,7 +97,7 @@ function yarn(
   magnitude: number,
   original: number,
 ): Record<string, unknown> {
-  const usual = factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
+  const usual = factor <= 1 ? 1 : 0.1 * log(factor) + 1;
   // Converters copy another magnitude of the configuration to this key, which llama.cpp does not read.
   const copied = metadata.number("rope.scaling.yarn_attn_factor", 0, 2 ** 20, usual);
   if (Math.abs(copied - usual) > 1e-6 * usual) {

@@ -1,5 +1,7 @@
 /** AdamW (Loshchilov and Hutter, 2019) as in the transformers library: decay after the step, `eps` beside the uncorrected root. */
 
+import { pow } from "../../base/elementary.ts";
+
 /** Constants of {@linkcode AdamW}. */
 export interface AdamWOptions {
   readonly learningRate: number;
@@ -24,7 +26,7 @@ export class AdamW {
   step(gradients: ReadonlyMap<string, Float32Array>): void {
     const { learningRate, weightDecay, betas: [beta1, beta2], eps } = this.options;
     this.#steps++;
-    const size = learningRate * Math.sqrt(1 - beta2 ** this.#steps) / (1 - beta1 ** this.#steps);
+    const size = learningRate * Math.sqrt(1 - pow(beta2, this.#steps)) / (1 - pow(beta1, this.#steps));
     for (const [name, gradient] of gradients) {
       const parameter = this.parameters.get(name);
       if (parameter === undefined) continue;

@@ -1,4 +1,5 @@
 /** Derivatives of what a decoder layer computes row by row: norms, activations, softmax. Float64 sums, float32 results. */
+import { exp } from "../../base/elementary.ts";
 import type { Activation } from "../../kernels/device.ts";
 import { activations, erfc } from "../../kernels/host/functions.ts";
 
@@ -78,13 +79,13 @@ const rootTwoOverPi = Math.sqrt(2 / Math.PI);
 export const slopes: Readonly<Record<Activation, (x: number) => number>> = {
   relu: (x) => x > 0 ? 1 : 0,
   silu: (x) => {
-    const sigmoid = 1 / (1 + Math.exp(-x));
+    const sigmoid = 1 / (1 + exp(-x));
     return sigmoid * (1 + x * (1 - sigmoid));
   },
-  gelu: (x) => 0.5 * erfc(-x * Math.SQRT1_2) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI),
-  softplus: (x) => 1 / (1 + Math.exp(-x)),
+  gelu: (x) => 0.5 * erfc(-x * Math.SQRT1_2) + x * exp(-x * x / 2) / Math.sqrt(2 * Math.PI),
+  softplus: (x) => 1 / (1 + exp(-x)),
   geluTanh: (x) => {
-    const share = 1 / (1 + Math.exp(-2 * rootTwoOverPi * (x + 0.044715 * x ** 3)));
+    const share = 1 / (1 + exp(-2 * rootTwoOverPi * (x + 0.044715 * x * x * x)));
     return share + x * share * (1 - share) * 2 * rootTwoOverPi * (1 + 3 * 0.044715 * x * x);
   },
 };
@@ -102,7 +103,7 @@ export function softmaxRows(x: Float32Array, columns: number, visible: (row: num
     const count = visible(row);
     let most = -Infinity, sum = 0;
     for (let j = 0; j < count; j++) most = Math.max(most, x[start + j]);
-    for (let j = 0; j < count; j++) sum += x[start + j] = Math.exp(x[start + j] - most);
+    for (let j = 0; j < count; j++) sum += x[start + j] = exp(x[start + j] - most);
     for (let j = 0; j < count; j++) x[start + j] /= sum;
     x.fill(0, start + count, start + columns);
   }

@@ -1,4 +1,5 @@
 /** The loss of a model and its gradient at the top of the decoder. */
+import { exp, log } from "../../base/elementary.ts";
 import { tensorName } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import { SchemeError } from "../error.ts";
@@ -63,8 +64,8 @@ function crossEntropy(logits: Float32Array, target: number, count: number): numb
   let most = -Infinity, sum = 0;
   for (let j = 0; j < logits.length; j++) most = Math.max(most, logits[j]);
   const own = logits[target] - most;
-  for (let j = 0; j < logits.length; j++) sum += logits[j] = Math.exp(logits[j] - most);
+  for (let j = 0; j < logits.length; j++) sum += logits[j] = exp(logits[j] - most);
   for (let j = 0; j < logits.length; j++) logits[j] /= sum * count;
   logits[target] -= 1 / count;
-  return Math.log(sum) - own;
+  return log(sum) - own;
 }

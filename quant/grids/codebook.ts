@@ -5,6 +5,7 @@
  * the mean and the error of any interval cost two look-ups, so that seeding and iterations take microseconds whatever
  * the number of samples.
  */
+import { log } from "../../base/elementary.ts";
 
 /** Values that codes stand for. */
 export interface Codebook {
@@ -143,7 +144,7 @@ function lloyd(samples: SortedSamples, centroids: number[], iterations: number):
 function plusPlus(samples: SortedSamples, count: number, random: () => number): number[] {
   const { values } = samples;
   let seeds = [values[Math.floor(random() * values.length)]];
-  const trials = 2 + Math.floor(Math.log(count));
+  const trials = 2 + Math.floor(log(count));
   while (seeds.length < count) {
     let best: number[] | null = null, least = Infinity;
     for (let trial = 0; trial < trials; trial++) {

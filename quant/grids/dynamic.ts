@@ -4,6 +4,8 @@
  * block-wise quantization", 2022, section 2.2).
  */
 
+import { pow } from "../../base/elementary.ts";
+
 /**
  * The signed map in ascending order. With `i` of 7 bits for the mantissa, magnitudes are `10^(i - 6)` times the middles of `2^i` equal parts
  * of [0.1, 1]; 0 and 1 come on top. Bit for bit that of bitsandbytes.
@@ -14,7 +16,7 @@ export function dynamicMap(): Float32Array {
     const parts = 2 ** i, edges = linspace(0.1, 1, parts + 1);
     for (let j = 0; j < parts; j++) {
       const size = Math.fround(
-        Math.fround(10 ** (i - 6)) * Math.fround(Math.fround(edges[j] + edges[j + 1]) / 2),
+        Math.fround(pow(10, i - 6)) * Math.fround(Math.fround(edges[j] + edges[j + 1]) / 2),
       );
       map.push(size, -size);
     }

@@ -5,6 +5,7 @@
  * bits the whole group can do without: with a magnitude of `n` bits and `r` bits to keep (the sign is one of them),
  * `n + 1 - r` bits are dropped. A group of small numbers drops nothing, so it keeps the full precision of the base.
  */
+import { log2 } from "../../base/elementary.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import { type UniformQuantizer, uniformQuantizer } from "../../kernels/quantizer.ts";
 import { range } from "./uniform.ts";
@@ -74,7 +75,7 @@ export function razor(
 /** The number of different shifts that {@linkcode razor} can return, in bits: what one group's flag takes. */
 export function flagBits({ bits, baseBits }: RazorRule): number {
   // No shift, or 1 to baseBits + 1 - bits.
-  return Math.ceil(Math.log2(baseBits + 2 - bits));
+  return Math.ceil(log2(baseBits + 2 - bits));
 }
 
 /** A base quantizer: signed integers from `lowest - zero` to `highest - zero`. */

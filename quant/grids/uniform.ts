@@ -1,4 +1,5 @@
 /** Uniform quantizers of groups of weights on the host: the plain range, or the range with the least error. */
+import { pow } from "../../base/elementary.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import { type UniformQuantizer, uniformQuantizer } from "../../kernels/quantizer.ts";
 import { roundHalfEven } from "../../kernels/round.ts";
@@ -65,7 +66,7 @@ export function fitLeastError(
   const errorOf = (candidate: UniformQuantizer, limit: number) => {
     let error = 0;
     for (let j = start; j < start + count * stride && error < limit; j += stride) {
-      error += Math.abs(decode(encode(data[j], candidate), candidate) - data[j]) ** 2.4;
+      error += pow(Math.abs(decode(encode(data[j], candidate), candidate) - data[j]), 2.4);
     }
     return error;
   };

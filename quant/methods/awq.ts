@@ -8,6 +8,7 @@
  * with the ratio that changes the output of the block least on a grid from 0 (round to nearest) to 0.95. Then each group's
  * range is clipped where that lowers the output's error further. No gradients, no compensation.
  */
+import { pow } from "../../base/elementary.ts";
 import { clipGroups, quantizeGroups, roundGroups } from "./awq/grid.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
@@ -74,7 +75,7 @@ export function* scaleCandidates(
   ratios: number,
 ): Generator<{ ratio: number; scales: Float32Array }> {
   for (let i = 0; i < ratios; i++) {
-    const raw = meanMagnitude.map((x) => Math.max(x ** (i / ratios), 1e-4));
+    const raw = meanMagnitude.map((x) => Math.max(pow(x, i / ratios), 1e-4));
     const middle = Math.sqrt(raw.reduce((a, b) => Math.max(a, b)) * raw.reduce((a, b) => Math.min(a, b)));
     yield { ratio: i / ratios, scales: Float32Array.from(raw, (s) => s / middle) };
   }

@@ -11,6 +11,7 @@
  * element: as weights, this method folds `c_j^(1-alpha)` into their columns before they are rounded, as an integer product would have to;
  * with `alpha` 1 they are rounded as they are.
  */
+import { pow } from "../../base/elementary.ts";
 import { roundHalfEven } from "../../kernels/round.ts";
 import { calibratedMaxima } from "../calibration/activation_maxima.ts";
 import type { Matrix, MethodWith, OperandMethod, WeightMethod } from "../method.ts";
@@ -86,12 +87,12 @@ export function crossCodes(
 ): CrossCodes {
   const most = 2 ** (bits - 1) - 1;
   const codes = new Int16Array(data.length), steps = new Float64Array(data.length);
-  const ofColumn = Float64Array.from(maxima, (one) => one ** (1 - alpha));
+  const ofColumn = Float64Array.from(maxima, (one) => pow(one, 1 - alpha));
   for (let row = 0; row < rows; row++) {
     const start = row * columns;
     let largest = 0;
     for (let i = start; i < start + columns; i++) largest = Math.max(largest, Math.abs(data[i]));
-    const ofRow = largest ** alpha;
+    const ofRow = pow(largest, alpha);
     for (let j = 0, i = start; j < columns; j++, i++) {
       const step = steps[i] = ofRow * ofColumn[j] / most;
       // A column or a row of zeros has step 0: its values are 0 without a code.
@@ -162,7 +163,7 @@ const weights: WeightMethod<CrossQuant> = {
     const maximaAt = await calibratedMaxima(model, "crossQuant", context);
     return ({ rows, columns, data }, place) => {
       // Factors are rounded to float32, as they would be stored; a channel without values keeps its weights.
-      const factors = maximaAt(place).map((one) => one === 0 ? 1 : one ** (1 - scheme.alpha));
+      const factors = maximaAt(place).map((one) => one === 0 ? 1 : pow(one, 1 - scheme.alpha));
       const folded = data.map((value, i) => value * factors[i % columns]);
       return new ColumnScaledWeight(symmetricRows({ rows, columns, data: folded }, scheme), factors);
     };

@@ -11,6 +11,7 @@
  * After it channel j reaches `log2(2 + a_j)`. Weights are rounded in groups beside it (`rtn`, 4 bits, 128). No code is public: this is our
  * reading of the text, as is the implementation that it is compared with.
  */
+import { log2 } from "../../base/elementary.ts";
 import { roundHalfEven } from "../../kernels/round.ts";
 import { activationMaxima, calibratedMaxima } from "../calibration/activation_maxima.ts";
 import type { MethodWith, ModelMethod, OperandMethod } from "../method.ts";
@@ -63,7 +64,7 @@ export function fptq(options: FptqOptions = {}): Fptq {
 
 /** Factors of logarithmic activation equalization; 1 where a channel is always 0. */
 export function logarithmicFactors(maxima: Float32Array): Float32Array {
-  return maxima.map((a) => a === 0 ? 1 : a / Math.log2(2 + a));
+  return maxima.map((a) => a === 0 ? 1 : a / log2(2 + a));
 }
 
 const largest = (maxima: Float32Array) => maxima.reduce((most, one) => Math.max(most, one), 0);

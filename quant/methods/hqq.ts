@@ -11,6 +11,7 @@
  * Scales stay as min and max give them. Only weights are looked at: where inputs have outlier channels with small weights, a real zero point
  * leaves no code for 0, and HQQ can be far worse than rounding to nearest (3 bits on the outlier fixture: perplexity 140 against 27).
  */
+import { pow } from "../../base/elementary.ts";
 import { roundHalfEven } from "../../kernels/round.ts";
 import { SchemeError } from "../error.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
@@ -105,7 +106,7 @@ const f32 = Math.fround;
 /** Proximal step of `|x|^p`, eq. 4: what of an error is split off as outlier. */
 export function shrink(x: number, beta: number, norm: number): number {
   const size = Math.abs(x);
-  const threshold = f32(f32(1 / beta) * (norm === 1 ? 1 : f32(size ** f32(norm - 1))));
+  const threshold = f32(f32(1 / beta) * (norm === 1 ? 1 : f32(pow(size, f32(norm - 1)))));
   return Math.sign(x) * Math.max(f32(size - threshold), 0);
 }
 

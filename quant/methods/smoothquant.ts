@@ -7,6 +7,7 @@
  * The norm's output is divided by s and the weights' columns are multiplied by it, so the model's function stays the
  * same. `alpha` is the migration strength: 0 leaves activations alone, 1 flattens them completely.
  */
+import { pow } from "../../base/elementary.ts";
 import { type InputSite, type LinearRole, type NormedSite, normReaders } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import type { MethodWith, ModelMethod, QuantizeContext } from "../method.ts";
@@ -53,7 +54,7 @@ export function smoothingScales(
 ): Float32Array {
   const f32 = Math.fround;
   return activation.map((a, j) =>
-    Math.max(1e-5, f32(f32(a ** alpha) / f32(Math.max(1e-5, weightMaxima[j]) ** (1 - alpha))))
+    Math.max(1e-5, f32(f32(pow(a, alpha)) / f32(pow(Math.max(1e-5, weightMaxima[j]), 1 - alpha))))
   );
 }
 

@@ -1,4 +1,5 @@
 /** Types whose codes of 4 bits look up one of 16 values, and those of three values. */
+import { pow } from "../../../base/elementary.ts";
 import { type Decode, type GgufType, half, nibbles, short } from "./block.ts";
 
 /** Levels of the normal distribution's quantiles, as ggml lists them (`kvalues_iq4nl`). */
@@ -45,7 +46,7 @@ const nvfp4: Decode = (bytes, at, values, to) => {
 
 /** The first digit of `byte / 256` in base 3 after `skip` others: -1, 0 or 1. */
 function trit(byte: number, skip: number): number {
-  return ((byte * 3 ** skip & 255) * 3 >> 8) - 1;
+  return ((byte * pow(3, skip) & 255) * 3 >> 8) - 1;
 }
 
 /** Five weights of three values in a byte, the last 16 in fours. */

@@ -1,4 +1,5 @@
 /** What a GGUF file says of a model's shape and its rotary positions; what llama.cpp has no word for is refused. */
+import { log } from "../../../base/elementary.ts";
 import type { Architecture, RotaryScaling } from "../../../model/architecture.ts";
 import { inverseFrequencies } from "../../../model/decoder/rotary.ts";
 import type { GgufEntry, GgufSource } from "../../../model/gguf/encode.ts";
@@ -94,7 +95,7 @@ function scalingEntries(name: string, scaling: RotaryScaling): Entry[] {
       throw new SchemeError("combination", `gguf: rope_scaling ${part} is ${value}: llama.cpp takes ${only}`);
     }
   }
-  const usual = factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
+  const usual = factor <= 1 ? 1 : 0.1 * log(factor) + 1;
   return [kind("yarn"), number("factor", factor), original, number("attn_factor", attentionFactor / usual)];
 }
 

@@ -6,6 +6,8 @@
  * per column in blocks of 32, and 4 in the columns that no block takes. A running sum is carried into a higher level after 16 terms, so
  * that no sum is long.
  */
+import { log2 } from "../../../base/elementary.ts";
+
 const LANES = 8, UNROLLED = 4, LEVELS = 4;
 const f32 = Math.fround;
 
@@ -16,7 +18,7 @@ function cascade(values: Float32Array, at: number, stride: number, count: number
     for (let i = 0; i < count; i++) sum = f32(sum + values[at + i * stride]);
     return sum;
   }
-  const power = Math.max(4, Math.floor(Math.ceil(Math.log2(count)) / LEVELS)), step = 1 << power;
+  const power = Math.max(4, Math.floor(Math.ceil(log2(count)) / LEVELS)), step = 1 << power;
   const levels = new Float32Array(LEVELS);
   let i = 0;
   while (i + step <= count) {

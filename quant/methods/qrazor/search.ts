@@ -1,4 +1,5 @@
 /** The base range that loses least: razoring included, as the published round-to-nearest runs of QRazor chose it. */
+import { pow } from "../../../base/elementary.ts";
 import type { UniformQuantizer } from "../../../kernels/quantizer.ts";
 import { type Base, baseQuantizer, encodeBase, razor, ruleOf } from "../../grids/razor.ts";
 import { range, shrinkRange } from "../../grids/uniform.ts";
@@ -18,7 +19,7 @@ export function razorLeastError(
       const end = Math.min(count, i + base.groupSize);
       razor(codes, i, end - i, 1, base);
       for (let j = i; j < end; j++) {
-        error += Math.abs(Math.fround(candidate.scale * codes[j]) - values[start + j]) ** 2.4;
+        error += pow(Math.abs(Math.fround(candidate.scale * codes[j]) - values[start + j]), 2.4);
       }
     }
     return error;

@@ -2,6 +2,7 @@
  * SpinQuant's rotations learnt (section 3.2): the cross-entropy of the model with rounded activations and cache, its weights in full
  * precision, is descended over orthogonal matrices; rounding lets gradients through.
  */
+import { cos } from "../../../base/elementary.ts";
 import { PythonRandom, TorchRandom } from "../../../base/random.ts";
 import { fakeQuantizeValue, uniformQuantizer } from "../../../kernels/quantizer.ts";
 import type { Model } from "../../../model/model.ts";
@@ -91,7 +92,7 @@ export async function learnRotations(
     const { loss, gradients } = await trainee.gradients(rotations, chosen);
     losses.push(loss);
     clip(gradients, gradientNorm);
-    optimizer.step(gradients, learningRate / 2 * (1 + Math.cos(Math.PI * step / steps)));
+    optimizer.step(gradients, learningRate / 2 * (1 + cos(Math.PI * step / steps)));
     progress(`spinquant step ${step + 1} of ${steps}: loss ${loss.toFixed(4)}`);
   }
   return { ...rotations, losses };

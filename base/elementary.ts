@@ -1,0 +1,282 @@
+/**
+ * Elementary functions of float64 that give the same bits in every engine: those of `Math` may differ, and do. Made of additions,
+ * multiplications, divisions and comparisons, which IEEE 754 fixes. Bounds are in units of the last place (ulp) of the exact result;
+ * below 2^-1022 half a unit of 2^-1074 comes on top.
+ */
+
+/** The last result of functions that give a sum of two numbers, the second of which is below an ulp of the first. */
+let low = 0;
+
+/** `a + b`; the rounding error goes to `low`. */
+function sum(a: number, b: number): number {
+  const s = a + b, other = s - a;
+  low = (a - (s - other)) + (b - other);
+  return s;
+}
+
+/** `a b`; the rounding error goes to `low`. Exact unless a part leaves the range: |a|, |b| < 2^996. */
+function product(a: number, b: number): number {
+  const p = a * b, ca = 134217729 * a, cb = 134217729 * b;
+  const ah = ca - (ca - a), al = a - ah, bh = cb - (cb - b), bl = b - bh;
+  low = ((ah * bh - p) + ah * bl + al * bh) + al * bl;
+  return p;
+}
+
+const word = new DataView(new ArrayBuffer(8));
+
+/** `2^n` for a whole `n` from -1022 to 1023. */
+function powerOfTwo(n: number): number {
+  word.setUint32(0, (n + 1023) << 20);
+  word.setUint32(4, 0);
+  return word.getFloat64(0);
+}
+
+/** `x 2^n` with one rounding. */
+function scaled(x: number, n: number): number {
+  if (n > 1000) return x * powerOfTwo(1000) * powerOfTwo(n - 1000);
+  return n < -1000 ? x * powerOfTwo(n + 1000) * powerOfTwo(-1000) : x * powerOfTwo(n);
+}
+
+// ln 2 as a number of 32 bits, whose products with exponents are exact, and the rest.
+const ln2High = 0.6931471803691238, ln2Low = 1.9082149292705877e-10;
+const perLn2 = 1.4426950408889634, perLn2Low = 2.0355273740931033e-17;
+const perLn10 = 0.4342944819032518, perLn10Low = 1.098319650216765e-17;
+const twoThirds = 0.6666666666666666, twoThirdsLow = 3.700743415417188e-17;
+
+// Reciprocals of factorials: quotients of whole numbers below 2^53, or rounded twice where the factorial is larger.
+const factorial = [1];
+for (let i = 1; i <= 22; i++) factorial.push(factorial[i - 1] * i);
+const over = (n: number) => 1 / factorial[n];
+const expTerms = [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2].map(over);
+const sinTerms = [19, 17, 15, 13, 11, 9, 7, 5, 3].map((n) => n % 4 === 1 ? over(n) : -over(n));
+const cosTerms = [20, 18, 16, 14, 12, 10, 8, 6, 4].map((n) => n % 4 === 0 ? over(n) : -over(n));
+const logTerms = [25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5].map((n) => 2 / n);
+
+/** The polynomial with these coefficients, the highest first. */
+function polynomial(terms: readonly number[], x: number): number {
+  let p = terms[0];
+  for (let i = 1; i < terms.length; i++) p = p * x + terms[i];
+  return p;
+}
+
+/** `exp(x + rest) - 1` for |x| below 0.35 as the leading part, and the remainder in `low`. */
+function expm1Parts(x: number, rest: number): number {
+  const high = sum(x, rest), error = low;
+  low = high * high * polynomial(expTerms, high) + error + error * high;
+  return high;
+}
+
+/** `exp(x + rest)`. */
+function expOf(x: number, rest: number): number {
+  if (x > 709.782712893384) return Infinity;
+  if (x < -745.1332191019412) return 0;
+  const k = Math.round(x * perLn2);
+  const leading = sum(x - k * ln2High, -k * ln2Low), error = low;
+  const r = expm1Parts(leading, error + rest), tail = low;
+  const whole = sum(1, r);
+  return scaled(whole + (low + tail), k);
+}
+
+/** `e^x`: error below 0.8 ulp (the polynomial's terms after the first, below 0.07, are rounded at 2^-54 of their size). */
+export function exp(x: number): number {
+  return x !== x ? x : expOf(x, 0);
+}
+
+/** The exponent that {@linkcode mantissa} took off. */
+let exponent = 0;
+
+/** `m` in [sqrt(1/2), sqrt(2)) of a positive `x = m 2^exponent`. */
+function mantissa(x: number): number {
+  let taken = 0;
+  if (x < 2.2250738585072014e-308) x *= 18014398509481984, taken = -54;
+  word.setFloat64(0, x);
+  const top = word.getUint32(0);
+  word.setUint32(0, (top & 0xfffff) | 0x3ff00000);
+  const m = word.getFloat64(0), upper = m >= 1.4142135623730951;
+  exponent = taken + (top >>> 20) - 1023 + Number(upper);
+  return upper ? m / 2 : m;
+}
+
+/**
+ * The logarithm of a mantissa: the leading part, and the rest in `low`. `ln m = 2 artanh s`, `s = (m - 1) / (m + 1)`, whose first two
+ * terms are kept as sums of two numbers; those after are below 1.8e-4 of it, so that the relative error is below 2^-64.
+ */
+function logOfMantissa(m: number): number {
+  const f = m - 1, d = sum(m, 1), dLow = low, s = f / d;
+  const back = product(s, d), rest = ((f - back) - low - s * dLow) / d;
+  const square = product(s, s), squareLow = low + 2 * s * rest;
+  const cube = product(square, s), cubeLow = low + squareLow * s + square * rest;
+  const third = product(cube, twoThirds), thirdLow = low + cubeLow * twoThirds + cube * twoThirdsLow;
+  const tail = square * cube * polynomial(logTerms, square);
+  const high = sum(2 * s, third), error = low;
+  const whole = sum(high, 2 * rest + thirdLow + tail + error);
+  return whole;
+}
+
+/** The logarithm of a positive finite number: the leading part, and the rest in `low`. */
+function logParts(x: number): number {
+  const m = mantissa(x), e = exponent, log = logOfMantissa(m), rest = low;
+  const whole = sum(e * ln2High, log), error = low;
+  return sum(whole, error + (rest + e * ln2Low));
+}
+
+/** What a logarithm is of anything but a positive finite number; undefined for those. */
+function logLimit(x: number): number | undefined {
+  if (x > 0 && x < Infinity) return undefined;
+  return x === 0 ? -Infinity : x === Infinity ? x : NaN;
+}
+
+/** Natural logarithm: error below 0.51 ulp. */
+export function log(x: number): number {
+  return logLimit(x) ?? logParts(x);
+}
+
+/** A logarithm to a base of whose natural logarithm `per + perLow` is the reciprocal. */
+function logTo(e: number, log: number, rest: number, per: number, perLow: number): number {
+  const high = product(log, per), error = low + rest * per + log * perLow;
+  const whole = sum(e, high);
+  return whole + (low + error);
+}
+
+/** Logarithm to base 2: error below 0.51 ulp, exact for powers of two. */
+export function log2(x: number): number {
+  const limit = logLimit(x);
+  if (limit !== undefined) return limit;
+  const m = mantissa(x), e = exponent, high = logOfMantissa(m);
+  return logTo(e, high, low, perLn2, perLn2Low);
+}
+
+/** Logarithm to base 10: error below 0.51 ulp. */
+export function log10(x: number): number {
+  const limit = logLimit(x);
+  if (limit !== undefined) return limit;
+  const high = logParts(x);
+  return logTo(0, high, low, perLn10, perLn10Low);
+}
+
+/** `ln(1 + x)`: error below 2 ulp. */
+export function log1p(x: number): number {
+  const limit = logLimit(1 + x);
+  if (limit !== undefined) return limit;
+  const whole = sum(1, x), rest = low;
+  return logParts(whole) + (low + rest / whole);
+}
+
+/**
+ * `x^y` as `Math.pow` defines it: error below 0.8 ulp; `x x` for `y = 2`. The product of `y` and a logarithm has an error below 2^-54
+ * wherever the result is finite.
+ */
+export function pow(x: number, y: number): number {
+  if (y === 0) return 1;
+  if (x !== x || y !== y) return NaN;
+  if (y === 1) return x;
+  if (y === 2) return x * x;
+  const whole = Number.isInteger(y), odd = whole && Math.abs(y) < 2 ** 53 && y % 2 !== 0;
+  const sign = odd && (x < 0 || Object.is(x, -0)) ? -1 : 1, size = Math.abs(x);
+  if (size === 1) return Number.isFinite(y) ? x === 1 || whole ? sign : NaN : NaN;
+  if (size === 0 || size === Infinity || !Number.isFinite(y)) {
+    const grows = (size > 1) === (y > 0);
+    return sign * (grows ? Infinity : 0);
+  }
+  if (x < 0 && !whole) return NaN;
+  const high = logParts(size), rest = low, guess = y * high;
+  if (guess > 710) return sign * Infinity;
+  if (guess < -746) return sign * 0;
+  // An exponent this small leaves 1, and one too large for `product` has ended above.
+  if (Math.abs(guess) < 1e-20) return sign;
+  const power = product(y, high);
+  return sign * expOf(power, low + y * rest);
+}
+
+/** `tanh x`: error below 4 ulp: `E / (E + 2)` with `E = exp(2|x|) - 1`. */
+export function tanh(x: number): number {
+  const size = Math.abs(x);
+  if (!(size > 1e-9)) return x;
+  if (size > 22) return Math.sign(x);
+  let grown: number;
+  if (2 * size < 0.34) {
+    const r = expm1Parts(2 * size, 0);
+    grown = r + low;
+  } else grown = expOf(2 * size, 0) - 1;
+  return Math.sign(x) * (grown / (grown + 2));
+}
+
+// pi / 2 in three numbers of 33 bits, whose products with quadrants below 2^20 are exact, and the rest.
+const quarter = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32];
+/** The quadrant that {@linkcode reduced} found, 0 to 3. */
+let quadrant = 0;
+
+/** `x` less the nearest multiple of pi / 2: the leading part, and the rest in `low`. */
+function reduced(x: number): number {
+  const n = Math.round(x * 0.6366197723675814);
+  if (!(Math.abs(n) < 2 ** 20)) return reducedExactly(x);
+  quadrant = n & 3;
+  let high = x - n * quarter[0], rest = 0;
+  for (let i = 1; i < 4; i++) {
+    high = sum(high, -n * quarter[i]);
+    rest += low;
+  }
+  return sum(high, rest);
+}
+
+/** Fractional bits of {@linkcode quarterTurn}: the largest float64 and 120 bits after the last that cancels. */
+const places = 1200n;
+let quarterTurn: bigint | undefined;
+
+/** `arctan(1 / n)` times `2^places`. */
+function arctanOf(n: bigint): bigint {
+  let power = (1n << (places + 64n)) / n, total = 0n;
+  for (let k = 1n; power !== 0n; k += 2n, power /= n * n) total += k % 4n === 1n ? power / k : -(power / k);
+  return total >> 64n;
+}
+
+/** {@linkcode reduced} for large angles, in whole numbers; pi by Machin's formula. */
+function reducedExactly(x: number): number {
+  quarterTurn ??= 8n * arctanOf(5n) - 2n * arctanOf(239n);
+  // Above 2^20 a float64 is a whole number of 2^-33.
+  const fixed = BigInt(x * (Math.abs(x) < 2 ** 60 ? 2 ** 33 : 1)) <<
+    (places - (Math.abs(x) < 2 ** 60 ? 33n : 0n));
+  const twice = 2n * fixed, turn = 2n * quarterTurn;
+  let n = (twice + quarterTurn) / turn;
+  if (n * turn > twice + quarterTurn) n--;
+  const rest = fixed - n * quarterTurn;
+  quadrant = Number(((n % 4n) + 4n) % 4n);
+  // Two numbers of 53 bits each.
+  const drop = BigInt(Math.max(0, (rest < 0n ? -rest : rest).toString(2).length - 53));
+  const lead = (rest >> drop) << drop;
+  const value = (whole: bigint) => {
+    const cut = BigInt(Math.max(0, (whole < 0n ? -whole : whole).toString(2).length - 64));
+    return scaled(Number(whole >> cut), Number(cut - places) / 1);
+  };
+  return sum(value(lead), value(rest - lead));
+}
+
+/** `sin(x + rest)` for |x| up to pi / 4. */
+function sinOf(x: number, rest: number): number {
+  const square = x * x;
+  return x + (x * square * polynomial(sinTerms, square) + rest * (1 - square / 2));
+}
+
+/** `cos(x + rest)` for |x| up to pi / 4. */
+function cosOf(x: number, rest: number): number {
+  const square = product(x, x), squareLow = low;
+  const whole = sum(1, -square / 2), error = low;
+  return whole + (error + (square * square * polynomial(cosTerms, square) - x * rest - squareLow / 2));
+}
+
+/** Sine of `x` radians: error below 0.8 ulp. */
+export function sin(x: number): number {
+  if (!Number.isFinite(x)) return NaN;
+  if (Math.abs(x) < 1e-9) return x;
+  const r = reduced(x), rest = low, turns = quadrant;
+  const value = turns % 2 === 0 ? sinOf(r, rest) : cosOf(r, rest);
+  return turns >= 2 ? -value : value;
+}
+
+/** Cosine of `x` radians: error below 0.8 ulp. */
+export function cos(x: number): number {
+  if (!Number.isFinite(x)) return NaN;
+  const r = reduced(x), rest = low, turns = quadrant;
+  const value = turns % 2 === 0 ? cosOf(r, rest) : sinOf(r, rest);
+  return turns === 1 || turns === 2 ? -value : value;
+}
