@@ -6,6 +6,7 @@
  */
 import { Heap } from "./heap.ts";
 import { defaultThreads, moduleNow } from "./module.ts";
+import { sharesMemory } from "./platform.ts";
 import { Pool } from "./pool.ts";
 
 /** A part of a row-major matrix: element `(i, j)` is `data[start + i * stride + j]`, or of its transpose. */
@@ -39,6 +40,8 @@ function threads(): Pool {
 
 /** `length` zeros for matrices that products work on. */
 export function float64(length: number): Float64Memory {
+  // Views of memory that is not shared end when it grows.
+  if (!sharesMemory) return { data: new Float64Array(length), [Symbol.dispose]: () => {} };
   const address = heap.allocate(8 * length), { buffer } = heap.memory;
   own.add(buffer);
   const data = new Float64Array(buffer, address, length);
@@ -46,19 +49,25 @@ export function float64(length: number): Float64Memory {
   return { data, [Symbol.dispose]: () => heap.free(address, 8 * length) };
 }
 
-/** `rows x columns` elements of a block where the kernels can reach them. */
-function reach(block: Block, rows: number, columns: number, stack: DisposableStack): Block {
-  if (own.has(block.data.buffer)) return block;
-  const { data, start, stride, transposed } = block;
-  const used = transposed ? (columns - 1) * stride + rows : (rows - 1) * stride + columns;
-  const copy = stack.use(float64(Math.max(used, 0)));
-  copy.data.set(data.subarray(start, start + used));
-  return { data: copy.data, start: 0, stride, transposed };
+/** How many elements of `block.data` from `block.start` on hold `rows x columns` elements. */
+function span({ stride, transposed }: Block, rows: number, columns: number): number {
+  return Math.max(0, transposed ? (columns - 1) * stride + rows : (rows - 1) * stride + columns);
 }
 
+/** `rows x columns` elements of a block where the kernels can reach them. */
+function reach(block: Block, rows: number, columns: number, stack: DisposableStack): Place {
+  const { data, start, stride, transposed } = block;
+  if (own.has(data.buffer)) return place(block, data.byteOffset + 8 * start);
+  const used = span(block, rows, columns), address = heap.allocate(8 * used);
+  stack.defer(() => heap.free(address, 8 * used));
+  new Float64Array(heap.memory.buffer, address, used).set(data.subarray(start, start + used));
+  return place({ stride, transposed }, address);
+}
+
+type Place = readonly [address: number, row: number, column: number];
+
 /** Address of a block, and the bytes from a row and from a column to the next. */
-function place({ data, start, stride, transposed }: Block): [address: number, row: number, column: number] {
-  const address = data.byteOffset + 8 * start;
+function place({ stride, transposed }: Pick<Block, "stride" | "transposed">, address: number): Place {
   return transposed ? [address, 8, 8 * stride] : [address, 8 * stride, 8];
 }
 
@@ -95,18 +104,18 @@ function run(
   replace: number,
 ): void {
   using stack = new DisposableStack();
-  const to = reach(c, m, n, stack);
-  const [target, cStride] = place(to);
-  const [left, aRow, aDepth] = place(a === c ? to : reach(a, m, k, stack));
-  const [right, bDepth, bColumn] = place(reach(b, k, n, stack));
+  const to = reach(c, m, n, stack), [target, cStride] = to;
+  const [left, aRow, aDepth] = a === c ? to : reach(a, m, k, stack);
+  const [right, bDepth, bColumn] = reach(b, k, n, stack);
   const units = Math.ceil(m / unit) * Math.ceil(n / unit);
   const nanoseconds = m * n * k / speed;
   const from = [left, aRow, aDepth, right, bColumn, bDepth];
   const args = [target, cStride, ...from, m, n, k, lower, replace];
   threads().run("subtractProduct", { units, nanoseconds, scratchBytes }, args);
-  if (to === c) return;
+  if (own.has(c.data.buffer)) return;
+  const copy = new Float64Array(heap.memory.buffer, target, span(c, m, n));
   for (let i = 0; i < m; i++) {
-    c.data.set(to.data.subarray(i * c.stride, i * c.stride + n), c.start + i * c.stride);
+    c.data.set(copy.subarray(i * c.stride, i * c.stride + n), c.start + i * c.stride);
   }
 }
 
@@ -115,6 +124,13 @@ function run(
  * memory of {@linkcode float64}.
  */
 export function subtractOuter(c: Float64Array, factors: Float64Array, values: Float64Array): void {
+  if (!sharesMemory) {
+    const columns = values.length;
+    for (let i = 0; i < factors.length; i++) {
+      for (let j = 0; j < columns; j++) c[i * columns + j] -= factors[i] * values[j];
+    }
+    return;
+  }
   const load = { units: factors.length, nanoseconds: factors.length * values.length / 4 };
   const addresses = [c.byteOffset, factors.byteOffset, values.byteOffset];
   threads().run("subtractScaled", load, [...addresses, values.length]);

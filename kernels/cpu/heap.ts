@@ -1,6 +1,7 @@
-/** The memory of the CPU device: one shared WebAssembly memory, handed out in pieces of whole cache lines. */
+/** The memory of the CPU device: one WebAssembly memory, shared where there are threads, handed out in pieces of whole cache lines. */
 
 import { DeviceError } from "../error.ts";
+import { sharesMemory } from "./platform.ts";
 
 const page = 65536;
 const line = 64;
@@ -9,7 +10,12 @@ const mostPages = 65535;
 
 /** First-fit allocation from a list of free pieces, sorted by address, neighbours joined; grows on demand. */
 export class Heap {
-  readonly memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
+  /** Where it is not shared, an engine may move it as it grows, and does so less often when it begins with 16 MiB. */
+  readonly memory: WebAssembly.Memory = new WebAssembly.Memory({
+    initial: sharesMemory ? 16 : 256,
+    maximum: 65536,
+    ...sharesMemory && { shared: true },
+  });
   readonly #free: { start: number; end: number }[] = [];
   #floats = new Float32Array(this.memory.buffer);
 

@@ -40,9 +40,9 @@ export type KernelName = typeof kernelNames[number];
 /** What threads share besides the memory of the kernels. */
 export interface Control {
   /** Chunks and workers, by the constants below. */
-  readonly counts: Int32Array<SharedArrayBuffer>;
+  readonly counts: Int32Array<ArrayBufferLike>;
   /** Kernel number, units, units per chunk, scratch address, scratch bytes per thread, argument count, arguments. */
-  readonly job: Float64Array<SharedArrayBuffer>;
+  readonly job: Float64Array<ArrayBufferLike>;
 }
 
 /** Index in `counts` of the chunks not yet taken; -1 tells workers to end. */
@@ -52,9 +52,13 @@ export const finished = 1;
 /** Index in `counts` of the workers that have started. */
 export const started = 2;
 
-/** Opens (or creates) a control block. */
-export function openControl(buffer: SharedArrayBuffer = new SharedArrayBuffer(512)): Control {
+/** Opens (or creates) a control block, shared where the platform has shared memory. */
+export function openControl(buffer: ArrayBufferLike = created()): Control {
   return { counts: new Int32Array(buffer, 0, 3), job: new Float64Array(buffer, 64) };
+}
+
+function created(): ArrayBufferLike {
+  return typeof SharedArrayBuffer === "undefined" ? new ArrayBuffer(512) : new SharedArrayBuffer(512);
 }
 
 /** Instantiates the module on the shared memory, and checks that it has the kernels that this code knows. */

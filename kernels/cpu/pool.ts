@@ -1,6 +1,5 @@
 /** Threads that share the work of a kernel: the caller's own and `threads - 1` workers, over one shared memory. */
 
-import { Worker } from "node:worker_threads";
 import { DeviceError } from "../error.ts";
 import {
   type Control,
@@ -15,7 +14,7 @@ import {
   takeChunks,
 } from "./job.ts";
 import type { Heap } from "./heap.ts";
-import type { WorkerStart } from "./worker.ts";
+import { startThread, type Thread } from "./platform.ts";
 
 /** Shorter work is done by the caller alone: waking a thread takes 5 to 50 us. */
 const worthSharingNanoseconds = 20_000;
@@ -23,9 +22,6 @@ const worthSharingNanoseconds = 20_000;
 const startMilliseconds = 2000;
 /** Chunks per thread, so that a thread that starts late or runs slowly holds nobody up. */
 const chunksPerThread = 6;
-
-/** In a package for Node, TypeScript has become JavaScript. */
-const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 
 /** What one kernel call does besides its arguments. */
 export interface Load {
@@ -41,7 +37,7 @@ export interface Load {
 export class Pool implements Disposable {
   readonly #kernels: Kernel[];
   readonly #control: Control = openControl();
-  readonly #workers: Worker[] = [];
+  readonly #workers: Thread[] = [];
   readonly #heap: Heap;
   readonly #threads: number;
   #alive: number;
@@ -51,11 +47,11 @@ export class Pool implements Disposable {
     this.#heap = heap;
     this.#kernels = loadKernels(module, heap.memory);
     this.#threads = threads;
+    const { buffer } = this.#control.job, { memory } = heap;
     for (let thread = 1; thread < threads; thread++) {
-      const worker = startWorker({ module, memory: heap.memory, control: this.#control.job.buffer, thread });
-      if (worker === null) break;
       // A worker that cannot start (no permission to read its module) is missed by nobody but the clock.
-      worker.once("error", () => this.#alive--);
+      const worker = startThread({ module, memory, control: buffer, thread }, () => this.#alive--);
+      if (worker === null) break;
       this.#workers.push(worker);
     }
     this.#alive = this.#workers.length + 1;
@@ -116,18 +112,6 @@ export class Pool implements Disposable {
     for (const worker of this.#workers) worker.terminate();
     this.#workers.length = 0;
     this.#alive = 1;
-  }
-}
-
-/** A worker that does not keep the program alive, or null where workers are not allowed. */
-function startWorker(start: WorkerStart): Worker | null {
-  try {
-    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url));
-    worker.unref();
-    worker.postMessage(start);
-    return worker;
-  } catch {
-    return null;
   }
 }
 

@@ -7,7 +7,7 @@ import { loadKernels, openControl, remaining, started, takeChunks } from "./job.
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
-  readonly control: SharedArrayBuffer;
+  readonly control: ArrayBufferLike;
   readonly thread: number;
 }
 

@@ -75,7 +75,8 @@ function storeParts(to: usize, e0: v128, e1: v128, e2: v128, e3: v128, shift: i3
 /** Looked-up bytes of eight columns: four by indices `c0` in one table, four by `c1` in another. */
 @inline
 function twice(first: v128, c0: v128, second: v128, c1: v128): v128 {
-  return i8x16.add(i8x16.relaxed_swizzle(first, c0), i8x16.relaxed_swizzle(second, c1));
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.add(i8x16.relaxed_swizzle(first, c0), i8x16.relaxed_swizzle(second, c1));
+  return i8x16.add(i8x16.swizzle(first, c0), i8x16.swizzle(second, c1));
 }
 
 /**

@@ -103,7 +103,10 @@ function codesOf(bits: usize, nibbles: v128, pairs: v128, ones: v128, half: usiz
 /** 16-bit sums plus 16 products of bytes of `x` and codes, in pairs. */
 @inline
 function addBytes(sums: v128, x: v128, codes: v128): v128 {
-  return i16x8.add(sums, v128.relaxed_dot<i16>(x, codes));
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(sums, v128.relaxed_dot<i16>(x, codes));
+  const first = i16x8.extmul_low_i8x16_s(x, codes), second = i16x8.extmul_high_i8x16_s(x, codes);
+  const even = v128.shuffle<i16>(first, second, 0, 2, 4, 6, 8, 10, 12, 14);
+  return i16x8.add(sums, i16x8.add(even, v128.shuffle<i16>(first, second, 1, 3, 5, 7, 9, 11, 13, 15)));
 }
 
 /** 32-bit sums plus 16-bit sums in pairs, which count `weights` times. */
