@@ -37,7 +37,7 @@ export type { HubOptions } from "./model/hub.ts";
 export type { DownloadProgress } from "./model/hub/download.ts";
 export { HubError } from "./model/hub/error.ts";
 export type { Patience } from "./model/hub/request.ts";
-export { fixtureModels, type LoadOptions } from "./model/load.ts";
+export { fixtureModels } from "./model/load.ts";
 export type { Model } from "./model/model.ts";
 export { readGguf } from "./model/gguf/file.ts";
 export { readSafetensors, writeSafetensors } from "./model/safetensors.ts";
@@ -84,7 +84,7 @@ export {
   parseScheme,
   type Scheme,
 } from "./quant/scheme.ts";
-export { loadModel } from "./quant/published/load.ts";
+export { loadModel, type LoadOptions } from "./quant/published/load.ts";
 export { type Execution, weightStorage } from "./quant/weights/linear.ts";
 export { UniformWeight } from "./quant/weights/uniform.ts";
 

@@ -134,7 +134,6 @@ Deno.test("what safetensors 0.8 opens is opened: types that are not decoded, met
     ["F6_E3M2", 6, [8], true],
     ["F6_E2M3", 1, [1], false],
     ["C64", 16, [2], true],
-    ["F8_E8M0", 4, [4], true],
     ["F8_E4M3FNUZ", 4, [4], true],
     ["F8_E5M2FNUZ", 4, [4], true],
     ["Q8", 8, [8], false],

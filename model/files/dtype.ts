@@ -10,6 +10,7 @@ export type Dtype =
   | "I64"
   | "I32"
   | "I16"
+  | "F8_E8M0"
   | "F8_E4M3"
   | "F8_E5M2"
   | "I8"
@@ -24,7 +25,6 @@ export type UndecodedDtype =
   | "C64"
   | "F8_E4M3FNUZ"
   | "F8_E5M2FNUZ"
-  | "F8_E8M0"
   | "F6_E2M3"
   | "F6_E3M2"
   | "F4";
@@ -57,6 +57,7 @@ const BYTES = new Map<string, number>([
   ["F16", 2],
   ["U16", 2],
   ["I16", 2],
+  ["F8_E8M0", 1],
   ["F8_E4M3", 1],
   ["F8_E5M2", 1],
   ["I8", 1],
@@ -66,7 +67,7 @@ const BYTES = new Map<string, number>([
 
 const undecodedBits = new Map<string, number>([
   ["C64", 64],
-  ...["F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"].map((name) => [name, 8] as const),
+  ...["F8_E4M3FNUZ", "F8_E5M2FNUZ"].map((name) => [name, 8] as const),
   ["F6_E2M3", 6],
   ["F6_E3M2", 6],
   ["F4", 4],
@@ -188,6 +189,7 @@ export function fromBytes(dtype: Dtype, buffer: ArrayBuffer): TensorData {
       return new Uint32Array(buffer);
     case "U16":
       return new Uint16Array(buffer);
+    case "F8_E8M0":
     case "F8_E4M3":
     case "F8_E5M2":
     case "U8":

@@ -8,7 +8,20 @@ import type { RawTensor } from "../../model/safetensors.ts";
 import { requireHalfScales } from "./half.ts";
 import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
-import { type FloatLayer, floatTensors } from "./compressed_tensors/floats.ts";
+import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../../model/checkpoint/config.ts";
+import {
+  floatEndings,
+  type FloatLayer,
+  floatLayouts,
+  floatTensors,
+  readFloats,
+} from "./compressed_tensors/floats.ts";
+import { integerEndings, readIntegers } from "./compressed_tensors/integers.ts";
+import { readRuntime } from "./compressed_tensors/runtime.ts";
+import { type Group, type Settings, settingsOf } from "./compressed_tensors/settings.ts";
+import { readSparse, sparseEndings, sparseFormats } from "./compressed_tensors/sparse.ts";
+import { type Found, isFloatMatrix, modulesWith, present, type QuantizedModule, refuse } from "./source.ts";
 
 /**
  * Tensors of the quantized layers, all of integers or all of floats, and the `quantization_config` that says how to read them and which
@@ -101,4 +114,81 @@ function configOf(format: string, dense: readonly string[], weights: JsonObject)
       group_0: { targets: ["Linear"], input_activations: null, output_activations: null, weights },
     },
   };
+}
+
+/** Layouts of integers that are read. */
+const integerLayouts = ["pack-quantized", "int-quantized", "naive-quantized"];
+
+/**
+ * The quantized layers of a file of compressed-tensors, of versions 0.9 to 0.20.
+ *
+ * @throws {CheckpointError} `config` naming the format or setting that cannot be read, or where it contradicts the tensors
+ */
+export async function readCompressedTensors(checkpoint: Checkpoint, config: ModelConfig): Promise<Found> {
+  const settings = settingsOf(config), { sparsity, notices } = settings;
+  const dense = [null, "dense", ...sparseFormats];
+  if (!dense.includes(sparsity)) {
+    refuse(
+      checkpoint,
+      `sparsity_config has format "${sparsity}", which is not read: expected ${sparseFormats.join(", ")}`,
+    );
+  }
+  const sparse = modulesWith(checkpoint, ".bitmask").map((name): QuantizedModule => {
+    if (sparsity === null || settings.groupOf(name)?.weights) {
+      refuse(checkpoint, `${name} is sparse and quantized: expected one of both, and sparsity_config`);
+    }
+    const tensors = present(checkpoint, name, sparseEndings);
+    return { name, format: sparsity, tensors, read: () => readSparse(checkpoint, name) };
+  });
+  const names = new Set(
+    [".weight_packed", ".weight_scale"].flatMap((ending) => modulesWith(checkpoint, ending)),
+  );
+  const quantized = [...names].map((name) =>
+    quantizedModule(checkpoint, config, name, settings.groupOf(name))
+  );
+  requireQuantized(checkpoint, settings);
+  const { runtime, tensors: others } = await readRuntime(checkpoint, settings, [...names]);
+  return { modules: [...quantized, ...sparse], scheme: config.values, others, notices, runtime };
+}
+
+function quantizedModule(
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  name: string,
+  group: Group | null,
+): QuantizedModule {
+  if (group?.weights === undefined || group.weights === null) {
+    refuse(
+      checkpoint,
+      `tensor "${name}.weight_scale" contradicts ${config.source}, by which ${name} is not quantized`,
+    );
+  }
+  const { format, weights } = group, isFloat = weights.type === "float";
+  const known = isFloat ? floatLayouts : integerLayouts;
+  if (!known.includes(format)) {
+    refuse(
+      checkpoint,
+      `${name} has format "${format}" of ${isFloat ? "floats" : "integers"}, which is not read: expected ${
+        known.join(", ")
+      }`,
+    );
+  }
+  const endings = [".weight", ...isFloat ? floatEndings : integerEndings];
+  return {
+    name,
+    format: `${format} ${weights.bits}`,
+    tensors: present(checkpoint, name, endings),
+    read: () =>
+      isFloat ? readFloats(checkpoint, name, format, weights) : readIntegers(checkpoint, name, weights),
+  };
+}
+
+/** Layers that are meant by name, or are linear by all conventions, and hold floats: the settings are not the file's. */
+function requireQuantized(checkpoint: Checkpoint, settings: Settings): void {
+  for (const name of modulesWith(checkpoint, ".weight")) {
+    if (!isFloatMatrix(checkpoint, `${name}.weight`)) continue;
+    const isLayer = /\.\d+\..*(?:_proj|\.fc\d)$/.test(name), group = settings.groupOf(name, !isLayer);
+    if (group === null || group.weights === null) continue;
+    refuse(checkpoint, `${name} is to be quantized (${group.format}), but "${name}.weight" holds floats`);
+  }
 }

@@ -8,12 +8,14 @@ import { requireFinite } from "../../model/checkpoint/weights.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { readAwq } from "./awq.ts";
+import { readCompressedTensors } from "./compressed_tensors.ts";
 import { readGptq } from "./gptq.ts";
 import type { FormatReader, Found, RuntimeScheme } from "./source.ts";
 
 /** By `quant_method`. */
 const readers: Readonly<Record<string, FormatReader>> = {
   awq: readAwq,
+  "compressed-tensors": readCompressedTensors,
   gptq: readGptq,
 };
 

@@ -94,7 +94,7 @@ export function testFolder(folder: string, names: readonly string[]): void {
       ignore: !hasForeign,
       async fn() {
         const directory = `${foreign}/${folder}/${name}`, golden = await goldenOf(directory);
-        using model = await loadModel(directory);
+        using model = await loadModel(directory, { activations: "float" });
         await checkWeights(model, golden);
         assertEquals(model.notices, []);
         assert(model.scheme !== null);

@@ -1,7 +1,17 @@
 /** Opens any model that can be read, those that others have quantized included. */
-import { loadModel as openModel, type LoadOptions } from "../../model/load.ts";
+import { loadModel as openModel, type LoadOptions as OpenOptions } from "../../model/load.ts";
+import { CheckpointError } from "../../model/files/error.ts";
 import type { Model } from "../../model/model.ts";
 import { importCheckpoint } from "../formats/import.ts";
+
+/** What {@linkcode loadModel} accepts beside the specifier. */
+export interface LoadOptions extends OpenOptions {
+  /**
+   * Inputs of linear layers, and keys and values, where a file rounds them as it runs: as published (`"quantized"`, the default), or left in
+   * full precision (`"float"`).
+   */
+  readonly activations?: "quantized" | "float";
+}
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, `fixture:mamba`, `fixture:mamba-outlier`, a
@@ -29,7 +39,12 @@ import { importCheckpoint } from "../formats/import.ts";
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
   return await openModel(specifier, options, async (checkpoint) => {
-    const { checkpoint: read } = await importCheckpoint(checkpoint);
-    return read;
+    const { checkpoint: read, runtime } = await importCheckpoint(checkpoint);
+    if (runtime === undefined || options.activations === "float") return read;
+    throw new CheckpointError(
+      "config",
+      `${specifier}: its inputs or its cache are rounded as it runs, which is not done here: expected the option activations: "float", ` +
+        "which leaves them in full precision",
+    );
   });
 }

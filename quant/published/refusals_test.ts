@@ -13,9 +13,9 @@ type Config = Record<string, unknown> & { quantization_config: Record<string, un
 async function refused(
   change: (config: Config, tensors: Map<string, RawTensor>) => void,
   message: string,
-  label = "symmetric",
+  format: "gptq" | "compressed-tensors" = "gptq",
 ): Promise<void> {
-  await exported(await quantizedBy(label), "gptq", async (file, directory) => {
+  await exported(await quantizedBy("symmetric"), format, async (file, directory) => {
     const config: Config = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
     const tensors = await readSafetensors(file);
     change(config, tensors);
@@ -82,4 +82,51 @@ Deno.test("without a reader of formats quantized weights are refused, not passed
       "quantization_config must be absent here",
     );
   });
+});
+
+/** Changes the one group of compressed-tensors. */
+const group = (change: (group: Record<string, unknown>, weights: Record<string, unknown>) => void) =>
+(
+  { quantization_config: { config_groups: groups } }: Config,
+) => {
+  const { group_0: own } = groups as Record<string, Record<string, unknown>>;
+  change(own, own.weights as Record<string, unknown>);
+};
+
+Deno.test("compressed-tensors: formats that are not read are refused by name, and so are contradictions", async () => {
+  const format = "compressed-tensors";
+  const no = (change: Parameters<typeof refused>[0], message: string) => refused(change, message, format);
+  await no(settings({ format: "marlin-24" }), 'has format "marlin-24" of integers, which is not read');
+  await no(settings({ quantization_status: "frozen" }), 'quantization_status is "frozen"');
+  await no(settings({ transform_config: { config_groups: { u: {} } } }), "transform_config is");
+  await no(
+    settings({ sparsity_config: { format: "sparse-new" } }),
+    'sparsity_config has format "sparse-new"',
+  );
+  await no(
+    settings({ ignore: ["lm_head", "re:.*q_proj"] }),
+    "by which model.layers.0.self_attn.q_proj is not quantized",
+  );
+  await no(
+    group((_, weights) => weights.group_size = 64),
+    'weight_scale" has shape [256,16], 4 bits by strategy "group"',
+  );
+  await no(
+    group((_, weights) => weights.num_bits = 5),
+    "but 512 codes of 5 bits take 80, or 86 with whole codes in a word",
+  );
+  await no(group((_, weights) => weights.symmetric = false), "symmetric is false, but there is no tensor");
+  await no(group((_, weights) => weights.type = "float"), 'has format "pack-quantized" of floats');
+  await no(group((_, weights) => weights.dynamic = true), "dynamic is true");
+  await no(group((own) => own.targets = ["re:("]), 'targets has "re:(": expected a pattern');
+  await no(group((own) => own.output_activations = { num_bits: 8 }), "output_activations is");
+  await no((_, tensors) => {
+    tensors.delete("model.layers.1.mlp.up_proj.weight_packed");
+    tensors.delete("model.layers.1.mlp.up_proj.weight_scale");
+    tensors.set("model.layers.1.mlp.up_proj.weight", {
+      dtype: "F32",
+      shape: [512, 256],
+      data: new Float32Array(512 * 256),
+    });
+  }, '"model.layers.1.mlp.up_proj.weight" holds floats');
 });

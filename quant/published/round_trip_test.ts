@@ -4,9 +4,14 @@ import { layerRoles } from "../../model/architecture.ts";
 import { base, exported, ids, quantizedBy, schemes } from "../formats/export_testing.ts";
 import { ordered } from "../formats/tensors.ts";
 import { quantize } from "../quantize.ts";
+import { fp8 } from "../methods/fp8.ts";
+import { mx } from "../methods/mx.ts";
+import { nvfp4 } from "../methods/nvfp4.ts";
 import { rtn } from "../methods/rtn.ts";
+import type { Scheme } from "../scheme.ts";
 import { storedWeight } from "../weights/linear.ts";
 import { weightStorage } from "../weights/linear.ts";
+import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { loadModel } from "./load.ts";
 
@@ -26,6 +31,51 @@ Deno.test("GPTQ files give the codes that were written, and the model that its s
       }
       assertEquals(again.scheme?.quant_method, "gptq");
       assertEquals((await again.logits(ids)).every(Number.isFinite), true);
+    });
+  }
+});
+
+Deno.test("compressed-tensors files give the codes of integers that were written", async () => {
+  for (const label of Object.keys(schemes).filter((one) => one !== "ordered")) {
+    const model = await quantizedBy(label);
+    await exported(model, "compressed-tensors", async (_file, directory) => {
+      using again = await loadModel(directory);
+      for (let layer = 0; layer < model.architecture.layers; layer++) {
+        for (const role of layerRoles(model.architecture, layer)) {
+          const one = storedWeight(model, layer, role), other = storedWeight(again, layer, role);
+          assert(one instanceof UniformWeight && other instanceof UniformWeight);
+          const { scales, ...parts } = ordered(one), { scales: read, ...found } = ordered(other);
+          assertEquals(found, parts, `${label} ${layer} ${role}`);
+          assertEquals(read, scales.map(Math.f16round));
+        }
+      }
+    });
+  }
+});
+
+Deno.test("compressed-tensors files give the codes and scales of floats that were written", async () => {
+  const floats: Scheme["weights"][] = [
+    fp8(),
+    fp8({ granularity: "tensor" }),
+    fp8({ granularity: "block", groupSize: 128 }),
+    fp8({ granularity: "group", groupSize: 64 }),
+    mx({ element: "e4m3" }),
+    mx({ element: "e2m3" }),
+    mx({ element: "e2m1" }),
+    nvfp4(),
+  ];
+  for (const weights of floats) {
+    using model = await quantize(base, { weights });
+    await exported(model, "compressed-tensors", async (_file, directory) => {
+      using again = await loadModel(directory);
+      for (const role of layerRoles(model.architecture, 1)) {
+        const one = storedWeight(model, 1, role), other = storedWeight(again, 1, role);
+        assert(one instanceof TableWeight && other instanceof TableWeight);
+        const parts = ({ packed, scales, block, values, globalScale, scaleValues }: TableWeight) => {
+          return { packed, scales, block, values, globalScale, scaleValues };
+        };
+        assertEquals(parts(other), parts(one), `${JSON.stringify(weights)} ${role}`);
+      }
     });
   }
 });

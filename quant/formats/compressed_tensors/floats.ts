@@ -4,10 +4,14 @@
  * scales stay as they are; float32 scales stay float32.
  */
 import type { JsonObject } from "../../../base/json.ts";
+import type { Checkpoint } from "../../../model/checkpoint/checkpoint.ts";
+import { CheckpointError } from "../../../model/files/error.ts";
 import type { RawTensor } from "../../../model/safetensors.ts";
 import { SchemeError } from "../../error.ts";
 import { floatFormats, type FloatName, floatValues, powerScales } from "../../grids/float.ts";
-import type { TableWeight } from "../../weights/table.ts";
+import { TableWeight } from "../../weights/table.ts";
+import { floatsOf, rawOf, refuse, requireShape } from "../source.ts";
+import type { WeightSettings } from "./settings.ts";
 
 /** A layer under its name in the checkpoint, without `.weight`. */
 export interface FloatLayer {
@@ -131,4 +135,105 @@ export function floatTensors(
     }
   }
   return { tensors, format: entry.format, weights: entry.weights };
+}
+
+/** Element, endings of tensors and scales of each layout. */
+interface FloatLayout {
+  readonly element: FloatName;
+  readonly scales: "floats" | "powers" | "e4m3";
+}
+
+const layouts: Readonly<Record<string, FloatLayout>> = {
+  "float-quantized": { element: "e4m3", scales: "floats" },
+  "naive-quantized": { element: "e4m3", scales: "floats" },
+  "nvfp4-pack-quantized": { element: "e2m1", scales: "e4m3" },
+  "mxfp4-pack-quantized": { element: "e2m1", scales: "powers" },
+  "mxfp6-pack-quantized": { element: "e2m3", scales: "powers" },
+  "mxfp8-quantized": { element: "e4m3", scales: "powers" },
+};
+
+/** Layouts of floats that are read. */
+export const floatLayouts: readonly string[] = Object.keys(layouts);
+
+/** The endings of a module's tensors. */
+export const floatEndings = [".weight_packed", ".weight_scale", ".weight_global_scale"];
+
+const scaleTable = floatValues(floatFormats.e4m3);
+
+/**
+ * A weight of floats: codes and bytes of scales as they are.
+ *
+ * @throws {CheckpointError} `shape`, `dtype`, `nan` or `config` naming the tensor
+ */
+export async function readFloats(
+  checkpoint: Checkpoint,
+  module: string,
+  format: string,
+  settings: WeightSettings,
+): Promise<TableWeight> {
+  const { element, scales: kind } = layouts[format], { strategy } = settings;
+  const values = floatValues(floatFormats[element]), bits = Math.log2(values.length);
+  if (settings.bits !== bits || !settings.symmetric) {
+    refuse(
+      checkpoint,
+      `${module}: format "${format}" with ${settings.bits} bits: expected ${bits}, symmetric`,
+    );
+  }
+  const source = checkpoint.has(`${module}.weight_packed`) ? `${module}.weight_packed` : `${module}.weight`;
+  const { data: codes, shape: [out, width] } = await rawOf(checkpoint, source, [
+    bits === 8 ? "F8_E4M3" : "U8",
+  ]);
+  const inputs = width * 8 / bits, [rows, columns] = blockOf(settings, out, inputs);
+  const grid = strategy === "tensor" ? [1] : [Math.ceil(out / rows), Math.ceil(inputs / columns)];
+  requireShape(checkpoint, `${module}.weight_scale`, grid, `strategy "${strategy}" of [${out}, ${inputs}]`);
+  const parts = {
+    shape: [out, inputs] as const,
+    bits,
+    values,
+    block: [rows, columns] as const,
+    packed: codes as Uint8Array,
+  };
+  if (bits === 8) requireNumbers(checkpoint, source, codes as Uint8Array, values);
+  const name = `${module}.weight_scale`;
+  if (kind === "floats") return new TableWeight({ ...parts, scales: await floatsOf(checkpoint, name) });
+  const { data } = await rawOf(checkpoint, name, kind === "powers" ? ["U8", "F8_E8M0"] : ["F8_E4M3"]);
+  const scales = data as Uint8Array;
+  if (kind === "powers") {
+    requireNumbers(checkpoint, name, scales, powerScales);
+    return new TableWeight({ ...parts, scales, scaleValues: powerScales });
+  }
+  requireNumbers(checkpoint, name, scales, scaleTable);
+  const [globalScale] = await floatsOf(checkpoint, `${module}.weight_global_scale`);
+  if (!(globalScale > 0)) {
+    refuse(checkpoint, `"${module}.weight_global_scale" is ${globalScale}: expected over 0`);
+  }
+  const scaleValues = scaleTable.map((scale) => scale / globalScale);
+  return new TableWeight({ ...parts, scales, scaleValues, globalScale });
+}
+
+/** Rows and columns that share a scale. */
+function blockOf(
+  { strategy, groupSize, block }: WeightSettings,
+  out: number,
+  inputs: number,
+): readonly [number, number] {
+  if (strategy === "tensor") return [out, inputs];
+  return block ?? [1, groupSize ?? inputs];
+}
+
+/** Refuses codes that stand for no number. */
+export function requireNumbers(
+  checkpoint: Checkpoint,
+  name: string,
+  codes: Uint8Array,
+  values: Float32Array,
+): void {
+  const wrong = codes.findIndex((code) => !Number.isFinite(values[code]));
+  if (wrong < 0) return;
+  throw new CheckpointError(
+    "nan",
+    `${checkpoint.directory}: tensor "${name}" is ${
+      values[codes[wrong]]
+    } at element ${wrong}: expected finite numbers`,
+  );
 }
