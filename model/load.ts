@@ -39,6 +39,11 @@ export interface LoadOptions extends HubOptions {
   readonly strict?: boolean;
   /** Keep one layer's weights at a time on the device: slower, but an 8B model fits. */
   readonly streaming?: boolean;
+  /**
+   * Inputs of linear layers, and keys and values, where a file rounds them as it runs: as published (`"quantized"`, the default), or left in
+   * full precision (`"float"`).
+   */
+  readonly activations?: "quantized" | "float";
 }
 
 /**

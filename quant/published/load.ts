@@ -4,14 +4,7 @@ import { CheckpointError } from "../../model/files/error.ts";
 import type { Model } from "../../model/model.ts";
 import { importCheckpoint } from "../formats/import.ts";
 
-/** What {@linkcode loadModel} accepts beside the specifier. */
-export interface LoadOptions extends OpenOptions {
-  /**
-   * Inputs of linear layers, and keys and values, where a file rounds them as it runs: as published (`"quantized"`, the default), or left in
-   * full precision (`"float"`).
-   */
-  readonly activations?: "quantized" | "float";
-}
+export type { LoadOptions } from "../../model/load.ts";
 
 /**
  * Loads a model: `fixture:llama`, `fixture:llama-outlier`, `fixture:opt`, `fixture:opt-outlier`, `fixture:mamba`, `fixture:mamba-outlier`, a
