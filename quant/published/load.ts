@@ -1,5 +1,5 @@
 /** Opens any model that can be read, those that others have quantized included. */
-import { loadModel as openModel, type LoadOptions as OpenOptions } from "../../model/load.ts";
+import { loadModel as openModel, type LoadOptions } from "../../model/load.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import type { Model } from "../../model/model.ts";
 import { importCheckpoint } from "../formats/import.ts";
