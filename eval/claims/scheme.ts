@@ -12,6 +12,7 @@ import { spqr } from "../../quant/methods/spqr.ts";
 import type { Claim } from "./files.ts";
 import { quikScheme } from "./quik.ts";
 import { rotationScheme } from "./rotation.ts";
+import { w4a8Scheme } from "./w4a8.ts";
 import { referenceQRazor } from "../oracle/schemes/qrazor.ts";
 import { zeroQuantScheme } from "../oracle/schemes/zeroquant.ts";
 
@@ -38,6 +39,7 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   const { method, settings, metric, model, paper } = claim;
   if (method === null || model === null) return null;
   if (paper === "quik") return quikScheme(claim);
+  if (paper === "odyssey" || paper === "marlin") return w4a8Scheme(claim);
   // Its rows name no bits.
   if (paper === "gptaq") return null;
   if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);
@@ -121,8 +123,8 @@ function precisionOf(settings: Claim["settings"]): Precision {
 
 /** The command that measures a claim's quantity on a checkpoint; null where there is none. */
 export function commandOfClaim(claim: Claim): string | null {
-  // Averages over LAMBADA (QuaRot), SIQA (SpinQuant) or unnamed tasks (QUIK), which are no tasks here.
-  const average = claim.dataset === "zeroshot_avg";
+  // LAMBADA (OdysseyLLM), and averages over it (QuaRot), SIQA (SpinQuant) or unnamed tasks (QUIK), which are no tasks here.
+  const average = claim.dataset === "zeroshot_avg" || claim.dataset === "lambada";
   const measurable = claim.metric === "perplexity" ||
     !average && /^(acc|exact_match|bleu_acc|mean_acc)/.test(claim.metric ?? "");
   if (!measurable || schemeOfClaim(claim) === null) return null;

@@ -54,6 +54,13 @@ Deno.test("bits, groups and parts as the row says", () => {
     schemeAt(`gptaq_readme/${model}/GPTAQ/sym=true,act_order=true,nsamples=256/arc_challenge_acc`),
     null,
   );
+  const rows = "bits_w=4,bits_a=8,groupsize_w=-1/wikitext2";
+  assertEquals(of(schemeAt(`odyssey_ablation/LLaMA-7B/vanilla W4A8/${rows}`)?.weights, "clipping"), "none");
+  assertEquals(of(schemeAt(`odyssey_ablation/LLaMA-7B/+LWC/${rows}`)?.weights, "compensation"), false);
+  assertEquals(of(schemeAt(`odyssey_ppl/LLaMA-65B/OdysseyLLM/${rows}`)?.weights, "compensation"), true);
+  assertEquals(schemeAt("odyssey_latency/LLaMA-7B/OdysseyLLM/-/none"), null);
+  const marlin = "marlin_accuracy/LLaMA-2-7B/GPTQ(MARLIN)/bits_w=4,bits_a=16,groupsize_w=128/wikitext2";
+  assertEquals(of(schemeAt(marlin)?.weights, "search"), "compensated");
   assertEquals(schemeAt("gptq_paper_latency/-/-/gpu=A100-80GB,gpus=5->1/fp16_ms"), null);
 });
 
