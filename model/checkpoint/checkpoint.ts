@@ -70,12 +70,20 @@ export function withConfig(
   };
 }
 
+/** Names of files that torch writes with pickle. */
+const pickles = /\.(bin|pt|pth|pkl|ckpt)$/;
+
+const pickleHint =
+  "is a pickle, which may run any code when it is opened and is never loaded: expected safetensors, " +
+  "which transformers writes of a model that is trusted by save_pretrained";
+
 async function locate(path: string): Promise<{ directory: string; file: string }> {
   const found = await statOf(path).catch((error) => {
     throw fileError(error, path);
   });
   if (found === null) throw new CheckpointError("missing", `${path}: no such file`);
   if (found.isFile) {
+    if (pickles.test(path)) throw new CheckpointError("format", `${path} ${pickleHint}`);
     return { directory: directoryOf(path), file: path };
   }
   const directory = trimmedPath(path);
@@ -85,12 +93,12 @@ async function locate(path: string): Promise<{ directory: string; file: string }
   for (const name of ["model.safetensors", indexFile]) {
     if (names.includes(name)) return { directory, file: `${directory}/${name}` };
   }
-  const pickle = names.find((name) => /\.(bin|pt|pth)$/.test(name));
+  const pickle = names.find((name) => pickles.test(name));
   const gguf = names.find((name) => name.endsWith(".gguf"));
   const hint = gguf
     ? `; ${gguf} is a GGUF file: name the file itself`
     : pickle
-    ? `; ${pickle} is a pickle, which is never loaded`
+    ? `; ${pickle} ${pickleHint}`
     : "";
   throw new CheckpointError("missing", `${directory}: no model.safetensors or ${indexFile} here${hint}`);
 }

@@ -8,15 +8,23 @@ import { requireFinite } from "../../model/checkpoint/weights.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { readAwq } from "./awq.ts";
+import { readBitsAndBytes } from "./bitsandbytes.ts";
 import { readCompressedTensors } from "./compressed_tensors.ts";
+import { readFp8Block } from "./fp8_block.ts";
 import { readGptq } from "./gptq.ts";
+import { readHqq } from "./hqq.ts";
 import type { FormatReader, Found, RuntimeScheme } from "./source.ts";
+import { readTorchAo } from "./torchao.ts";
 
 /** By `quant_method`. */
 const readers: Readonly<Record<string, FormatReader>> = {
   awq: readAwq,
+  bitsandbytes: readBitsAndBytes,
   "compressed-tensors": readCompressedTensors,
+  fp8: readFp8Block,
   gptq: readGptq,
+  hqq: readHqq,
+  torchao: readTorchAo,
 };
 
 /** The formats of quantized checkpoints that are read, as their files call them. */
@@ -55,6 +63,10 @@ async function settingsOf(checkpoint: Checkpoint): Promise<ModelConfig | null> {
   const { config, directory } = checkpoint;
   const section = config.section("quantization_config");
   if (section !== undefined) return section;
+  // HQQ's own files say how they are quantized beside each weight, and nowhere else.
+  if (checkpoint.names().some((name) => name.endsWith(".W_q"))) {
+    return new ModelConfig(directory, { quant_method: "hqq" });
+  }
   if (!checkpoint.names().some((name) => name.endsWith(".qweight"))) return null;
   for (const [file, method] of [["quantize_config.json", "gptq"], ["quant_config.json", "awq"]]) {
     const path = `${directory}/${file}`;
@@ -82,7 +94,7 @@ function parsed(text: string, path: string): Record<string, unknown> {
 
 /** The checkpoint with a matrix of floats in place of each module's tensors. */
 async function withModules(checkpoint: Checkpoint, found: Found): Promise<Checkpoint> {
-  const { directory } = checkpoint, { modules, others = [], scheme, notices } = found;
+  const { directory } = checkpoint, { modules, others = [], metadata = [], scheme } = found;
   const weights = new Map<string, StoredWeight>(),
     storage = new Map<string, { format: string; bytes: number }>();
   const taken = new Set(others);
@@ -101,7 +113,12 @@ async function withModules(checkpoint: Checkpoint, found: Found): Promise<Checkp
   const shape = (name: string) => weights.get(name)?.shape ?? checkpoint.shape(name);
   return {
     ...checkpoint,
-    notices: [...checkpoint.notices, ...notices],
+    notices: [
+      ...checkpoint.notices.filter((one) =>
+        !metadata.some((key) => one.includes(`: __metadata__: ${key} (`))
+      ),
+      ...found.notices,
+    ],
     scheme,
     names: () => [...checkpoint.names().filter((name) => !taken.has(name)), ...weights.keys()],
     has: (name) => weights.has(name) || checkpoint.has(name) && !taken.has(name),

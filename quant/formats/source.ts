@@ -55,6 +55,8 @@ export interface Found {
   readonly scheme: JsonObject;
   /** Tensors that belong to no weight and were read, such as scales of caches. */
   readonly others?: readonly string[];
+  /** Keys of the files' metadata that were read. */
+  readonly metadata?: readonly string[];
   /** What of the file's settings was not used, in sentences. */
   readonly notices: readonly string[];
   /** What is rounded as the model runs. */

@@ -5,11 +5,11 @@
  */
 import type { JsonObject } from "../../../base/json.ts";
 import type { Checkpoint } from "../../../model/checkpoint/checkpoint.ts";
-import { CheckpointError } from "../../../model/files/error.ts";
 import type { RawTensor } from "../../../model/safetensors.ts";
 import { SchemeError } from "../../error.ts";
 import { floatFormats, type FloatName, floatValues, powerScales } from "../../grids/float.ts";
 import { TableWeight } from "../../weights/table.ts";
+import { requireNumbers } from "../numbers.ts";
 import { floatsOf, rawOf, refuse, requireShape } from "../source.ts";
 import type { WeightSettings } from "./settings.ts";
 
@@ -219,21 +219,4 @@ function blockOf(
 ): readonly [number, number] {
   if (strategy === "tensor") return [out, inputs];
   return block ?? [1, groupSize ?? inputs];
-}
-
-/** Refuses codes that stand for no number. */
-export function requireNumbers(
-  checkpoint: Checkpoint,
-  name: string,
-  codes: Uint8Array,
-  values: Float32Array,
-): void {
-  const wrong = codes.findIndex((code) => !Number.isFinite(values[code]));
-  if (wrong < 0) return;
-  throw new CheckpointError(
-    "nan",
-    `${checkpoint.directory}: tensor "${name}" is ${
-      values[codes[wrong]]
-    } at element ${wrong}: expected finite numbers`,
-  );
 }
