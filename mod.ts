@@ -58,6 +58,7 @@ export { gptq } from "./quant/methods/gptq.ts";
 export { hqq } from "./quant/methods/hqq.ts";
 export { kivi } from "./quant/methods/kivi.ts";
 export { kvquant } from "./quant/methods/kvquant.ts";
+export { llmFp4 } from "./quant/methods/llmfp4.ts";
 export { llmInt8 } from "./quant/methods/llmint8.ts";
 export { mx } from "./quant/methods/mx.ts";
 export { nf4 } from "./quant/methods/nf4.ts";

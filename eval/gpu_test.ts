@@ -26,6 +26,7 @@ import { gptq } from "../quant/methods/gptq.ts";
 import { hqq } from "../quant/methods/hqq.ts";
 import { kivi } from "../quant/methods/kivi.ts";
 import { kvquant } from "../quant/methods/kvquant.ts";
+import { llmFp4 } from "../quant/methods/llmfp4.ts";
 import { llmInt8 } from "../quant/methods/llmint8.ts";
 import { mx } from "../quant/methods/mx.ts";
 import { nf4 } from "../quant/methods/nf4.ts";
@@ -102,6 +103,8 @@ const schemes: Record<string, Scheme> = {
   rtn: { weights: rtn({ bits: 4, groupSize: 64 }), activations: token8 },
   "rtn of attention": { query: token8, key: token8, value: column8, scores: tensor8 },
   smoothQuant: { transforms: [smoothQuant({ alpha: 0.55 })], weights: rtn({ bits: 8 }), activations: token8 },
+  // Candidates that float32 sums decide between: two, so that no near ties are among them.
+  llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, from: 0.8, to: 1.2, tokens: 64 }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
   zeroQuant: { weights: zero, activations: token8 },
   distill: {

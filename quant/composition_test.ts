@@ -14,6 +14,7 @@ import { gptaq } from "./methods/gptaq.ts";
 import { gptq } from "./methods/gptq.ts";
 import { kivi } from "./methods/kivi.ts";
 import { kvquant } from "./methods/kvquant.ts";
+import { llmFp4 } from "./methods/llmfp4.ts";
 import { llmInt8 } from "./methods/llmint8.ts";
 import { mx } from "./methods/mx.ts";
 import { nf4 } from "./methods/nf4.ts";
@@ -49,6 +50,7 @@ const weights: Record<string, Scheme> = {
   mx: { weights: mx({ element: "e2m1", scaleRule: "even" }) },
   nvfp4: { weights: nvfp4() },
   nf4: { weights: nf4({ doubleQuant: true }) },
+  llmFp4: { linears: llmFp4({ search: "none" }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
 };
 const transforms: Record<string, Scheme> = {

@@ -15,6 +15,7 @@ export { gptqMethod as gptq } from "./methods/gptq.ts";
 export { hqqMethod as hqq } from "./methods/hqq.ts";
 export { kiviMethod as kivi } from "./methods/kivi.ts";
 export { kvquantMethod as kvquant } from "./methods/kvquant.ts";
+export { llmFp4Method as llmFp4 } from "./methods/llmfp4.ts";
 export { llmInt8Method as llmInt8 } from "./methods/llmint8.ts";
 export { mxMethod as mx } from "./methods/mx.ts";
 export { nf4Method as nf4 } from "./methods/nf4.ts";

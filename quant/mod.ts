@@ -78,6 +78,7 @@ export {
   layerSamples,
   type Samples,
 } from "./methods/kvquant/samples.ts";
+export type { LlmFp4, LlmFp4Options } from "./methods/llmfp4.ts";
 export type { LlmInt8, LlmInt8Options } from "./methods/llmint8.ts";
 export type { Mx } from "./methods/mx.ts";
 export type { Nf4 } from "./methods/nf4.ts";

@@ -14,6 +14,7 @@ import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts"
 import { readMarlin } from "./schemes/marlin.ts";
 import { readOdyssey } from "./schemes/odyssey.ts";
 import { readQuik } from "./schemes/quik.ts";
+import { readLlmFp4 } from "./schemes/llmfp4.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
 export type { GoldenReader, GoldenResult, GoldenRun };
@@ -26,7 +27,7 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
-  "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant },
+  "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant, "llm-fp4": readLlmFp4 },
   "rotation-w4a8": {
     dgq: readDgq,
     fptq: readFptq,
