@@ -27,7 +27,13 @@ export type GoldenGroup = "formats" | "rotation-w4a8" | "sparse-obq" | "learned"
 
 /** By group and method. */
 const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader>>>> = {
-  "formats": { baseline, format: readFormat, hqq: readHqq, crossquant: readCrossQuant, "llm-fp4": readLlmFp4 },
+  "formats": {
+    baseline,
+    format: readFormat,
+    hqq: readHqq,
+    crossquant: readCrossQuant,
+    "llm-fp4": readLlmFp4,
+  },
   "rotation-w4a8": {
     dgq: readDgq,
     fptq: readFptq,
