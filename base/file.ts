@@ -76,6 +76,11 @@ export async function makeDirectory(path: FilePath): Promise<void> {
   });
 }
 
+/** Removes a file, if it is there. */
+export async function removeFile(path: FilePath): Promise<void> {
+  await rm(path, { force: true });
+}
+
 /** A file that is read in places. */
 export interface OpenFile extends AsyncDisposable {
   /** Fills `bytes` from byte `position` on; returns how many there were, fewer only at the end of the file. */

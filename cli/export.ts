@@ -4,6 +4,7 @@ import {
   formatOption,
   modelOptions,
   modelWord,
+  resumeOption,
   schemeOptions,
 } from "./shared_options.ts";
 import type { Verb } from "./verb.ts";
@@ -19,6 +20,7 @@ export const verb: Verb = {
     formatOption,
     ...schemeOptions,
     ...calibrationOptions,
+    resumeOption,
     ...modelOptions,
   ],
   examples: [

@@ -105,6 +105,23 @@ Deno.test("results and progress: JSON alone on standard output, plain lines besi
   assertEquals([quiet.code, quiet.stderr], [0, ""]);
 });
 
+Deno.test("what is kept to resume is told before, and is there; the second run ends with the same file", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const line = ["quantize", "fixture:llama", "--weights", "gptq:4:g32,symmetric", "--resume", "layers"];
+    const sizes = ["--calibration-windows", "2", "--calibration-length", "64"], files: Uint8Array[] = [];
+    for (const out of ["a", "b"]) {
+      const { code, stderr } = await quantbook([...line, ...sizes, "--out", out], folder);
+      assertEquals(code, 0, stderr);
+      assert(/^finished layers are kept in layers: at most [\d.]+ MB$/m.test(stderr), stderr);
+      files.push(await Deno.readFile(`${folder}/${out}/model.gguf`));
+    }
+    assertEquals(files[0], files[1]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("the list of methods is that of the builders, each with its paper", async () => {
   const { stdout } = await quantbook(["methods", "--json"]);
   assertEquals(JSON.parse(stdout), JSON.parse(JSON.stringify(catalogue())));

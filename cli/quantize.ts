@@ -4,6 +4,7 @@ import {
   formatOption,
   modelOptions,
   modelWord,
+  resumeOption,
   schemeOptions,
 } from "./shared_options.ts";
 import { UsageError } from "./command_line.ts";
@@ -18,11 +19,12 @@ export const verb: Verb = {
     { flags: "--out DIR", about: "directory that is written" },
     formatOption,
     ...calibrationOptions,
+    resumeOption,
     ...modelOptions,
   ],
   examples: [
     "quantbook quantize fixture:llama --weights rtn:4:g32,symmetric --out small",
-    "quantbook quantize fixture:llama --weights gptq:4:g32 --format compressed-tensors --out packed --calibration-windows 4 --calibration-length 128",
+    "quantbook quantize fixture:llama --weights gptq:4:g32 --format compressed-tensors --out packed --calibration-windows 4 --calibration-length 128 --resume layers",
   ],
   async run(call) {
     const out = call.required("out", "quantized");

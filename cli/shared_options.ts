@@ -20,6 +20,12 @@ export const schemeOptions: readonly VerbOption[] = [
   { flags: "--linears METHOD", about: "what owns the products of linear layers: llmFp4 or llmInt8" },
 ];
 
+/** Where finished layers are kept. */
+export const resumeOption: VerbOption = {
+  flags: "--resume DIR",
+  about: "keep finished layers there, and go on where a run that was ended has been",
+};
+
 /** The text that methods calibrate on. */
 export const calibrationOptions: readonly VerbOption[] = [
   {

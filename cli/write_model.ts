@@ -3,6 +3,7 @@ import { statOf } from "../base/file.ts";
 import { type ExportFormat, exportModel } from "../quant/formats/export.ts";
 import { writeScheme } from "../quant/notation/scheme.ts";
 import { quantize } from "../quant/quantize.ts";
+import { resumeLimit } from "../quant/quantize/resume.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { weightStorage } from "../quant/weights/linear.ts";
 import { sizes } from "../quant/weights/sizes.ts";
@@ -15,8 +16,14 @@ export async function writeModel(call: Call, scheme: Scheme, directory: string):
   const { out } = call, format = (call.text("format") ?? "gguf") as ExportFormat;
   using model = await modelOf(call, wordOf(call, "MODEL"));
   const plain = Object.keys(scheme).length === 0;
+  const calibration = plain ? [] : await calibrationOf(call, model), resume = call.text("resume");
+  if (resume !== undefined && !plain) {
+    const most = resumeLimit(model, scheme, calibration);
+    out.note(`finished layers are kept in ${resume}: at most ${bytes(most)}`);
+  }
   using quantized = plain ? null : await quantize(model, scheme, {
-    calibration: await calibrationOf(call, model),
+    calibration,
+    resume,
     onProgress: (_, share) => share && out.progress("quantizing", share),
   });
   const written = quantized ?? model, file = await exportModel(written, directory, { format });

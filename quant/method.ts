@@ -8,6 +8,7 @@ import type { InputSite, LinearRole } from "../model/architecture.ts";
 import type { Model } from "../model/model.ts";
 import type { StoredWeight } from "../model/decoder/parameter.ts";
 import type { Option, Tagged } from "./options.ts";
+import type { Finished } from "./resumption/finished.ts";
 
 /** A row-major matrix on the host. */
 export interface Matrix {
@@ -170,6 +171,8 @@ export interface QuantizeContext {
   progress(message: string, share?: Share): void;
   /** What calibration has found, for the next scheme on the same model and windows. */
   readonly memory: CalibrationMemory;
+  /** What an earlier run that was ended has finished of this part of the scheme; null where nothing is kept. */
+  readonly finished: Finished | null;
 }
 
 /** Makes a model of a model. */

@@ -70,6 +70,7 @@ export { type Hqq, type HqqOptions, type HqqStep, solveHqq } from "./methods/hqq
 export type { BlockGrid } from "./methods/gptq/blocks.ts";
 export type { Kivi, KiviOptions } from "./methods/kivi.ts";
 export type { KvQuant, KvQuantOptions } from "./methods/kvquant.ts";
+export type { GradientStart } from "./gradients/fisher.ts";
 export { fitLayer, type Inliers, keyInliers } from "./methods/kvquant/calibration.ts";
 export {
   type KvQuantCalibrationSettings,
@@ -77,6 +78,7 @@ export {
   type LayerSamples,
   layerSamples,
   type Samples,
+  type SamplesStart,
 } from "./methods/kvquant/samples.ts";
 export type { LlmFp4, LlmFp4Options } from "./methods/llmfp4.ts";
 export type { LlmInt8, LlmInt8Options } from "./methods/llmint8.ts";
@@ -121,6 +123,8 @@ export {
   type SuiteScheme,
   type Tagged,
 } from "./options.ts";
+export { resumeLimit } from "./quantize/resume.ts";
+export type { Finished } from "./resumption/finished.ts";
 export {
   type BuiltIn,
   builtIn,

@@ -9,6 +9,7 @@ import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
 import { calibrateOperands, operandQuantizers } from "./quantize/operands.ts";
 import { allWeights, resolveScheme } from "./quantize/resolve.ts";
+import { openFinished } from "./quantize/resume.ts";
 import { quantizeEnds, quantizeWeights, weightQuantizers } from "./quantize/weights.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
 import type { Execution } from "./weights/linear.ts";
@@ -22,6 +23,13 @@ export interface QuantizeOptions {
    * are stored as and gives the same results. Methods that bring their own linear layers decide for themselves.
    */
   readonly execution?: Execution;
+  /**
+   * A directory where finished layers are kept (default: nowhere). A call that was ended goes on where it was when it is made again with the
+   * same model, scheme, calibration, device and code, ends with the same bits, and repeats one layer at most (of a search for maxima over a
+   * text, one window; of rotations that are learnt, one step). {@linkcode resumeLimit} says how much is kept at most; a call that is done
+   * leaves its folder, which may be removed.
+   */
+  readonly resume?: string;
   /** What calibration finds, for the next call with the same model and windows (default: nothing is kept). */
   readonly memory?: CalibrationMemory;
   /** Called with a line about each finished step, and of weights with how many are done. */
@@ -49,7 +57,7 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
   const { execution = "simulated", calibration, memory = new BoundedMemory() } = options;
   oneOf(["simulated", "packed"]).read("execution", execution);
   requireFit(model, resolved);
-  const context: QuantizeContext = {
+  const context: Omit<QuantizeContext, "finished"> = {
     calibration(method) {
       if (calibration !== undefined && calibration.length > 0) return calibration;
       throw new SchemeError(
@@ -63,24 +71,30 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
   const { code } = await ownCode(resolved);
   const own = Object.keys(code).length > 0 ? { code } : {};
   let current = model.with({ change: { calibration: calibrationHash(calibration), ...own } });
+  const finished = options.resume === undefined
+    ? null
+    : await openFinished(options.resume, current, resolved, { calibration, execution, scheme: checked });
+  const at = (stage: string): QuantizeContext => ({ ...context, finished: finished?.of(stage) ?? null });
   const replace = (next: Model) => {
     current[Symbol.dispose]();
     current = next;
   };
   try {
     const { transforms, linears, weights, kv, head, embedding } = resolved;
-    for (const one of transforms) replace(await one.part.apply(current, one.scheme, context));
-    if (linears !== undefined) replace(await linears.part.apply(current, linears.scheme, context));
-    if (weights?.part.prepare !== undefined) {
-      replace(await weights.part.prepare(current, weights.scheme, context));
+    for (const [i, one] of transforms.entries()) {
+      replace(await one.part.apply(current, one.scheme, at(`transform${i}`)));
     }
-    const calibrated = await calibrateOperands(current, resolved, context);
+    if (linears !== undefined) replace(await linears.part.apply(current, linears.scheme, at("linears")));
+    if (weights?.part.prepare !== undefined) {
+      replace(await weights.part.prepare(current, weights.scheme, at("prepare")));
+    }
+    const calibrated = await calibrateOperands(current, resolved, at("operands"));
     const rounding = operandQuantizers(current.device, current.architecture, resolved, calibrated);
     const toWeights = {
-      ...context,
+      ...at("weights"),
       execution,
       rounding: rounding?.input === undefined ? null : { input: rounding.input },
-      quantizers: await weightQuantizers(current, resolved, context),
+      quantizers: await weightQuantizers(current, resolved, at("ranges")),
     };
     const overrides = checked.overrides && { overrides: checked.overrides };
     if (allWeights(resolved).length > 0) {
@@ -96,7 +110,7 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       const change = { ...sites, ...overrides, ...head.activations && { head: checked.head } };
       replace(current.with({ interventions: [rounding], change }));
     }
-    if (kv !== undefined) replace(await kv.part.apply(current, kv.scheme, context));
+    if (kv !== undefined) replace(await kv.part.apply(current, kv.scheme, at("kv")));
     return current;
   } catch (error) {
     current[Symbol.dispose]();

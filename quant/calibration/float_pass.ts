@@ -11,14 +11,25 @@ export class FloatPass implements Disposable {
   #states: DeviceBuffer[] | null = null;
   readonly #inputs = new Map<InputSite, DeviceBuffer[]>();
 
-  /** Nothing is computed before the first layer. */
-  constructor(private readonly model: Model, private readonly windows: readonly Int32Array[]) {}
+  /** Nothing is computed before the first layer, which is the one that `before` `[tokens, hidden]` goes into, if it is given. */
+  constructor(
+    private readonly model: Model,
+    private readonly windows: readonly Int32Array[],
+    private readonly before?: readonly Float32Array[],
+  ) {}
+
+  /** Hidden states after the layer that was entered last. */
+  async states(): Promise<Float32Array[]> {
+    return await Promise.all((this.#states ?? []).map((x) => this.model.device.read(x)));
+  }
 
   /** Runs a layer, its weights in full precision, over all windows, and keeps the inputs of some sites until the next. */
   async enter(layer: LoadedLayer, sites: ReadonlySet<InputSite>): Promise<void> {
-    const { model: { device }, windows } = this;
+    const { model: { device }, windows, before } = this;
     this.#release();
-    this.#states ??= await Promise.all(windows.map((ids) => this.model.embed(ids)));
+    this.#states ??= await Promise.all(
+      windows.map((ids, i) => before === undefined ? this.model.embed(ids) : device.upload(before[i])),
+    );
     const recorder: Intervention = {
       input: (x, { site, rows, columns }) => {
         if (!sites.has(site)) return;

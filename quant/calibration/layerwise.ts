@@ -21,6 +21,7 @@ import { requireNumbers } from "../../model/decoder/numbers.ts";
 import { requireStates } from "./numbers.ts";
 import { FloatPass } from "./float_pass.ts";
 import type { InputStatistics } from "../method.ts";
+import type { FinishedLayers } from "../resumption/layers.ts";
 import { SchemeError } from "../error.ts";
 
 /** How {@linkcode quantizeLayerwise} treats linear layers. */
@@ -40,6 +41,8 @@ export interface Layerwise {
   readonly rounding?: Intervention | null;
   /** Quantizes one linear layer; the statistics of its input are null where they are not needed. */
   quantize(layer: number, place: LinearPlace, input: InputStatistics | null): Promise<Parameter<Linear>>;
+  /** Layers that are finished: `quantize` gives their weights without statistics; and where the others are kept. */
+  readonly finished?: FinishedLayers;
 }
 
 /** Linear layers of a decoder layer that are quantized on the same statistics, in order. */
@@ -57,15 +60,27 @@ function inputKey(site: InputSite, expert?: number): string {
 export async function quantizeLayerwise(
   model: Model,
   windows: readonly Int32Array[],
-  { needed, sequential, lastWindow = () => false, drift, rounding, quantize }: Layerwise,
+  { needed, sequential, lastWindow = () => false, drift, rounding, quantize, finished }: Layerwise,
 ): Promise<Map<string, Parameter<Linear>>> {
   const { architecture } = model;
   const result = new Map<string, Parameter<Linear>>();
-  const hidden = await Promise.all(windows.map((ids) => model.embed(ids)));
+  // Hidden states that are not there are made again, and with them all layers. Those of the float model stand behind the others.
+  const start = finished && (finished.states ?? finished.count === architecture.layers) ? finished.count : 0;
+  const before = start === 0 ? null : finished?.states ?? null;
+  const hidden = start === architecture.layers ? [] : await Promise.all(
+    windows.map((ids, i) => before === null ? model.embed(ids) : model.device.upload(before[i])),
+  );
   const rounds = rounding ? [rounding] : [];
-  const float = drift ? new FloatPass(model, windows) : null;
+  const float = drift ? new FloatPass(model, windows, before?.slice(windows.length)) : null;
   try {
-    for (let index = 0; index < architecture.layers; index++) {
+    for (let index = 0; index < start; index++) {
+      for (const place of layerLinears(architecture, index)) {
+        const parameter = await quantize(index, place, null);
+        result.set(linearKey(index, place.role, place.expert), parameter);
+        if (model.streaming) parameter.evict();
+      }
+    }
+    for (let index = start; index < architecture.layers; index++) {
       const states = await Promise.all(hidden.map((x) => model.device.read(x)));
       requireStates(model, states, `before layer ${index}`);
       const places = layerLinears(architecture, index);
@@ -104,6 +119,11 @@ export async function quantizeLayerwise(
         const context = await model.context(rounds, null, windows[0]?.length);
         for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
       }
+      const after = async () => [
+        ...await Promise.all(hidden.map((x) => model.device.read(x))),
+        ...await float?.states() ?? [],
+      ];
+      await finished?.close(index, index + 1 < architecture.layers ? after : undefined);
       if (model.streaming) {
         for (const { role, expert } of places) result.get(linearKey(index, role, expert))?.evict();
       }

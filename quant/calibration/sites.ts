@@ -12,6 +12,8 @@ import type { Model } from "../../model/model.ts";
 import { requireStates } from "./numbers.ts";
 import { denseLinear, type Linear } from "../../model/decoder/parameter.ts";
 import type { Matrix } from "../method.ts";
+import type { Finished } from "../resumption/finished.ts";
+import { SchemeError } from "../error.ts";
 
 /** A stop: linear layers that read one input, and what is computed from it. */
 export interface Stop {
@@ -44,14 +46,69 @@ export interface Stop {
 /** Returns what leaves the stop, one buffer per window. */
 export type Visit = (stop: Stop) => Promise<DeviceBuffer[]>;
 
-/** Walks all layers over all windows at once. */
-export async function walkSites(model: Model, windows: readonly Int32Array[], visit: Visit): Promise<void> {
+/** What a walk does to a model, as it is kept: what was done since the last `take`, and the same done again. */
+export interface Journal {
+  /** What was done since the last call, as data. */
+  take(): unknown;
+  /** Does what `take` gave. */
+  replay(entries: unknown): Promise<void>;
+}
+
+/** Where a walk keeps the layers that it has finished. */
+export interface WalkMemory {
+  /** Null where nothing is kept. */
+  readonly finished: Finished | null;
+  /** What the visits write to. */
+  readonly journal: Journal;
+}
+
+/** A finished layer. */
+interface WalkedLayer {
+  /** What was done there. */
+  readonly entries: unknown;
+}
+
+/** Does again what was done to layers that are finished; how many these are, and the hidden states after them. */
+async function walked(
+  { finished, journal }: WalkMemory,
+): Promise<{ count: number; states: Float32Array[] | null }> {
+  let count = 0;
+  if (finished === null) return { count, states: null };
+  for (;; count++) {
+    const layer = await finished.read(`layer${count}`) as WalkedLayer | undefined;
+    if (layer === undefined) break;
+    await journal.replay(layer.entries);
+  }
+  return { count, states: await finished.read(`states${count}`) as Float32Array[] | undefined ?? null };
+}
+
+/**
+ * Walks all layers over all windows at once.
+ *
+ * @throws {SchemeError} `resume`, where layers are finished and the hidden states after them are gone
+ */
+export async function walkSites(
+  model: Model,
+  windows: readonly Int32Array[],
+  visit: Visit,
+  memory?: WalkMemory,
+): Promise<void> {
   const { architecture, device } = model;
   const { heads, kvHeads, headDim, hiddenSize, intermediateSize, activation } = architecture;
-  const states = await Promise.all(windows.map((ids) => model.embed(ids)));
+  const before = memory === undefined ? { count: 0, states: null } : await walked(memory);
+  if (before.count === architecture.layers) return;
+  if (before.count > 0 && before.states === null) {
+    throw new SchemeError(
+      "resume",
+      `the hidden states after layer ${before.count - 1} are gone: remove what is kept`,
+    );
+  }
+  const states = await Promise.all(
+    windows.map((ids, i) => before.states === null ? model.embed(ids) : device.upload(before.states[i])),
+  );
   const release = (buffers: readonly DeviceBuffer[]) => buffers.forEach((one) => one[Symbol.dispose]());
   const context = await model.context([], null, windows[0]?.length);
-  for (let index = 0; index < architecture.layers; index++) {
+  for (let index = before.count; index < architecture.layers; index++) {
     const layer = await model.loadLayer(index);
     const stop = async (
       site: InputSite,
@@ -122,8 +179,15 @@ export async function walkSites(model: Model, windows: readonly Int32Array[], vi
     const fed = await stop("down", intermediateSize, product, first, [hiddenSize], null);
     if (architecture.parallel) residual("attention", added);
     residual("mlp", fed);
-    requireStates(model, await Promise.all(states.map((x) => device.read(x))), `after layer ${index}`);
+    const values = await Promise.all(states.map((x) => device.read(x)));
+    requireStates(model, values, `after layer ${index}`);
     model.leaveLayer(index);
+    const entries = memory?.journal.take();
+    if (!memory?.finished) continue;
+    if (index + 1 < architecture.layers) await memory.finished.write(`states${index + 1}`, values);
+    const done: WalkedLayer = { entries };
+    await memory.finished.write(`layer${index}`, done);
+    await memory.finished.drop(`states${index}`);
   }
   release(states);
 }

@@ -21,23 +21,34 @@ export interface KeyValueGradients {
   /** After. */
   readonly rotatedKeys: readonly Float32Array[];
   readonly values: readonly Float32Array[];
+  /** Of the layer's input, for the layer before. */
+  readonly inputs: readonly Float32Array[];
+}
+
+/** Where gradients go on. */
+export interface GradientStart {
+  /** The first layer that is wanted; those after it are done. */
+  readonly layer: number;
+  /** Gradients of what it gives, for each window: `inputs` of the layer after it. */
+  readonly upstream: readonly Float32Array[];
 }
 
 /**
  * Gradients of the mean cross-entropy of each window with respect to keys and values, from the last layer to the
- * first. `inputs` are those of {@linkcode layerInputs}.
+ * first. `inputs` are those of {@linkcode layerInputs}; `start` is where an earlier call was left.
  */
 export async function* keyValueGradients(
   model: Model,
   windows: readonly Int32Array[],
   inputs: readonly (readonly Float32Array[])[],
+  start: GradientStart | null = null,
 ): AsyncGenerator<KeyValueGradients> {
   const { layers } = model.architecture;
-  const upstream: Float32Array[] = [];
+  const upstream: Float32Array[] = [...start?.upstream ?? []];
   for (const [i, ids] of windows.entries()) {
-    upstream.push((await lossOf(model, ids, inputs[layers][i])).hidden);
+    if (start === null) upstream.push((await lossOf(model, ids, inputs[layers][i])).hidden);
   }
-  for (let layer = layers - 1; layer >= 0; layer--) {
+  for (let layer = start?.layer ?? layers - 1; layer >= 0; layer--) {
     const block = new DifferentiableBlock(model.device, model.architecture, await readBlock(model, layer), {
       rotations: model.rotations,
     });
@@ -56,7 +67,7 @@ export async function* keyValueGradients(
       gradients.rotatedKeys.push(rotatedKey);
       gradients.values.push(value);
     }
-    yield gradients;
+    yield { ...gradients, inputs: [...upstream] };
   }
 }
 

@@ -131,7 +131,7 @@ const weights: WeightMethod<Awq> = {
         }
       }
       return expected;
-    });
+    }, { finished: context.finished, journal: folding });
     return folding.apply({ prepared: scheme });
   },
   quantize: (weight, scheme) => quantizeGroups(weight, scheme),

@@ -166,7 +166,13 @@ const operand: OperandMethod<Dgq> = {
         await roundAll(device, x, rows * columns, step, isInput ? -127 : -128, 127);
       };
     return rounding(
-      await operandReach(model, windows, extremes, behind === "rounded" ? rounding : undefined),
+      await operandReach(
+        model,
+        windows,
+        extremes,
+        behind === "rounded" ? rounding : undefined,
+        context.finished,
+      ),
     );
   },
 };

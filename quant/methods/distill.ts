@@ -10,6 +10,7 @@
  * In a scheme this is a transform: it gives a float model whose weights are worth quantizing. Name the same quantizers
  * here and in the scheme's `weights` and `activations`.
  */
+import type { Finished } from "../resumption/finished.ts";
 import { linearRoles, linearShape, tensorName } from "../../model/architecture.ts";
 import { linearKey } from "../../model/decoder/parameters.ts";
 import type { Model } from "../../model/model.ts";
@@ -85,12 +86,19 @@ export function distill(options: DistillOptions): Distill {
   return readOptions("distill", distillOptions, options);
 }
 
+/** A trained layer, as it is kept. */
+interface TrainedLayer {
+  readonly parameters: Readonly<Record<string, Float32Array>>;
+  readonly losses: readonly number[];
+}
+
 /** Trains layers of a model; returns the new float model and the loss curve of each layer. */
 export async function distillModel(
   model: Model,
   scheme: Distill,
   windows: readonly Int32Array[],
   progress: (message: string) => void = () => {},
+  finished: Finished | null = null,
 ): Promise<{ model: Model; losses: ReadonlyMap<number, readonly number[]> }> {
   const { device, architecture } = model;
   const chosen = scheme.layers === "all"
@@ -99,18 +107,22 @@ export async function distillModel(
     ? [architecture.layers - 1]
     : scheme.layers;
   checkWindows(scheme, windows, chosen, architecture.layers);
-  const inputs = await layerInputs(model, windows);
+  const inputs = await layerInputs(model, windows, finished);
   const linears = new Map<string, ReturnType<typeof denseLinear>>();
   const vectors = new Map<string, ReturnType<typeof vectorParameter>>();
   const biases = new Map<string, Float32Array>();
   const losses = new Map<number, readonly number[]>();
   for (const layer of chosen) {
-    await requireKnownLayer(model, layer, inputs);
-    const trained = await distillLayer(model, layer, inputs[layer], scheme);
-    const of = (name: string) => trained.parameters.get(name) ?? new Float32Array();
+    const train = async (): Promise<TrainedLayer> => {
+      await requireKnownLayer(model, layer, inputs);
+      const { parameters, losses } = await distillLayer(model, layer, inputs[layer], scheme);
+      return { parameters: Object.fromEntries(parameters), losses };
+    };
+    const trained = await (finished === null ? train() : finished.step(`layer${layer}`, train));
+    const of = (name: string) => trained.parameters[name] ?? new Float32Array();
     for (const role of linearRoles(architecture)) {
       const { name } = model.linear(layer, role);
-      const bias = trained.parameters.get(`${role}.bias`);
+      const bias = trained.parameters[`${role}.bias`] as Float32Array | undefined;
       if (bias !== undefined) biases.set(linearKey(layer, role), bias);
       linears.set(
         linearKey(layer, role),
@@ -159,7 +171,7 @@ function checkWindows(
 const transform: ModelMethod<Distill> = {
   async apply(model, scheme, context) {
     const windows = context.calibration("distill");
-    return (await distillModel(model, scheme, windows, context.progress)).model;
+    return (await distillModel(model, scheme, windows, context.progress, context.finished)).model;
   },
 };
 

@@ -71,7 +71,12 @@ const largest = (maxima: Float32Array) => maxima.reduce((most, one) => Math.max(
 
 const transform: ModelMethod<Fptq> = {
   async apply(model, scheme, context) {
-    const maxima = await activationMaxima(model, context.calibration("fptq"), smoothedSites);
+    const maxima = await activationMaxima(
+      model,
+      context.calibration("fptq"),
+      smoothedSites,
+      context.finished,
+    );
     const folding = new Folding(model);
     for (let layer = 0; layer < model.architecture.layers; layer++) {
       for (const site of smoothedSites) {

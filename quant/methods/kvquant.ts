@@ -77,10 +77,25 @@ export async function withKvQuant(
 const kv: ModelMethod<KvQuant> = {
   async apply(model, scheme, context) {
     const windows = context.calibration("kvquant").slice(0, scheme.samples);
-    const quantizers: LayerQuantizers[] = [];
-    for await (const samples of layerSamples(model, scheme, windows, context.memory)) {
-      quantizers[samples.layer] = fitLayer(samples, scheme);
-      context.progress(`kvquant layer ${samples.layer}`);
+    const { finished } = context, quantizers: LayerQuantizers[] = [];
+    let first = model.architecture.layers - 1;
+    for (; first >= 0; first--) {
+      const known = await finished?.read(`layer${first}`) as LayerQuantizers | undefined;
+      if (known === undefined) break;
+      quantizers[first] = known;
+    }
+    if (first < 0) return await withKvQuant(model, scheme, quantizers);
+    const upstream = await finished?.read(`upstream${first + 1}`) as Float32Array[] | undefined;
+    // Gradients that are not there are made again, from the last layer on.
+    const start = upstream === undefined ? null : { layer: first, upstream };
+    for await (const samples of layerSamples(model, scheme, windows, context.memory, { finished, start })) {
+      const { layer, upstream } = samples;
+      quantizers[layer] = fitLayer(samples, scheme);
+      // The layer comes last: with it, what is needed to go on is there.
+      if (layer > 0) await finished?.write(`upstream${layer}`, upstream ?? []);
+      await finished?.write(`layer${layer}`, quantizers[layer]);
+      await finished?.drop(`upstream${layer + 1}`);
+      context.progress(`kvquant layer ${layer}`);
     }
     return await withKvQuant(model, scheme, quantizers);
   },

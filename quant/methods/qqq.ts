@@ -178,7 +178,7 @@ export async function smoothInputs(model: Model, scheme: Qqq, context: QuantizeC
     context.progress(`qqq ${stop.layer}.${stop.site} threshold ${candidate.threshold}, ${scaled} channels`);
     // Later stops see what the smoothed and quantized ones before them produce.
     return outputs;
-  });
+  }, { finished: context.finished, journal: folding });
   return folding.apply({ prepared: scheme });
 }
 

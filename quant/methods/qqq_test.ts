@@ -123,6 +123,7 @@ Deno.test("smoothing preserves the model's function, biases and ReLU included", 
     calibration: () => windows,
     progress: (line: string) => void lines.push(line),
     memory: new BoundedMemory(),
+    finished: null,
   };
   using smoothed = await smoothInputs(model, qqq({ thresholds: 2 }), context);
   assertEquals(lines.length, 4 * model.architecture.layers);

@@ -78,7 +78,7 @@ Deno.test("activations are those of the original's wrapper on every device: kept
         4 * columns,
       );
       const scheme = quik({ bits, kept }),
-        context = { calibration: () => calibration, progress() {}, memory };
+        context = { calibration: () => calibration, progress() {}, memory, finished: null };
       const fixed = await quikMethod.operand.calibrate?.(model, scheme, context);
       const round = fixed ?? ((x, view) => quikMethod.operand.apply(device, x, view, scheme));
       using buffer = device.upload(Float32Array.from(x.flat()));

@@ -104,11 +104,11 @@ const transform: ModelMethod<SmoothQuant> = {
 /** A sweep over `alpha` needs one scan; the model's hash covers the calibration windows. */
 async function maximaOf(
   model: Model,
-  { calibration, memory }: QuantizeContext,
+  { calibration, memory, finished }: QuantizeContext,
 ): Promise<Map<string, Float32Array>> {
   const windows = calibration("smoothQuant"), key = `activation maxima ${await model.hash()}`;
   const known = memory.get(key) as Map<string, Float32Array> | undefined;
-  const maxima = known ?? await activationMaxima(model, windows, smoothedSites);
+  const maxima = known ?? await activationMaxima(model, windows, smoothedSites, finished);
   memory.set(key, maxima, 4 * maxima.values().reduce((sum, { length }) => sum + length, 0));
   return maxima;
 }

@@ -107,7 +107,7 @@ async function rotationsOf(
   const key = `spinquant ${JSON.stringify(scheme)} ${await model.hash()}`;
   const known = context.memory.get(key) as SpinRotations | undefined;
   const learnt = known ??
-    await learnRotations(model, context.calibration("spinquant"), scheme, context.progress);
+    await learnRotations(model, context.calibration("spinquant"), scheme, context.progress, context.finished);
   context.memory.set(
     key,
     learnt,

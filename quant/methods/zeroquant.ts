@@ -12,6 +12,7 @@ import { roundHalfEven } from "../../kernels/round.ts";
 import { siteOfRole } from "../../model/architecture.ts";
 import type { Matrix, MethodWith, OperandMethod, WeightMethod, WeightPlace } from "../method.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
+import { ReshapedWeight } from "../weights/reshaped.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 import { SchemeError } from "../error.ts";
 import {
@@ -149,7 +150,7 @@ const weights: WeightMethod<ZeroQuant> = {
     }
     // Groups that cross rows are the rows of a matrix of their own, for which there is no kernel.
     const packed = new UniformWeight({ ...parts, shape: [scales.length, groupSize] });
-    return { shape, byteLength: packed.byteLength, dequantize: () => packed.dequantize() };
+    return new ReshapedWeight(shape, packed);
   },
 };
 

@@ -7,6 +7,7 @@ import type { Model } from "../../model/model.ts";
 import { quantizeLayerwise } from "../calibration/layerwise.ts";
 import { SchemeError } from "../error.ts";
 import type { CalibratedWeights, InputStatistics, Matrix, QuantizeContext } from "../method.ts";
+import { FinishedLayers } from "../resumption/layers.ts";
 import { type Execution, quantizedLinear } from "../weights/linear.ts";
 import {
   allWeights,
@@ -60,6 +61,7 @@ export async function quantizeWeights(
 ): Promise<Model> {
   const { architecture, device } = model;
   const total = weightsToQuantize(model, scheme);
+  const finished = await FinishedLayers.open(context.finished);
   let done = 0;
   const one = async (
     layer: number,
@@ -70,9 +72,14 @@ export async function quantizeWeights(
     const place = { layer, role, expert, site: siteOfRole(role), name };
     const bound = boundOf(scheme, place);
     if (bound === undefined) return parameter.retain();
-    const weight = await finiteMatrix(parameter);
-    const stored = await quantizerOf(context, bound)(weight, place, needsGram(bound) ? input : null, device);
-    context.progress(`${bound.scheme.method} ${name}`, { done: ++done, total });
+    const key = linearKey(layer, role, expert), known = finished.weight(layer, key);
+    const quantizer = quantizerOf(context, bound), statistics = needsGram(bound) ? input : null;
+    const stored = known ?? await quantizer(await finiteMatrix(parameter), place, statistics, device);
+    if (known === undefined) finished.add(key, stored);
+    context.progress(`${known === undefined ? bound.scheme.method : "kept"} ${name}`, {
+      done: ++done,
+      total,
+    });
     const bias = expert === undefined ? model.bias(layer, role) : null;
     return quantizedLinear(device, name, stored, bias, bound.scheme.method, context.execution);
   };
@@ -83,6 +90,7 @@ export async function quantizeWeights(
       for (const place of layerLinears(architecture, layer)) {
         linears.set(linearKey(layer, place.role, place.expert), await one(layer, place, null));
       }
+      if (layer >= finished.count) await finished.close(layer);
     }
     return model.with({ linears, change });
   }
@@ -116,6 +124,7 @@ export async function quantizeWeights(
       return bound?.part.lastWindow?.(bound.scheme) ?? false;
     },
     quantize: one,
+    finished,
   });
   return model.with({ linears, change });
 }
@@ -183,7 +192,11 @@ async function quantizedTable(
   context: WeightsContext,
 ): Promise<Table> {
   const { name, shape } = table, place = { layer: null, role: "embedding", name } as const;
-  const stored = await quantizerOf(context, bound)(await finiteMatrix(table), place, null, device);
+  const stored = await kept(
+    context,
+    "embedding",
+    async () => await quantizerOf(context, bound)(await finiteMatrix(table), place, null, device),
+  );
   let values: Float32Array | undefined;
   return { name, shape, stored, values: () => Promise.resolve(values ??= stored.dequantize()) };
 }
@@ -196,17 +209,28 @@ async function quantizedHead(
 ): Promise<Parameter<Linear>> {
   const { head, device, headBias, architecture } = model;
   const from = bound.part.lastWindow?.(bound.scheme) ? -1 : 0;
-  const input = needsGram(bound)
-    ? await headStatistics(model, compensationWindows([bound], context).slice(from))
-    : null;
   const place = { layer: null, role: "head", name: head.name } as const;
-  const found = await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);
+  const found = await kept(context, "head", async () => {
+    const input = needsGram(bound)
+      ? await headStatistics(model, compensationWindows([bound], context).slice(from))
+      : null;
+    return await quantizerOf(context, bound)(await finiteMatrix(head), place, input, device);
+  });
   context.progress(`${bound.scheme.method} ${head.name}`);
   // A tied matrix that both ends quantize to the same stays one.
   const tied = architecture.head === architecture.embedding && table !== undefined &&
     sameValues(table, found);
   const stored = tied ? table : found;
   return quantizedLinear(device, head.name, stored, headBias, bound.scheme.method, context.execution);
+}
+
+/** A weight of one of the ends: as an earlier run has finished it, where it has. */
+function kept(
+  { finished }: WeightsContext,
+  name: string,
+  quantize: () => Promise<StoredWeight>,
+): Promise<StoredWeight> {
+  return finished === null ? quantize() : finished.step(name, quantize);
 }
 
 function sameValues(one: StoredWeight, other: StoredWeight): boolean {

@@ -34,8 +34,14 @@ export function isFoldable(
   return site !== "down" || linears.gate !== undefined || activation === "relu";
 }
 
+/** Something that was done to a folding. */
+type Entry =
+  | readonly [what: "scale", layer: number, site: InputSite, scales: Float32Array]
+  | readonly [what: "weight", layer: number, role: LinearRole, values: Float32Array];
+
 /** The factors that are to be folded into a model. */
 export class Folding {
+  #journal: Entry[] = [];
   readonly #weights = new Map<string, Float32Array>();
   readonly #biases = new Map<string, Float32Array>();
   readonly #vectors = new Map<string, Float32Array>();
@@ -47,19 +53,41 @@ export class Folding {
     return this.#weights.get(linearKey(layer, role)) ?? await this.model.linear(layer, role).values();
   }
 
+  /** What was done since the last call, for {@linkcode replay}. */
+  take(): unknown {
+    const entries = this.#journal;
+    this.#journal = [];
+    return entries;
+  }
+
+  /** Does again what {@linkcode take} gave. */
+  async replay(entries: unknown): Promise<void> {
+    for (const [what, layer, where, values] of entries as readonly Entry[]) {
+      if (what === "scale") await this.scale(layer, where, values);
+      else this.setWeight(layer, where, values);
+    }
+    this.#journal = [];
+  }
+
   /** Replaces the values of a weight. */
   setWeight(layer: number, role: LinearRole, values: Float32Array): void {
+    this.#journal.push(["weight", layer, role, values]);
+    this.#replace(layer, role, values);
+  }
+
+  #replace(layer: number, role: LinearRole, values: Float32Array): void {
     this.#weights.set(linearKey(layer, role), values);
   }
 
   /** Divides the input of a site by `scales` and multiplies the columns of all that read it. */
   async scale(layer: number, site: InputSite, scales: Float32Array): Promise<void> {
     const { architecture } = this.model;
+    this.#journal.push(["scale", layer, site, scales]);
     const normed = site === "attention" || site === "mlp" || site === "mixer";
     for (const role of normed ? normReaders(architecture, site) : rolesOfSite[site]) {
       if (architecture.linears[role] === undefined) continue;
       const weight = await this.weight(layer, role);
-      this.setWeight(layer, role, weight.map((value, i) => value * scales[i % scales.length]));
+      this.#replace(layer, role, weight.map((value, i) => value * scales[i % scales.length]));
     }
     if (site === "output") return await this.#divideRows(layer, "v", scales);
     if (site === "down") return await this.#divideRows(layer, "up", scales);
@@ -74,7 +102,7 @@ export class Folding {
 
   async #divideRows(layer: number, role: LinearRole, scales: Float32Array): Promise<void> {
     const weight = await this.weight(layer, role), columns = weight.length / scales.length;
-    this.setWeight(layer, role, weight.map((value, i) => value / scales[Math.floor(i / columns)]));
+    this.#replace(layer, role, weight.map((value, i) => value / scales[Math.floor(i / columns)]));
     const bias = await this.model.bias(layer, role)?.();
     if (bias !== undefined) {
       this.#biases.set(

@@ -26,8 +26,8 @@ export class BilevelVector {
   /** As in the rule. */
   readonly groupSize: number;
   /** With 16 bits the values themselves, else the second-level scales, then their zero points. */
-  readonly #numbers: Float16Array | Float32Array;
-  readonly #codes: Uint8Array | null;
+  private readonly numbers: Float16Array | Float32Array;
+  private readonly packedCodes: Uint8Array | null;
 
   /** Quantizes `values`. */
   constructor(values: Float32Array, { bits, groupSize, precision }: BilevelRule) {
@@ -36,40 +36,40 @@ export class BilevelVector {
     this.bits = bits;
     this.groupSize = groupSize;
     if (bits === 16) {
-      this.#numbers = new array(values);
-      this.#codes = null;
+      this.numbers = new array(values);
+      this.packedCodes = null;
       return;
     }
     const groups = values.length / groupSize;
-    this.#numbers = new array(2 * groups);
+    this.numbers = new array(2 * groups);
     const codes = new Uint8Array(values.length);
     for (let group = 0; group < groups; group++) {
       const start = group * groupSize, part = values.subarray(start, start + groupSize);
       const quantizer = fitRealZero(Math.min(...part), Math.max(...part), bits, precision);
-      this.#numbers[group] = quantizer.scale;
-      this.#numbers[groups + group] = quantizer.zero;
+      this.numbers[group] = quantizer.scale;
+      this.numbers[groups + group] = quantizer.zero;
       // Codes are chosen for the quantizer as it is stored.
       for (const [i, value] of part.entries()) {
         codes[start + i] = encodeRealZero(value, this.quantizer(group), bits);
       }
     }
-    this.#codes = packBits(codes, bits);
+    this.packedCodes = packBits(codes, bits);
   }
 
   /** The second-level quantizer of a group. */
   quantizer(group: number): RealZeroQuantizer {
-    return { scale: this.#numbers[group], zero: this.#numbers[this.#numbers.length / 2 + group] };
+    return { scale: this.numbers[group], zero: this.numbers[this.numbers.length / 2 + group] };
   }
 
   /** Codes, or null with 16 bits. */
   codes(): Uint8Array | null {
-    return this.#codes && unpackBits(this.#codes, this.bits, this.length);
+    return this.packedCodes && unpackBits(this.packedCodes, this.bits, this.length);
   }
 
   /** The statistics as dequantization sees them. */
   values(): Float32Array {
     const codes = this.codes();
-    if (codes === null) return new Float32Array(this.#numbers);
+    if (codes === null) return new Float32Array(this.numbers);
     return Float32Array.from(
       codes,
       (code, i) => decodeRealZero(code, this.quantizer(Math.floor(i / this.groupSize))),
@@ -78,6 +78,6 @@ export class BilevelVector {
 
   /** Bytes of codes and second-level statistics. */
   get byteLength(): number {
-    return this.#numbers.byteLength + (this.#codes?.byteLength ?? 0);
+    return this.numbers.byteLength + (this.packedCodes?.byteLength ?? 0);
   }
 }

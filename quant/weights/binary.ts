@@ -58,14 +58,14 @@ export class BcqWeight implements StoredWeight {
       for (let column = 0; column < columns; column++, i++) {
         for (let plane = 0; plane < bits; plane++) {
           const bit = patterns[i] >> plane & 1;
-          this.planes[this.#place(row, plane, column >> 3)] |= bit << (column & 7);
+          this.planes[this.place(row, plane, column >> 3)] |= bit << (column & 7);
         }
       }
     }
   }
 
   /** Where a byte of a row's plane is stored. */
-  #place(row: number, plane: number, byte: number): number {
+  private place(row: number, plane: number, byte: number): number {
     const tile = byte - byte % tileBytes, width = Math.min(tileBytes, this.bytesPerRow - tile);
     return (tile * this.shape[0] + row * width) * this.bits + plane * width + byte - tile;
   }
@@ -100,7 +100,7 @@ export class BcqWeight implements StoredWeight {
     for (let row = 0, i = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++, i++) {
         for (let plane = 0; plane < this.bits; plane++) {
-          const byte = this.planes[this.#place(row, plane, column >> 3)];
+          const byte = this.planes[this.place(row, plane, column >> 3)];
           patterns[i] |= (byte >> (column & 7) & 1) << plane;
         }
       }

@@ -36,7 +36,7 @@ export class DualGrainedWeight implements StoredWeight {
   readonly groupScales: Uint8Array;
   /** `[out, in / groupSize]` */
   readonly zeros: Int8Array;
-  readonly #codes: Uint8Array;
+  private readonly packedCodes: Uint8Array;
 
   /**
    * Takes the parts as they are.
@@ -75,19 +75,19 @@ export class DualGrainedWeight implements StoredWeight {
     this.rowScales = rowScales;
     this.groupScales = groupScales;
     this.zeros = zeros;
-    this.#codes = packBits(codes, 4);
+    this.packedCodes = packBits(codes, 4);
   }
 
   /** Codes, scales of float32 and int8, and zero points of 4 bits, or of 8 where one needs them. */
   get byteLength(): number {
     const narrow = this.zeros.every((zero) => zero >= 0 && zero <= 15);
     const zeros = Math.ceil(this.zeros.length / (narrow ? 2 : 1));
-    return this.#codes.byteLength + this.rowScales.byteLength + this.groupScales.byteLength + zeros;
+    return this.packedCodes.byteLength + this.rowScales.byteLength + this.groupScales.byteLength + zeros;
   }
 
   /** Codes `[out, in]`. */
   codes(): Uint8Array {
-    return unpackBits(this.#codes, 4, this.shape[0] * this.shape[1]);
+    return unpackBits(this.packedCodes, 4, this.shape[0] * this.shape[1]);
   }
 
   /** The int8 weights `[out, in]` that a kernel multiplies. */
@@ -106,21 +106,22 @@ export class DualGrainedWeight implements StoredWeight {
       inFeatures,
       bits: 4,
       groupSize,
-      codes: this.#codes,
-      scales: this.#scales(),
+      codes: this.packedCodes,
+      scales: this.wholeScales(),
       zeros: zeros.every((zero) => zero >= 0) ? new Uint8Array(zeros) : new Float32Array(zeros),
     };
   }
 
   dequantize(): Float32Array {
-    const scales = this.#scales(), { groupSize, zeros } = this;
+    const scales = this.wholeScales(), { groupSize, zeros } = this;
     return Float32Array.from(this.codes(), (code, i) => {
       const group = Math.floor(i / groupSize);
       return scales[group] * (code - zeros[group]);
     });
   }
 
-  #scales(): Float32Array {
+  /** Scales of groups, those of rows multiplied in. */
+  private wholeScales(): Float32Array {
     const groups = this.shape[1] / this.groupSize;
     return Float32Array.from(this.groupScales, (scale, i) => scale * this.rowScales[Math.floor(i / groups)]);
   }

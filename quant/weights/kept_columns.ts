@@ -40,9 +40,9 @@ export class KeptColumnsWeight implements StoredWeight {
   readonly scales: Float32Array;
   /** The kept columns, `[out, kept]`. */
   readonly values: Float16Array | Float32Array;
-  readonly #codes: Uint8Array;
-  readonly #zeros: Uint8Array | number;
-  readonly #precision: Precision;
+  private readonly packedCodes: Uint8Array;
+  private readonly packedZeros: Uint8Array | number;
+  private readonly precision: Precision;
 
   /**
    * Packs the codes; the other parts are taken as they are.
@@ -60,29 +60,31 @@ export class KeptColumnsWeight implements StoredWeight {
     this.bits = bits;
     this.columns = inputs <= 1 << 16 ? Uint16Array.from(columns) : columns;
     this.scales = scales;
-    this.#codes = packBits(codes, bits);
-    this.#zeros = typeof zeros === "number" ? zeros : packBits(zeros, bits);
-    this.#precision = precision;
+    this.packedCodes = packBits(codes, bits);
+    this.packedZeros = typeof zeros === "number" ? zeros : packBits(zeros, bits);
+    this.precision = precision;
     this.values = valuesOf(precision, values.length);
     this.values.set(values);
   }
 
   get byteLength(): number {
-    const zeros = typeof this.#zeros === "number" ? 0 : this.#zeros.byteLength;
-    return this.#codes.byteLength + this.scales.byteLength + zeros + this.columns.byteLength +
+    const zeros = typeof this.packedZeros === "number" ? 0 : this.packedZeros.byteLength;
+    return this.packedCodes.byteLength + this.scales.byteLength + zeros + this.columns.byteLength +
       this.values.byteLength;
   }
 
   /** Codes of the columns that are not kept, in their order, `[out, in - kept]`. */
   codes(): Uint8Array {
     const [rows, inputs] = this.shape;
-    return unpackBits(this.#codes, this.bits, rows * (inputs - this.columns.length));
+    return unpackBits(this.packedCodes, this.bits, rows * (inputs - this.columns.length));
   }
 
   /** Zero points `[out]`. */
   zeros(): Uint8Array {
-    if (typeof this.#zeros === "number") return new Uint8Array(this.scales.length).fill(this.#zeros);
-    return unpackBits(this.#zeros, this.bits, this.scales.length);
+    if (typeof this.packedZeros === "number") {
+      return new Uint8Array(this.scales.length).fill(this.packedZeros);
+    }
+    return unpackBits(this.packedZeros, this.bits, this.scales.length);
   }
 
   /** The weight as kernels take it: kept columns as outliers over codes of the value 0. */
@@ -90,7 +92,7 @@ export class KeptColumnsWeight implements StoredWeight {
     const [outFeatures, inFeatures] = this.shape, zeros = this.zeros(), codes = this.codes();
     const all = new Uint8Array(outFeatures * inFeatures), mask = all.slice();
     const values = new Float32Array(all.length);
-    this.#walk(
+    this.walk(
       (row, i, k) => [all[i], mask[i], values[i]] = [zeros[row], 1, this.values[k]],
       (_, i, k) => all[i] = codes[k],
     );
@@ -103,7 +105,7 @@ export class KeptColumnsWeight implements StoredWeight {
       scales: this.scales,
       zeros,
       ...this.columns.length > 0 &&
-        { outliers: new SparseMatrix(outFeatures, inFeatures, mask, values, this.#precision) },
+        { outliers: new SparseMatrix(outFeatures, inFeatures, mask, values, this.precision) },
     };
   }
 
@@ -111,7 +113,7 @@ export class KeptColumnsWeight implements StoredWeight {
     const codes = this.codes(),
       zeros = this.zeros(),
       result = new Float32Array(this.shape[0] * this.shape[1]);
-    this.#walk(
+    this.walk(
       (_, i, k) => result[i] = this.values[k],
       (row, i, k) => result[i] = this.scales[row] * (codes[k] - zeros[row]),
     );
@@ -119,7 +121,7 @@ export class KeptColumnsWeight implements StoredWeight {
   }
 
   /** Calls back for each weight `i` with its row and its place `k` among the kept values, or among the codes. */
-  #walk(
+  private walk(
     kept: (row: number, i: number, k: number) => void,
     coded: (row: number, i: number, k: number) => void,
   ): void {

@@ -16,14 +16,14 @@ export class QqqWeight implements StoredWeight {
   readonly rowScales: Float32Array;
   /** `[out, in / groupSize]` */
   readonly groupScales: Float16Array;
-  readonly #codes: Uint8Array;
+  private readonly packedCodes: Uint8Array;
 
   /** `weight` has codes from 0 to 15 with the zero at 8. */
   constructor(weight: UniformWeight) {
     const [rows, columns] = weight.shape;
     this.shape = weight.shape;
     this.groupSize = weight.groupSize;
-    this.#codes = packBits(weight.codes(), 4);
+    this.packedCodes = packBits(weight.codes(), 4);
     const values = weight.dequantize(), groups = columns / weight.groupSize;
     this.rowScales = Float32Array.from({ length: rows }, (_, row) => {
       const absmax = values.subarray(row * columns, (row + 1) * columns).reduce(
@@ -40,12 +40,12 @@ export class QqqWeight implements StoredWeight {
   }
 
   get byteLength(): number {
-    return this.#codes.byteLength + this.rowScales.byteLength + this.groupScales.byteLength;
+    return this.packedCodes.byteLength + this.rowScales.byteLength + this.groupScales.byteLength;
   }
 
   /** The int8 weights `[out, in]` that the kernel multiplies. */
   integers(): Int8Array {
-    const codes = unpackBits(this.#codes, 4, this.shape[0] * this.shape[1]);
+    const codes = unpackBits(this.packedCodes, 4, this.shape[0] * this.shape[1]);
     return Int8Array.from(
       codes,
       (code, i) => roundHalfEven((code - 8) * this.groupScales[Math.floor(i / this.groupSize)]),

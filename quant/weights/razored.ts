@@ -36,26 +36,27 @@ export class RazoredWeight implements StoredWeight {
   readonly axis: "row" | "column";
   /** One base scale, or one per output row. */
   readonly scales: Float32Array;
-  readonly #codes: Uint8Array;
-  readonly #flags: Uint8Array;
+  private readonly packedCodes: Uint8Array;
+  private readonly packedFlags: Uint8Array;
 
   /** Packs razored codes and their shifts. */
   constructor(parts: RazoredParts) {
     ({ shape: this.shape, rule: this.rule, groupSize: this.groupSize } = parts);
     ({ axis: this.axis, scales: this.scales } = parts);
     const offset = 2 ** (this.rule.bits - 1);
-    const groupOf = this.#groups();
+    const groupOf = this.groupIndex();
     const stored = Uint8Array.from(parts.codes, (code, i) => (code >> parts.shifts[groupOf(i)]) + offset);
-    this.#codes = packBits(stored, this.rule.bits);
-    this.#flags = packBits(parts.shifts, flagBits(this.rule));
-    // Kernels know groups along a row, all as long.
-    if (this.axis === "row" && this.shape[1] % this.groupSize === 0) this.pack = () => this.#integers();
+    this.packedCodes = packBits(stored, this.rule.bits);
+    this.packedFlags = packBits(parts.shifts, flagBits(this.rule));
   }
 
-  /** The weight as kernels take it, where they know its groups: a shift scales the base scale of its group. */
-  readonly pack?: () => PackedIntegers;
+  /** The weight as kernels take it, where they know its groups (along a row, all as long): a shift scales the base scale of its group. */
+  get pack(): (() => PackedIntegers) | undefined {
+    return this.axis === "row" && this.shape[1] % this.groupSize === 0 ? () => this.integers() : undefined;
+  }
 
-  #integers(): PackedIntegers {
+  /** Codes with shifts as factors of their scales. */
+  private integers(): PackedIntegers {
     const [outFeatures, inFeatures] = this.shape, { bits } = this.rule, { groupSize, scales } = this;
     const perRow = inFeatures / groupSize, shared = scales.length === 1;
     const grouped = Float32Array.from(
@@ -63,11 +64,11 @@ export class RazoredWeight implements StoredWeight {
       (shift, group) => scales[shared ? 0 : Math.floor(group / perRow)] * 2 ** shift,
     );
     const zeros = new Uint8Array(grouped.length).fill(2 ** (bits - 1));
-    return { outFeatures, inFeatures, bits, groupSize, codes: this.#codes, scales: grouped, zeros };
+    return { outFeatures, inFeatures, bits, groupSize, codes: this.packedCodes, scales: grouped, zeros };
   }
 
   /** Which group the weight at a flat index belongs to. */
-  #groups(): (index: number) => number {
+  private groupIndex(): (index: number) => number {
     const [rows, columns] = this.shape;
     const perLine = Math.ceil((this.axis === "row" ? columns : rows) / this.groupSize);
     return (index) => {
@@ -78,25 +79,25 @@ export class RazoredWeight implements StoredWeight {
   }
 
   get byteLength(): number {
-    return this.#codes.byteLength + this.#flags.byteLength + this.scales.byteLength;
+    return this.packedCodes.byteLength + this.packedFlags.byteLength + this.scales.byteLength;
   }
 
   /** Measured bits per weight without the base scales: what the paper calls effective bits, `r + flag bits / g`. */
   get effectiveBits(): number {
-    return 8 * (this.#codes.byteLength + this.#flags.byteLength) / (this.shape[0] * this.shape[1]);
+    return 8 * (this.packedCodes.byteLength + this.packedFlags.byteLength) / (this.shape[0] * this.shape[1]);
   }
 
   /** Low bits that each group lost: `[out, groups]` along rows, `[in, groups]` along columns. */
   shifts(): Uint8Array {
     const [lines, length] = this.axis === "row" ? this.shape : [this.shape[1], this.shape[0]];
-    return unpackBits(this.#flags, flagBits(this.rule), lines * Math.ceil(length / this.groupSize));
+    return unpackBits(this.packedFlags, flagBits(this.rule), lines * Math.ceil(length / this.groupSize));
   }
 
   /** Base codes `[out, in]` after razoring. */
   codes(): Int32Array {
     const offset = 2 ** (this.rule.bits - 1);
-    const shifts = this.shifts(), groupOf = this.#groups();
-    const stored = unpackBits(this.#codes, this.rule.bits, this.shape[0] * this.shape[1]);
+    const shifts = this.shifts(), groupOf = this.groupIndex();
+    const stored = unpackBits(this.packedCodes, this.rule.bits, this.shape[0] * this.shape[1]);
     return Int32Array.from(stored, (code, i) => (code - offset) << shifts[groupOf(i)]);
   }
 

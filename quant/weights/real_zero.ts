@@ -35,10 +35,9 @@ export class RealZeroWeight implements StoredWeight {
   readonly scales: Float32Array;
   /** One per group. */
   readonly zeros: Float32Array;
-  /** What a device multiplies with, where groups lie in rows and divide them. */
-  readonly pack?: () => PackedIntegers;
-  readonly #parts: RealZeroParts;
-  readonly #codes: Uint8Array;
+  private readonly packedCodes: Uint8Array;
+  /** How the codes are to be read. */
+  private readonly rule: Omit<RealZeroParts, "codes" | "scales" | "zeros">;
 
   /** Takes the parts as they are, without a copy. */
   constructor(parts: RealZeroParts) {
@@ -56,32 +55,41 @@ export class RealZeroWeight implements StoredWeight {
     this.shape = parts.shape;
     this.scales = scales;
     this.zeros = zeros;
-    this.#parts = parts;
-    this.#codes = packBits(codes, bits);
-    if (axis !== 1 || columns % groupSize !== 0) return;
-    this.pack = () => ({
-      outFeatures: rows,
-      inFeatures: columns,
+    this.rule = {
+      shape: parts.shape,
       bits,
       groupSize,
-      codes: this.#codes,
+      axis,
+      ...parts.precision && { precision: parts.precision },
+    };
+    this.packedCodes = packBits(codes, bits);
+  }
+
+  /** What a device multiplies with, where groups lie in rows and divide them. */
+  get pack(): (() => PackedIntegers) | undefined {
+    const {
+      shape: [outFeatures, inFeatures],
       scales,
       zeros,
-    });
+      packedCodes: codes,
+      rule: { bits, groupSize, axis },
+    } = this;
+    if (axis !== 1 || inFeatures % groupSize !== 0) return undefined;
+    return () => ({ outFeatures, inFeatures, bits, groupSize, codes, scales, zeros });
   }
 
   get byteLength(): number {
-    const each = this.#parts.precision === "float16" ? 2 : 4;
-    return this.#codes.byteLength + each * (this.scales.length + this.zeros.length);
+    const each = this.rule.precision === "float16" ? 2 : 4;
+    return this.packedCodes.byteLength + each * (this.scales.length + this.zeros.length);
   }
 
   /** Codes `[out, in]`. */
   codes(): Uint8Array {
-    return unpackBits(this.#codes, this.#parts.bits, this.shape[0] * this.shape[1]);
+    return unpackBits(this.packedCodes, this.rule.bits, this.shape[0] * this.shape[1]);
   }
 
   dequantize(): Float32Array {
-    const { groupSize, axis } = this.#parts, { scales, zeros } = this, groups = scales.length;
+    const { groupSize, axis } = this.rule, { scales, zeros } = this, groups = scales.length;
     return Float32Array.from(this.codes(), (code, i) => {
       const group = axis === 1 ? Math.floor(i / groupSize) : i % groups;
       return Math.fround(code - zeros[group]) * scales[group];

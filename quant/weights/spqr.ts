@@ -43,7 +43,7 @@ export class SpqrWeight implements StoredWeight {
   readonly outliers: SparseMatrix;
   /** Stored column `j` is column `permutation[j]` of the weight; null when the order is kept. */
   readonly permutation: Uint16Array | Int32Array | null;
-  readonly #codes: Uint8Array;
+  private readonly packedCodes: Uint8Array;
 
   /** Takes the parts as they are, without a copy. */
   constructor(parts: SpqrParts) {
@@ -57,17 +57,17 @@ export class SpqrWeight implements StoredWeight {
     this.permutation = permutation !== null && permutation.length <= 1 << 16
       ? Uint16Array.from(permutation)
       : permutation;
-    this.#codes = packBits(parts.codes, parts.bits);
+    this.packedCodes = packBits(parts.codes, parts.bits);
   }
 
   get byteLength(): number {
-    const dense = this.#codes.byteLength + this.scales.byteLength + this.zeros.byteLength;
+    const dense = this.packedCodes.byteLength + this.scales.byteLength + this.zeros.byteLength;
     return dense + this.outliers.byteLength + (this.permutation?.byteLength ?? 0);
   }
 
   /** Codes `[out, in]`, in stored column order; meaningless where an outlier stands. */
   codes(): Uint8Array {
-    return unpackBits(this.#codes, this.bits, this.shape[0] * this.shape[1]);
+    return unpackBits(this.packedCodes, this.bits, this.shape[0] * this.shape[1]);
   }
 
   /** The weight as kernels take it. */
@@ -80,7 +80,7 @@ export class SpqrWeight implements StoredWeight {
       inFeatures,
       bits: this.bits,
       groupSize: this.groupSize,
-      codes: this.#codes,
+      codes: this.packedCodes,
       scales: byRow(this.scales.values()),
       zeros: byRow(this.zeros.values()),
       outliers: this.outliers,

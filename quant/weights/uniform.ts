@@ -34,8 +34,8 @@ export class UniformWeight implements StoredWeight {
   readonly scales: Float32Array;
   /** Weight columns of the stored ones; null where they are the same. */
   readonly permutation: Int32Array | null;
-  readonly #codes: Uint8Array;
-  readonly #zeros: Uint8Array | number;
+  private readonly packedCodes: Uint8Array;
+  private readonly packedZeros: Uint8Array | number;
 
   /** Takes the parts as they are, without a copy. */
   constructor(parts: UniformParts) {
@@ -51,29 +51,31 @@ export class UniformWeight implements StoredWeight {
     this.groupSize = parts.groupSize;
     this.scales = parts.scales;
     this.permutation = parts.permutation ?? null;
-    this.#codes = packBits(parts.codes, parts.bits);
+    this.packedCodes = packBits(parts.codes, parts.bits);
     const { zeros } = parts;
     // Zero points need one bit more than codes only in methods that do not use this class.
-    this.#zeros = typeof zeros === "number" ? zeros : packBits(zeros, parts.bits);
+    this.packedZeros = typeof zeros === "number" ? zeros : packBits(zeros, parts.bits);
     if (parts.codes.length !== rows * columns) {
       throw new SchemeError("shape", `codes has ${parts.codes.length} values: expected ${rows * columns}`);
     }
   }
 
   get byteLength(): number {
-    const zeros = typeof this.#zeros === "number" ? 0 : this.#zeros.byteLength;
-    return this.#codes.byteLength + this.scales.byteLength + zeros + (this.permutation?.byteLength ?? 0);
+    const zeros = typeof this.packedZeros === "number" ? 0 : this.packedZeros.byteLength;
+    return this.packedCodes.byteLength + this.scales.byteLength + zeros + (this.permutation?.byteLength ?? 0);
   }
 
   /** Codes `[out, in]`, in stored column order. */
   codes(): Uint8Array {
-    return unpackBits(this.#codes, this.bits, this.shape[0] * this.shape[1]);
+    return unpackBits(this.packedCodes, this.bits, this.shape[0] * this.shape[1]);
   }
 
   /** Zero points `[out, in / groupSize]`. */
   zeros(): Uint8Array {
-    if (typeof this.#zeros === "number") return new Uint8Array(this.scales.length).fill(this.#zeros);
-    return unpackBits(this.#zeros, this.bits, this.scales.length);
+    if (typeof this.packedZeros === "number") {
+      return new Uint8Array(this.scales.length).fill(this.packedZeros);
+    }
+    return unpackBits(this.packedZeros, this.bits, this.scales.length);
   }
 
   /** The weight as kernels take it; codes and scales are shared, not copied. */
@@ -84,7 +86,7 @@ export class UniformWeight implements StoredWeight {
       inFeatures: this.shape[1],
       bits,
       groupSize,
-      codes: this.#codes,
+      codes: this.packedCodes,
       scales,
       zeros: this.zeros(),
       ...(permutation === null ? {} : { permutation }),

@@ -1,4 +1,5 @@
 /** How far the operands of a model reach over a calibration text: inputs of linear layers, and queries, keys and values. */
+import type { Finished } from "../../resumption/finished.ts";
 import type { Device, DeviceBuffer } from "../../../kernels/device.ts";
 import { roundHalfEven } from "../../../kernels/round.ts";
 import { runLayer } from "../../../model/decoder.ts";
@@ -47,21 +48,34 @@ function scanning({ device }: Model, running: Map<string, DeviceBuffer>): Interv
   };
 }
 
+/** What is kept after each layer. */
+interface Reached {
+  readonly layers: number;
+  readonly reach: Readonly<Record<string, number>>;
+  readonly states: readonly Float32Array[];
+}
+
 /**
  * The largest magnitude at each place, `"layer.site"`: of a channel over the tokens of a window, over windows the largest of these or the
  * least, over channels the largest. With `round`, which is asked for what rounds inputs of linear layers when the layer's reach is known, each
- * layer is looked at behind layers that are rounded.
+ * layer is looked at behind layers that are rounded. `finished` keeps what is found after each layer.
  */
 export async function operandReach(
   model: Model,
   windows: readonly Int32Array[],
   extremes: Extremes,
   round?: (reach: ReadonlyMap<string, number>) => CalibratedOperand,
+  finished: Finished | null = null,
 ): Promise<Map<string, number>> {
-  const { device, architecture } = model, reach = new Map<string, number>();
+  const { device, architecture } = model, before = await finished?.read("reach") as Reached | undefined;
+  const reach = new Map<string, number>(Object.entries(before?.reach ?? {}));
   using stack = new DisposableStack();
-  const hidden = await Promise.all(windows.map(async (ids) => stack.use(await model.embed(ids))));
-  for (let index = 0; index < architecture.layers; index++) {
+  const hidden = await Promise.all(
+    windows.map(async (ids, i) =>
+      stack.use(before === undefined ? await model.embed(ids) : device.upload(before.states[i]))
+    ),
+  );
+  for (let index = before?.layers ?? 0; index < architecture.layers; index++) {
     requireStates(model, await Promise.all(hidden.map((x) => device.read(x))), `before layer ${index}`);
     const layer = await model.loadLayer(index), channels: Channels = new Map();
     for (const [i, ids] of windows.entries()) {
@@ -86,6 +100,9 @@ export async function operandReach(
       }
     }
     model.leaveLayer(index);
+    if (finished === null) continue;
+    const states = await Promise.all(hidden.map((x) => device.read(x)));
+    await finished.write("reach", { layers: index + 1, reach: Object.fromEntries(reach), states });
   }
   return reach;
 }

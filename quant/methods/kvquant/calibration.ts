@@ -7,7 +7,10 @@ import { stored } from "../../grids/precision.ts";
 import { SchemeError } from "../../error.ts";
 
 /** Thresholds of keys, and a codebook each for keys and values. */
-export function fitLayer({ layer, keys, values }: LayerSamples, scheme: KvQuantSettings): LayerQuantizers {
+export function fitLayer(
+  { layer, keys, values }: Omit<LayerSamples, "upstream">,
+  scheme: KvQuantSettings,
+): LayerQuantizers {
   if (keys.rows.length === 0) {
     throw new SchemeError(
       "calibration",

@@ -6,7 +6,8 @@ import { runLayer } from "../../../model/decoder.ts";
 import type { Operand } from "../../../model/decoder/intervention.ts";
 import type { Model } from "../../../model/model.ts";
 import type { CalibrationMemory } from "../../method.ts";
-import { type KeyValueGradients, keyValueGradients } from "../../gradients/fisher.ts";
+import type { Finished } from "../../resumption/finished.ts";
+import { type GradientStart, type KeyValueGradients, keyValueGradients } from "../../gradients/fisher.ts";
 import { layerInputs } from "../../calibration/layer_inputs.ts";
 import type { KvQuantCacheSettings } from "../../caches/kvquant.ts";
 
@@ -45,6 +46,16 @@ export interface LayerSamples {
   readonly keys: Samples;
   /** One row per token. */
   readonly values: Samples;
+  /** Gradients of the layer's input for each window, where samples are weighted by gradients: where another call can go on. */
+  readonly upstream: readonly Float32Array[] | null;
+}
+
+/** Where samples are kept, and where they go on; both nowhere when null. */
+export interface SamplesStart {
+  /** Of inputs of layers. */
+  readonly finished: Finished | null;
+  /** The first layer that is wanted. */
+  readonly start: GradientStart | null;
 }
 
 /** Samples of all layers, from the last to the first, as gradients come. */
@@ -53,26 +64,28 @@ export async function* layerSamples(
   scheme: KvQuantSettings,
   windows: readonly Int32Array[],
   memory: CalibrationMemory | null = null,
+  from: SamplesStart = { finished: null, start: null },
 ): AsyncGenerator<LayerSamples> {
   const weighted = scheme.nonUniform && scheme.weighting === "fisher";
   const keysOf = (one: KeyValues | null) => scheme.keys === "beforeRotary" ? one?.keys : one?.rotatedKeys;
-  for await (const { layer, seen, gradients } of observations(model, windows, weighted, memory)) {
+  for await (const { layer, seen, gradients } of observations(model, windows, weighted, memory, from)) {
     const weights = weighted ? gradients : null;
     yield {
       layer,
       keys: join(model, keysOf(seen) ?? [], keysOf(weights), scheme),
       values: join(model, seen.values, weights?.values, scheme),
+      upstream: gradients?.inputs ?? null,
     };
   }
 }
 
 /** Something about each key and value of a layer, for each window: `[tokens, kvHeads * headDim]`. */
-type KeyValues = Omit<KeyValueGradients, "layer">;
+type KeyValues = Omit<KeyValueGradients, "layer" | "inputs">;
 
 interface Observation {
   readonly layer: number;
   readonly seen: KeyValues;
-  readonly gradients: KeyValues | null;
+  readonly gradients: Omit<KeyValueGradients, "layer"> | null;
 }
 
 /** Keys, values and their gradients, remembered for the next scheme on the same model and windows. */
@@ -81,21 +94,27 @@ async function* observations(
   windows: readonly Int32Array[],
   weighted: boolean,
   memory: CalibrationMemory | null,
+  { finished, start }: SamplesStart,
 ): AsyncGenerator<Observation> {
   const { layers, kvHeads, headDim } = model.architecture;
   const about = JSON.stringify([await model.hash(), windows.map((ids) => Array.from(ids))]);
   const keys = ["gradients", "values"].map((what) => `kvquant ${what} ${about}`);
   const known = memory?.get(keys[0]) ?? (weighted ? undefined : memory?.get(keys[1]));
-  if (known !== undefined) return yield* known as readonly Observation[];
+  const first = start?.layer ?? layers - 1;
+  if (known !== undefined) {
+    return yield* (known as readonly Observation[]).filter(({ layer }) => layer <= first);
+  }
   const kept: Observation[] = [];
-  const inputs = await layerInputs(model, windows);
-  const gradients = weighted ? keyValueGradients(model, windows, inputs) : null;
-  for (let layer = layers - 1; layer >= 0; layer--) {
+  const inputs = await layerInputs(model, windows, finished);
+  const gradients = weighted ? keyValueGradients(model, windows, inputs, start) : null;
+  for (let layer = first; layer >= 0; layer--) {
     const gradient = (await gradients?.next())?.value as KeyValueGradients | undefined;
     const one = { layer, seen: await observe(model, layer, inputs[layer]), gradients: gradient ?? null };
     if (memory !== null) kept.push(one);
     yield one;
   }
+  // What goes on from elsewhere is not all.
+  if (first < layers - 1) return;
   const tokens = windows.reduce((sum, ids) => sum + ids.length, 0);
   memory?.set(keys[weighted ? 0 : 1], kept, 4 * (weighted ? 6 : 3) * layers * tokens * kvHeads * headDim);
 }

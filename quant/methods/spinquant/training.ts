@@ -3,6 +3,7 @@
  * precision, is descended over orthogonal matrices; rounding lets gradients through.
  */
 import { cos } from "../../../base/elementary.ts";
+import type { Finished } from "../../resumption/finished.ts";
 import { PythonRandom, TorchRandom } from "../../../base/random.ts";
 import { fakeQuantizeValue, uniformQuantizer } from "../../../kernels/quantizer.ts";
 import type { Model } from "../../../model/model.ts";
@@ -76,6 +77,7 @@ export async function learnRotations(
   windows: readonly Int32Array[],
   training: SpinTraining,
   progress: (message: string) => void = () => {},
+  finished: Finished | null = null,
 ): Promise<LearntRotations> {
   const { steps, batch, learningRate, gradientNorm, seed } = training;
   if (windows.length < batch) {
@@ -85,14 +87,24 @@ export async function learnRotations(
     );
   }
   const rotations = drawRotations(model, seed), matrices = [rotations.hidden, ...rotations.values];
-  const optimizer = new CayleySgd(matrices, { random: new PythonRandom(seed) }), losses: number[] = [];
+  const random = new PythonRandom(seed),
+    optimizer = new CayleySgd(matrices, { random }),
+    losses: number[] = [];
+  const before = await finished?.read("steps") as LearntRotations | undefined;
+  if (before !== undefined) {
+    for (const [i, matrix] of [before.hidden, ...before.values].entries()) matrices[i].set(matrix);
+    losses.push(...before.losses);
+    // The optimizer draws once for each matrix and step.
+    for (let i = 0; i < losses.length * matrices.length; i++) random.randint(1, 101);
+  }
   using trainee = await Trainee.of(model, training);
-  for (let step = 0; step < steps; step++) {
+  for (let step = losses.length; step < steps; step++) {
     const chosen = Array.from({ length: batch }, (_, i) => windows[(step * batch + i) % windows.length]);
     const { loss, gradients } = await trainee.gradients(rotations, chosen);
     losses.push(loss);
     clip(gradients, gradientNorm);
     optimizer.step(gradients, learningRate / 2 * (1 + cos(Math.PI * step / steps)));
+    await finished?.write("steps", { ...rotations, losses });
     progress(`spinquant step ${step + 1} of ${steps}: loss ${loss.toFixed(4)}`);
   }
   return { ...rotations, losses };
