@@ -69,7 +69,7 @@ export interface Comparison {
  * import { assert } from "@std/assert";
  *
  * const scheme = (bits: number) => ({ model: "fixture:llama", label: `W${bits}`, scheme: { weights: rtn({ bits }) } });
- * const windows = await corpus("sotu", { windows: 4, length: 64 });
+ * const windows = await corpus("sotu", { windows: 8, length: 64 });
  * const { candidates, noise, differences } = await compare("fixture:llama", [scheme(8), scheme(4)], { windows, results: null });
  * const [w8, w4] = candidates.map(({ divergence }) => divergence.mean);
  * assert(w8.interval[1] < w4.interval[0] && w4.value < 1);

@@ -1,5 +1,7 @@
 /** What is asked of two models at one position of a text: from two rows of logits, in float64, with memory for one row. */
 
+import { exponential } from "./exponential.ts";
+
 /** What a comparison knows of one position. */
 export interface Position {
   /** KL(reference || candidate) over the tokens that both have, in nats. What rounding makes negative is 0. */
@@ -36,14 +38,13 @@ export class ReferenceRow {
   set(logits: Float32Array, next?: number): void {
     this.#row = logits;
     largest(logits, this.common, this.#top);
-    this.#most = logits[this.#top[0]];
-    this.#sum = 0;
-    for (let i = 0; i < this.common; i++) {
-      this.#sum += this.#shares[i] = Math.exp(logits[i] - this.#most);
-    }
-    this.confidence = 1 / this.#sum;
-    const whole = this.#sum + beyond(logits, this.common, this.#most);
-    this.surprise = surpriseOf(logits, next, this.#most, whole);
+    const shares = this.#shares, { common } = this, most = logits[this.#top[0]];
+    let sum = 0;
+    for (let i = 0; i < common; i++) sum += shares[i] = exponential(logits[i] - most);
+    this.#most = most;
+    this.#sum = sum;
+    this.confidence = 1 / sum;
+    this.surprise = surpriseOf(logits, next, most, sum + beyond(logits, common, most));
   }
 
   /** Holds a candidate's logits of the same position against it. */
@@ -53,7 +54,7 @@ export class ReferenceRow {
     const most = logits[this.#other[0]], shift = this.#most - most;
     let sum = 0, weighted = 0;
     for (let i = 0; i < common; i++) {
-      sum += Math.exp(logits[i] - most);
+      sum += exponential(logits[i] - most);
       // A token that the reference rules out says nothing, even where the candidate rules it out too (-inf + inf).
       if (shares[i] > 0) weighted += shares[i] * (row[i] - logits[i] - shift);
     }
