@@ -15,3 +15,12 @@ export function environmentVariable(variable: string): string | undefined {
 export function defaultEnvironment(variable: string, value: string): void {
   if (permitted(variable) && !process.env[variable]) process.env[variable] = value;
 }
+
+/** Versions of the runtime and of its parts, with the kind of machine: `deno`, `v8`, `platform`, `arch`. */
+export function runtimeVersions(): Readonly<Record<string, string>> {
+  const { deno, node, v8 } = process.versions as Readonly<Record<string, string | undefined>>;
+  const found = Object.entries({ deno, node, v8, platform: process.platform, arch: process.arch });
+  return Object.fromEntries(
+    found.flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)]]),
+  );
+}

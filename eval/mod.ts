@@ -38,6 +38,18 @@ export {
 } from "./metrics/analysis.ts";
 export { assess, type Assessment, type AssessOptions, type QuantizedAssessment } from "./metrics/assess.ts";
 export { FloatPredictions, type WindowDivergence } from "./metrics/divergence.ts";
+export { makeReceipt, type ReceiptRun, verifyReceipt } from "./receipt.ts";
+export { ReceiptError } from "./receipt/error.ts";
+export type {
+  ModelClaim,
+  Receipt,
+  ReceiptBody,
+  ReceiptText,
+  TextClaim,
+  ValueClaim,
+  WindowClaim,
+} from "./receipt/receipt.ts";
+export type { ReceiptProblem, Verification, VerifyOptions } from "./receipt/verify.ts";
 export {
   adjustPValues,
   type BootstrapDifference,
