@@ -1,19 +1,19 @@
 /** Comparisons of models that run: against the functions that measure one model, the noise floor, going on, what is refused. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { readNumbers, writeNumbers } from "../base/json.ts";
-import { variantOf, withRows } from "../model/checkpoint/variant_testing.ts";
-import { loadModel } from "../model/load.ts";
-import { llmInt8 } from "../quant/methods/llmint8.ts";
-import { rtn } from "../quant/methods/rtn.ts";
-import { quantize } from "../quant/quantize.ts";
-import { compare } from "./compare.ts";
-import { CompareError } from "./compare/error.ts";
-import { toBfloat16 } from "./compare/noise.ts";
-import { corpus } from "./corpus.ts";
-import { divergence } from "./metrics/divergence.ts";
-import { perplexity } from "./metrics/perplexity.ts";
-import { ResultsError } from "./store/contract.ts";
-import { CorpusError } from "./windows.ts";
+import { readNumbers, writeNumbers } from "../../base/json.ts";
+import { variantOf, withRows } from "../../model/checkpoint/variant_testing.ts";
+import { loadModel } from "../../model/load.ts";
+import { llmInt8 } from "../../quant/methods/llmint8.ts";
+import { rtn } from "../../quant/methods/rtn.ts";
+import { quantize } from "../../quant/quantize.ts";
+import { compare } from "../compare.ts";
+import { CompareError } from "./error.ts";
+import { toBfloat16 } from "./noise.ts";
+import { corpus } from "../corpus.ts";
+import { divergence } from "../metrics/divergence.ts";
+import { perplexity } from "../metrics/perplexity.ts";
+import { ResultsError } from "../store/contract.ts";
+import { CorpusError } from "../windows.ts";
 
 const windows = await corpus("sotu", { windows: 5, length: 48 });
 const w = (bits: number) => ({

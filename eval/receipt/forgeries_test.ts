@@ -1,18 +1,18 @@
 /** Receipts are confirmed where they are honest, on any number of threads, and every planted forgery is found. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { readNumbers, writeNumbers } from "../base/json.ts";
-import { cpuDevice } from "../kernels/cpu/device.ts";
-import { loadModel } from "../model/load.ts";
-import { gptq } from "../quant/methods/gptq.ts";
-import { rtn } from "../quant/methods/rtn.ts";
-import { quantize } from "../quant/quantize.ts";
-import { corpus } from "./corpus.ts";
-import { measure } from "./metrics/measure.ts";
-import { FloatPredictions } from "./metrics/divergence.ts";
-import { makeReceipt, verifyReceipt } from "./receipt.ts";
-import { ReceiptError } from "./receipt/error.ts";
-import { type Receipt, sealOf, type WindowClaim } from "./receipt/receipt.ts";
-import { valueOf } from "./receipt/value.ts";
+import { readNumbers, writeNumbers } from "../../base/json.ts";
+import { cpuDevice } from "../../kernels/cpu/device.ts";
+import { loadModel } from "../../model/load.ts";
+import { gptq } from "../../quant/methods/gptq.ts";
+import { rtn } from "../../quant/methods/rtn.ts";
+import { quantize } from "../../quant/quantize.ts";
+import { corpus } from "../corpus.ts";
+import { measure } from "../metrics/measure.ts";
+import { FloatPredictions } from "../metrics/divergence.ts";
+import { makeReceipt, verifyReceipt } from "../receipt.ts";
+import { ReceiptError } from "./error.ts";
+import { type Receipt, sealOf, type WindowClaim } from "./receipt.ts";
+import { valueOf } from "./value.ts";
 
 using device = await cpuDevice({ threads: 1 });
 const text = { name: "sotu", windows: 4, length: 24, seed: 3 }, scheme = { weights: rtn({ bits: 4 }) };
