@@ -1,6 +1,6 @@
 /** The models of a comparison: loaded once, quantized when they run for the first time. */
 import type { Device } from "../../kernels/device.ts";
-import { loadModel } from "../../model/load.ts";
+import { loadModel } from "../../quant/published/load.ts";
 import type { Model } from "../../model/model.ts";
 import { BoundedMemory } from "../../quant/calibration/memory.ts";
 import { quantize, type QuantizeOptions } from "../../quant/quantize.ts";
