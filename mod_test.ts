@@ -13,6 +13,7 @@ import {
   pathsTakenApart,
   supportInProduct,
   throughDoors,
+  unfitForPages,
   wrongDirections,
 } from "./mod_testing.ts";
 import { methods } from "./notebooks/methods.ts";
@@ -48,6 +49,7 @@ const rules = {
   beyondEdges,
   pathsByHand,
   pathsTakenApart,
+  unfitForPages,
 };
 for (const [name, rule] of Object.entries(rules)) {
   Deno.test(`the project's files: ${name}`, () => assertEquals(rule(files), []));
@@ -103,6 +105,24 @@ const planted: readonly [keyof typeof rules, path: string, source: string, compl
     "model/decoder/planted.ts",
     'import { readFile } from "node:fs/promises";',
     'model/decoder/planted.ts has "node:fs/promises": only edges may use the platform',
+  ],
+  [
+    "unfitForPages",
+    "eval/metrics/certificate.ts",
+    "export const certify = (x: number) => Math.exp(x);",
+    "eval/metrics/certificate.ts has Math.exp: engines differ in it",
+  ],
+  [
+    "unfitForPages",
+    "eval/metrics/certificate.ts",
+    "export const certify = (x: number) => x ** 2.5;",
+    "eval/metrics/certificate.ts has **: engines differ in it",
+  ],
+  [
+    "unfitForPages",
+    "eval/metrics/certificate.ts",
+    'export { readFile as certify } from "node:fs/promises";',
+    'eval/metrics/certificate.ts has "node:fs/promises": a page runs it',
   ],
   [
     "pathsTakenApart",

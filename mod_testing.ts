@@ -4,6 +4,7 @@
  */
 
 import { dirname, join } from "node:path";
+import { inPlaceOf } from "./build/in_place_of.ts";
 
 /** Rooms from the ground up: a name, its files (a folder, or files), and the rooms that it may import with all that those may. */
 const rooms: readonly (readonly [name: string, files: string, imports: string])[] = [
@@ -68,6 +69,8 @@ const floors = [
   "quant/mod.ts",
   "eval/mod.ts",
   "mod.ts",
+  "browser/",
+  "browser.ts",
   "build/",
   "cli/",
   "notebooks/",
@@ -206,6 +209,33 @@ export function beyondEdges(files: readonly File[]): string[] {
         `${path} has ${found}: only edges may use the platform`
       )
     );
+}
+
+/** `Math`'s functions that engines compute differently, and powers but those of 2 and squares, which are exact in all. */
+const inexact =
+  /\bMath\.(?:exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sinh|cosh|tanh|asin|acos|atan|atan2|asinh|acosh|atanh|cbrt|hypot)\b|(?<!\b2|\b2n) \*\* (?!2\b(?!\.))/g;
+
+/** Platform and inexact functions in files that a page runs: all that `browser.ts` reaches, what stands in the place of others counted for them. */
+export function unfitForPages(files: readonly File[]): string[] {
+  const known = new Map(files.map((file) => [file.path, file]));
+  const reached = new Set<string>(), open = ["browser.ts"];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    const file = known.get(inPlaceOf[path] ?? path);
+    if (file === undefined || reached.has(file.path)) continue;
+    reached.add(file.path);
+    // Types leave no trace.
+    open.push(...fileOf(file.path, file.text.replaceAll(/^(?:import|export) type [^;]*;/gm, "")).imports);
+  }
+  return files.filter(({ path }) => reached.has(path)).flatMap(({ path, text }) => [
+    ...(text.match(/\bDeno\.\w+|"node:[\w/]+"/g) ?? []).map((found) =>
+      `${path} has ${found}: a page runs it, which has no such platform`
+    ),
+    ...path === "base/elementary.ts" || path.includes("/jinja/")
+      ? []
+      : (text.match(inexact) ?? []).map((found) =>
+        `${path} has ${found.trim()}: engines differ in it, base/elementary.ts does not`
+      ),
+  ]);
 }
 
 /** Paths taken apart by a separator, in the product: on Windows there are two, on Unix a backslash is a letter. */

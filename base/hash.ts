@@ -2,6 +2,20 @@
 import { createHash } from "node:crypto";
 import { writeNumbers } from "./json.ts";
 
+/** Hashes what comes in pieces. */
+export interface Hasher {
+  /** Takes more bytes. */
+  update(bytes: Uint8Array): void;
+  /** The hash of all bytes in hexadecimal; nothing may come after. */
+  hex(): string;
+}
+
+/** SHA-256 of bytes that come in pieces. */
+export function sha256(): Hasher {
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+}
+
 /** SHA-256 of a text's UTF-8 bytes in hexadecimal. */
 export function sha256Text(text: string): string {
   return createHash("sha256").update(text).digest("hex");

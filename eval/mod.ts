@@ -37,6 +37,7 @@ export {
   type LayerAnalysis,
 } from "./metrics/analysis.ts";
 export { assess, type Assessment, type AssessOptions, type QuantizedAssessment } from "./metrics/assess.ts";
+export { type Certified, certify } from "./metrics/certificate.ts";
 export { FloatPredictions, type WindowDivergence } from "./metrics/divergence.ts";
 export { makeReceipt, type ReceiptRun, verifyReceipt } from "./receipt.ts";
 export { ReceiptError } from "./receipt/error.ts";

@@ -1,6 +1,6 @@
 /** Reads ranges of files and writes files that are either complete or absent. */
-import { createHash } from "node:crypto";
 import { CheckpointError } from "./error.ts";
+import { sha256 } from "../../base/hash.ts";
 import { type FilePath, isMissing, openFile, pathOf, statOf } from "../../base/file.ts";
 
 /** Turns an error of the file system into a {@linkcode CheckpointError}: `missing` or `unreadable`. */
@@ -76,7 +76,7 @@ export async function readRange(
 
 /** SHA-256 of a file's bytes in hexadecimal, what `sha256sum` prints; read in pieces. */
 export async function sha256File(path: FilePath): Promise<string> {
-  const hash = createHash("sha256");
+  const hash = sha256();
   try {
     await using file = await openFile(path);
     const piece = new Uint8Array(1 << 20);
@@ -87,5 +87,5 @@ export async function sha256File(path: FilePath): Promise<string> {
   } catch (error) {
     throw fileError(error, path);
   }
-  return hash.digest("hex");
+  return hash.hex();
 }

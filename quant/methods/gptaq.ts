@@ -14,6 +14,7 @@
  * The reference code (Intelligent-Computing-Lab-Yale/GPTAQ, `fake_quant`) fixes alpha at 1/4 and damps the Hessian that linear layers share
  * once for each of them: `damping: "accumulated"`.
  */
+import { pow } from "../../base/elementary.ts";
 import { hessianOf } from "../compensation/hessian.ts";
 import { onDevice } from "../compensation/steps.ts";
 import type { InputStatistics, MethodWith, WeightMethod, WeightPlace } from "../method.ts";
@@ -109,7 +110,7 @@ const turns: Readonly<Partial<Record<WeightPlace["role"], number>>> = { v: 2, q:
 export function dampingOf({ percdamp, damping }: Gptaq, role: WeightPlace["role"]): number {
   const turn = damping === "accumulated" ? turns[role] ?? 1 : 1;
   // Each damping raises the mean by its share, and the next is a share of that.
-  return (1 + percdamp) ** turn - 1;
+  return pow(1 + percdamp, turn) - 1;
 }
 
 const weights: WeightMethod<Gptaq> = {

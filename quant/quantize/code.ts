@@ -12,7 +12,9 @@ export interface OwnCode {
   readonly unknown: readonly string[];
 }
 
-const thisProcess = crypto.randomUUID();
+let process: string | undefined;
+/** Made at the first use: a page without https has no `randomUUID`. */
+const thisProcess = () => process ??= crypto.randomUUID();
 
 /** Versions, or hashes of the sources, of the registered methods that a scheme names. */
 export async function ownCode(
@@ -24,7 +26,7 @@ export async function ownCode(
   for (const { name, version, source } of methods) {
     if (version === undefined && source === undefined) unknown.push(name);
     const hash = source === undefined ? undefined : await hashed(new URL(source));
-    code[name] = [version, hash].filter((one) => one !== undefined).join(" ") || thisProcess;
+    code[name] = [version, hash].filter((one) => one !== undefined).join(" ") || thisProcess();
   }
   return { code, unknown };
 }

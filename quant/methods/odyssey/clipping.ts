@@ -3,6 +3,7 @@
  * scale covers, and follow the gradient of the layer's output error. Rounding passes gradients on as if it were not there, what is clamped
  * passes none. Logits and their steps are float64, products with the inputs' moments float32.
  */
+import { exp, pow } from "../../../base/elementary.ts";
 import type { Device } from "../../../kernels/device.ts";
 import { roundHalfEven } from "../../../kernels/round.ts";
 import type { InputStatistics, Matrix } from "../../method.ts";
@@ -29,7 +30,7 @@ export interface Clipping {
   readonly firstGradient: Float64Array;
 }
 
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const sigmoid = (x: number) => 1 / (1 + exp(-x));
 
 /** Largest and smallest weight of each row, as magnitudes, `[2, out]`. */
 function extremes({ rows, columns, data }: Matrix): Float64Array {
@@ -108,7 +109,7 @@ export async function learnClipping(
     for (let i = 0; i < logits.length; i++) {
       means[i] = 0.9 * means[i] + 0.1 * gradient[i];
       squares[i] = 0.999 * squares[i] + 0.001 * gradient[i] ** 2;
-      const [mean, square] = [means[i] / (1 - 0.9 ** step), squares[i] / (1 - 0.999 ** step)];
+      const [mean, square] = [means[i] / (1 - pow(0.9, step)), squares[i] / (1 - pow(0.999, step))];
       logits[i] -= learningRate * mean / (Math.sqrt(square) + 1e-8);
     }
     setScales();

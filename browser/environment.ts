@@ -1,0 +1,9 @@
+/** In a page, in the place of `base/environment.ts`: there is no environment. */
+
+/** Nothing is set. */
+export function environmentVariable(_variable: string): string | undefined {
+  return undefined;
+}
+
+/** Nothing can be set. */
+export function defaultEnvironment(_variable: string, _value: string): void {}
