@@ -7,3 +7,8 @@ export function environmentVariable(_variable: string): string | undefined {
 
 /** Nothing can be set. */
 export function defaultEnvironment(_variable: string, _value: string): void {}
+
+/** What the engine says of itself; pages know no more of what they run on. */
+export function runtimeVersions(): Readonly<Record<string, string>> {
+  return { engine: navigator.userAgent };
+}

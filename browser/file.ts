@@ -111,3 +111,9 @@ export function writeAtomic(
 ): Promise<void> {
   return Promise.reject(new DiskError(pathOf(path), new Error("a page writes no files")));
 }
+
+/** Removes a file, if it is there. */
+// deno-lint-ignore require-await -- as where files lie on a disk
+export async function removeFile(path: FilePath): Promise<void> {
+  files.delete(pathOf(path));
+}

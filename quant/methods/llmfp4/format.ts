@@ -1,4 +1,5 @@
 /** Floats whose exponent bias is a real number: what LLM-FP4 rounds to, and how its channels share a bias. */
+import { log2 } from "../../../base/elementary.ts";
 import { roundHalfEven } from "../../../kernels/round.ts";
 import { floatEncoder, floatFormat, floatValues } from "../../grids/float.ts";
 import { type TableWeight, tableWeight } from "../../weights/table.ts";
@@ -30,8 +31,8 @@ export function shapesOf(bits: number): FloatShape[] {
 
 /** The bias with which a format's largest number is `most`; that of 1 where everything is 0. */
 export function biasOf(most: number, { exponent, mantissa, past }: FloatShape): number {
-  const top = past && mantissa > 0 ? 1 : f32(Math.log2(2 - 2 ** -mantissa));
-  return f32(f32(f32(2 ** exponent - f32(Math.log2(most || 1))) + top) - 1);
+  const top = past && mantissa > 0 ? 1 : f32(log2(2 - 2 ** -mantissa));
+  return f32(f32(f32(2 ** exponent - f32(log2(most || 1))) + top) - 1);
 }
 
 /** The grid of a format by its codes, and what it is multiplied by at a bias. */
