@@ -1,11 +1,13 @@
 /** `quantbook export`: a model in the files of other runtimes, as it is or with a scheme. */
 import {
   calibrationOptions,
+  cardOptions,
   formatOption,
   modelOptions,
   modelWord,
   resumeOption,
   schemeOptions,
+  textOptions,
 } from "./shared_options.ts";
 import type { Verb } from "./verb.ts";
 

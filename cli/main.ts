@@ -14,6 +14,10 @@ import type { Verbs } from "./verb.ts";
 /** The verbs, in the order of the help. */
 export const verbs: Verbs = {
   measure: { phrase: "perplexity of a model, with its uncertainty", load: () => import("./measure.ts") },
+  compare: {
+    phrase: "models and schemes against a reference, with intervals",
+    load: () => import("./compare.ts"),
+  },
   quantize: {
     phrase: "quantize a model and write it for other runtimes",
     load: () => import("./quantize.ts"),

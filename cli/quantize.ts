@@ -1,11 +1,13 @@
 /** `quantbook quantize`: a model, quantized and written for other runtimes. */
 import {
   calibrationOptions,
+  cardOptions,
   formatOption,
   modelOptions,
   modelWord,
   resumeOption,
   schemeOptions,
+  textOptions,
 } from "./shared_options.ts";
 import { UsageError } from "./command_line.ts";
 import type { Verb } from "./verb.ts";
@@ -23,7 +25,7 @@ export const verb: Verb = {
     ...modelOptions,
   ],
   examples: [
-    "quantbook quantize fixture:llama --weights rtn:4:g32,symmetric --out small",
+    "quantbook quantize fixture:llama --weights rtn:4:g32,symmetric --out small --measure --windows 2 --length 64",
     "quantbook quantize fixture:llama --weights gptq:4:g32 --format compressed-tensors --out packed --calibration-windows 4 --calibration-length 128 --resume layers",
   ],
   async run(call) {

@@ -20,6 +20,12 @@ export const schemeOptions: readonly VerbOption[] = [
   { flags: "--linears METHOD", about: "what owns the products of linear layers: llmFp4 or llmInt8" },
 ];
 
+/** What the card of a written model says beside how it was made. */
+export const cardOptions: readonly VerbOption[] = [
+  { flags: "--measure", about: "measure its perplexity first, for the card and the files" },
+  { flags: "--receipt FILE", about: "a receipt whose hash they carry" },
+];
+
 /** Where finished layers are kept. */
 export const resumeOption: VerbOption = {
   flags: "--resume DIR",

@@ -1,5 +1,8 @@
 /** A model, quantized where there is a scheme, written where the call says. */
-import { statOf } from "../base/file.ts";
+import { readBytes, statOf } from "../base/file.ts";
+import { sha256Hex } from "../base/hash.ts";
+import { perplexity, perplexityInterval } from "../eval/metrics/perplexity.ts";
+import type { Model } from "../model/model.ts";
 import { type ExportFormat, exportModel } from "../quant/formats/export.ts";
 import { writeScheme } from "../quant/notation/scheme.ts";
 import { quantize } from "../quant/quantize.ts";
@@ -7,7 +10,8 @@ import { resumeLimit } from "../quant/quantize/resume.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { weightStorage } from "../quant/weights/linear.ts";
 import { sizes } from "../quant/weights/sizes.ts";
-import { calibrationOf, modelOf, wordOf } from "./model_options.ts";
+import type { Measured } from "../quant/formats/recipe.ts";
+import { calibrationOf, modelOf, windowsOf, wordOf } from "./model_options.ts";
 import { bytes } from "./output.ts";
 import type { Call } from "./verb.ts";
 
@@ -26,7 +30,14 @@ export async function writeModel(call: Call, scheme: Scheme, directory: string):
     resume,
     onProgress: (_, share) => share && out.progress("quantizing", share),
   });
-  const written = quantized ?? model, file = await exportModel(written, directory, { format });
+  const path = call.text("receipt"), receipt = path && `SHA-256 ${sha256Hex(await readBytes(path))}`;
+  const written = quantized ?? model, metrics = await measuredOf(call, written);
+  const file = await exportModel(written, directory, {
+    format,
+    scheme: writeScheme(scheme),
+    metrics,
+    ...receipt !== undefined && { receipt },
+  });
   const size = (await statOf(file))?.size ?? 0, storage = weightStorage(written);
   const { model: whole } = sizes(written);
   const result = {
@@ -45,4 +56,12 @@ export async function writeModel(call: Call, scheme: Scheme, directory: string):
     } in the whole model`,
   ]);
   return 0;
+}
+
+/** What the card and the files are to say of the model, where it is asked for. */
+async function measuredOf(call: Call, model: Model): Promise<Record<string, Measured>> {
+  if (!call.flag("measure")) return {};
+  const windows = await windowsOf(call, model), found = await perplexity(model, windows), level = 0.95;
+  const interval = perplexityInterval(found, level);
+  return { [`perplexity, ${windows.description}`]: { value: found.value, interval, level } };
 }

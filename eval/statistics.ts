@@ -53,6 +53,11 @@ export function pairedTest(a: readonly number[], b: readonly number[]): PairedTe
   return { value: mean, standardError, t, degreesOfFreedom, pValue };
 }
 
+/** The quantile of Student's distribution. */
+export function studentQuantile(probability: number, degreesOfFreedom: number): number {
+  return jstat.jStat.studentt.inv(probability, degreesOfFreedom);
+}
+
 /** A difference with an interval from resampled examples. */
 export interface BootstrapDifference {
   /** Mean of `a - b`. */

@@ -1,7 +1,13 @@
 /** Tests of differences against published examples, exact cases and each other. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { PythonRandom } from "../base/random.ts";
-import { adjustPValues, pairedBootstrap, pairedTest, StatisticsError } from "./statistics.ts";
+import {
+  adjustPValues,
+  pairedBootstrap,
+  pairedTest,
+  StatisticsError,
+  studentQuantile,
+} from "./statistics.ts";
 import { compareTasks } from "./tasks/compare.ts";
 import type { TaskResult } from "./tasks/result.ts";
 
@@ -112,4 +118,11 @@ Deno.test("samples that are no pairs and options that make no sense are refused"
     };
   };
   assertThrows(() => compareTasks(result("a:1"), result("b:1")), StatisticsError, "same examples");
+});
+
+Deno.test("Student's quantiles are those of the printed tables", () => {
+  // Two-sided 95 % and 99 % points.
+  for (const [degrees, p, t] of [[15, 0.975, 2.131], [1, 0.975, 12.706], [30, 0.995, 2.75]]) {
+    assertAlmostEquals(studentQuantile(p, degrees), t, 5e-4);
+  }
 });

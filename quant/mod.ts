@@ -102,6 +102,7 @@ export {
 } from "./methods/spinquant/training.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
 export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
+export { type Measured, type Recipe, recipeIn, recipeKey } from "./formats/recipe.ts";
 export { catalogue, type CatalogueEntry, type CatalogueOption } from "./notation/catalogue.ts";
 export { readPart } from "./notation/part.ts";
 export { readScheme, writeScheme } from "./notation/scheme.ts";

@@ -2,7 +2,7 @@
 import { exp } from "../../base/elementary.ts";
 import type { Model } from "../../model/model.ts";
 import { forEachLogProbabilities } from "./score.ts";
-import { meanOfGroups } from "../statistics.ts";
+import { meanOfGroups, studentQuantile } from "../statistics.ts";
 import { requireWindows, type TokenWindows } from "../windows.ts";
 
 /** A measured perplexity. */
@@ -33,6 +33,21 @@ export function perplexityOf(windowNll: readonly number[], predicted: readonly n
   const { mean, standardError } = meanOfGroups(windowNll, predicted);
   const value = exp(mean), tokens = predicted.reduce((sum, one) => sum + one, 0);
   return { value, standardError: value * standardError, windowNll, tokens };
+}
+
+/**
+ * Student's interval of a perplexity: that of the mean negative log-likelihood, windows counted as independent, through `exp`. Of one window
+ * alone it is open.
+ *
+ * @param level probability with which it holds the perplexity of such texts
+ */
+export function perplexityInterval(
+  { value, standardError, windowNll }: Perplexity,
+  level = 0.95,
+): readonly [low: number, high: number] {
+  if (windowNll.length < 2) return [1, Infinity];
+  const reach = studentQuantile((1 + level) / 2, windowNll.length - 1) * standardError / value;
+  return [value * exp(-reach), value * exp(reach)];
 }
 
 /**

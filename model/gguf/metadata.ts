@@ -122,7 +122,14 @@ export class Metadata {
     const left = Object.entries(refused).filter(([name]) => !this.#used.has(own(name)));
     const notices = checkFields(path, values, {
       used: this.#used,
-      harmless: [...harmless.map(own), "general.*", "tokenizer.*", "split.*", "quantize.imatrix.*"],
+      harmless: [
+        ...harmless.map(own),
+        "general.*",
+        "quantbook.*",
+        "tokenizer.*",
+        "split.*",
+        "quantize.imatrix.*",
+      ],
       refused: {
         ...Object.fromEntries(left.map(([name, accepted]) => [own(name), accepted])),
         ...generalRefused,

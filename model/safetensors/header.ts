@@ -125,7 +125,7 @@ const entryFields = { used: ["data_offsets", "dtype", "shape"] };
 /** Frameworks by whose convention weights are stored alike, and sums over all files. */
 const metadataFields = {
   used: [],
-  harmless: ["total_parameters", "total_size"],
+  harmless: ["total_parameters", "total_size", "quantbook.*"],
   refused: { format: ["pt", "tf", "flax", "mlx", "np"] },
 };
 

@@ -8,6 +8,15 @@ import { encodeModelGguf } from "./gguf.ts";
 import { requireHalf } from "./half.ts";
 import { gptqTensors } from "./gptq.ts";
 import { encodeOnnx } from "./onnx.ts";
+import {
+  type Measured,
+  measuredLine,
+  type Recipe,
+  recipeKey,
+  recipeLines,
+  recipeOf,
+  recipeText,
+} from "./recipe.ts";
 import { splitTensors } from "./tensors.ts";
 import { weightStorage } from "../weights/linear.ts";
 import { sizes } from "../weights/sizes.ts";
@@ -24,8 +33,12 @@ export type ExportFormat = typeof exportFormats[number];
 export interface ExportOptions {
   /** The format. */
   readonly format: ExportFormat;
-  /** Measured values for the model card, by name. */
-  readonly metrics?: Readonly<Record<string, number>>;
+  /** Measured values for the model card, by name; with what they lie in. */
+  readonly metrics?: Readonly<Record<string, number | Measured>>;
+  /** The scheme as a short text (`writeScheme`). */
+  readonly scheme?: string;
+  /** The receipt of the measured values: its hash, or where it lies. */
+  readonly receipt?: string;
 }
 
 /** Files beside a checkpoint that runtimes need as they are. */
@@ -43,6 +56,9 @@ const companions = [
  * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales of integers in float16, to which they are rounded; ONNX keeps
  * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor. FP8, MXFP8,
  * MXFP6, MXFP4 and NVFP4 weights keep their scales as they are in compressed-tensors, MXFP4 and NVFP4 in GGUF too.
+ *
+ * The card and the metadata of the file with the weights carry the recipe: source, scheme, calibration by their hashes, what was done, what
+ * was measured (`recipeIn` reads it).
  *
  * A GGUF file is read back and compared with the model before it gets its name.
  *
@@ -65,11 +81,16 @@ const companions = [
  */
 export async function exportModel(model: Model, directory: string, options: ExportOptions): Promise<string> {
   requireModel(model);
-  requireKnown("exportModel", options, ["format", "metrics"]);
-  const { format, metrics = {} } = options;
+  requireKnown("exportModel", options, ["format", "metrics", "scheme", "receipt"]);
+  const { format, metrics = {}, ...notes } = options;
   oneOf(exportFormats).read("format", format);
   const source = model.checkpoint.directory;
-  const { file, pieces, config, verify } = await encode(model, format, source);
+  const measured = Object.entries(metrics).map(([name, one]) => [
+    name,
+    typeof one === "number" ? { value: one } : one,
+  ]);
+  const recipe = await recipeOf(model, { ...notes, measured: Object.fromEntries(measured) });
+  const { file, pieces, config, verify } = await encode(model, format, source, recipeText(recipe));
   await makeDirectory(file.includes("/") ? `${directory}/onnx` : directory);
   const path = `${directory}/${file}`;
   await writeAtomic(path, pieces, verify);
@@ -81,7 +102,7 @@ export async function exportModel(model: Model, directory: string, options: Expo
     }
     await copyFolder(source, directory, "additional_chat_templates");
   }
-  await writeText(`${directory}/README.md`, modelCard(model, format, metrics));
+  await writeText(`${directory}/README.md`, modelCard(model, format, recipe));
   return path;
 }
 
@@ -107,6 +128,7 @@ async function encode(
   model: Model,
   format: ExportFormat,
   source: string,
+  recipe: string,
 ): Promise<Written> {
   const { values } = model.checkpoint.config;
   if (format === "gguf") {
@@ -114,14 +136,14 @@ async function encode(
     const tokenizer = text === undefined ? undefined : parseJson(text);
     return {
       file: "model.gguf",
-      ...await encodeModelGguf(model, isJsonObject(tokenizer) ? tokenizer : undefined),
+      ...await encodeModelGguf(model, isJsonObject(tokenizer) ? tokenizer : undefined, recipe),
     };
   }
   if (format === "onnx") {
     const settings = { dtype: "fp32", use_external_data_format: false };
     return {
       file: "onnx/model.onnx",
-      pieces: [await encodeOnnx(model)],
+      pieces: [await encodeOnnx(model, recipe)],
       config: { ...values, "transformers.js_config": settings },
     };
   }
@@ -144,7 +166,7 @@ async function encode(
   }
   return {
     file: "model.safetensors",
-    pieces: encodeSafetensors(tensors, new Map([["format", "pt"]])),
+    pieces: encodeSafetensors(tensors, new Map([["format", "pt"], [recipeKey, recipe]])),
     // A rotation unties the output projection.
     config: {
       ...values,
@@ -160,27 +182,25 @@ async function writeText(path: string, text: string): Promise<void> {
 }
 
 /** What the files are, how they were made and what was measured. */
-function modelCard(model: Model, format: ExportFormat, metrics: Readonly<Record<string, number>>): string {
+function modelCard(model: Model, format: ExportFormat, recipe: Recipe): string {
   const { bitsPerWeight, bytes } = weightStorage(model), { model: whole } = sizes(model);
   const rows = {
     "bits per weight of linear layers": bitsPerWeight,
     "bits per weight of the whole model": whole.bitsPerWeight,
     "bytes of linear layers": bytes,
     "bytes of the whole model": whole.bytes,
-    ...metrics,
   };
+  const stored = Object.entries(rows).map(([name, value]) => [name, { value }] as const);
   return [
     `# ${model.name}, ${format}`,
     "",
-    "Quantized and exported by quantbook. What was done, in order:",
+    `Quantized and exported by quantbook. The file with the weights carries this as \`${recipeKey}\` in its metadata.`,
     "",
-    "```json",
-    ...model.changes.map((change) => JSON.stringify(change)),
-    "```",
+    ...recipeLines(recipe),
     "",
-    "| measured | value |",
-    "| --- | --- |",
-    ...Object.entries(rows).map(([name, value]) => `| ${name} | ${Number(value.toPrecision(6))} |`),
+    "| measured | value | interval |",
+    "| --- | --- | --- |",
+    ...[...stored, ...Object.entries(recipe.measured)].map(([name, one]) => measuredLine(name, one)),
     "",
   ].join("\n");
 }

@@ -1,4 +1,5 @@
 /** A model as a GGUF file for llama.cpp: weights whose codes a block type can hold keep them, others become F16 or F32. */
+import { recipeKey } from "./recipe.ts";
 import { encodeF16 } from "../../model/files/dtype.ts";
 import { encodeGguf, type GgufSource } from "../../model/gguf/encode.ts";
 import { ggufName, splitRow } from "../../model/gguf/names.ts";
@@ -23,15 +24,20 @@ export interface EncodedGguf {
 }
 
 /**
- * The pieces of the file. `tokenizer` is the contents of `tokenizer.json`.
+ * The pieces of the file. `tokenizer` is the contents of `tokenizer.json`; the file carries `recipe`.
  *
  * @throws {SchemeError} `combination` when llama.cpp has no such architecture, window, scaling or tokenizer; `values` naming the tensor
  * whose scales float16 does not hold
  */
-export async function encodeModelGguf(model: Model, tokenizer: JsonObject | undefined): Promise<EncodedGguf> {
+export async function encodeModelGguf(
+  model: Model,
+  tokenizer: JsonObject | undefined,
+  recipe?: string,
+): Promise<EncodedGguf> {
   const { heads, kvHeads, headDim, embedding, head } = model.architecture;
   const name = ggufArchitecture(model.architecture);
   const metadata = new Map([...shapeEntries(model, name), ...await tokenizerEntries(model, tokenizer)]);
+  if (recipe !== undefined) metadata.set(recipeKey, { type: "string", value: recipe });
   const { quantized: integers, floats, plain: unquantized } = await splitTensors(model);
   const parts = { quantized: [...integers, ...floats], plain: unquantized };
   const tensors = new Map<string, GgufSource>();

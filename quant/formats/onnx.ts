@@ -3,6 +3,7 @@
  * `attention_mask`, `position_ids`, `past_key_values.N.key` and `.value` go in, `logits` and `present.N.*` come out.
  * Quantized weights become `MatMulNBits` nodes and stay packed.
  */
+import { recipeKey } from "./recipe.ts";
 import {
   hasExperts,
   type LinearRole,
@@ -25,9 +26,9 @@ import { SchemeError } from "../error.ts";
  *
  * @throws {SchemeError} `combination` when the model computes something that the graph cannot say
  */
-export async function encodeOnnx(model: Model): Promise<Uint8Array<ArrayBuffer>> {
+export async function encodeOnnx(model: Model, recipe?: string): Promise<Uint8Array<ArrayBuffer>> {
   requireExportable(model);
-  return await new Decoder(model).encode();
+  return await new Decoder(model).encode(recipe === undefined ? {} : { [recipeKey]: recipe });
 }
 
 function requireExportable(model: Model): void {
@@ -53,7 +54,7 @@ class Decoder {
 
   constructor(private readonly model: Model) {}
 
-  async encode(): Promise<Uint8Array<ArrayBuffer>> {
+  async encode(metadata: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>> {
     const graph = this.#graph, { architecture, checkpoint } = this.model;
     const { vocabularySize, hiddenSize, headDim, kvHeads, positions, layers } = architecture;
     graph.input("input_ids", "int64", ["batch", "sequence"]);
@@ -85,7 +86,7 @@ class Decoder {
     if (architecture.logitSoftcap !== undefined) x = this.#softcap(x, architecture.logitSoftcap);
     graph.node("Identity", [x], {}, { as: "logits" });
     graph.output("logits", "float32", ["batch", "sequence", vocabularySize]);
-    return graph.encode();
+    return graph.encode(metadata);
   }
 
   async #layer(x: string, i: number, masks: { all: string; window: string }): Promise<string> {

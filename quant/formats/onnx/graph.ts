@@ -89,7 +89,7 @@ export class OnnxGraph {
    *
    * @throws {SchemeError} code `shape` when they are over the 2 GiB of the format
    */
-  encode(): Bytes {
+  encode(metadata: Readonly<Record<string, string>> = {}): Bytes {
     const graph = [
       ...this.#nodes.map((node) => message(1, node)),
       text(2, "decoder"),
@@ -103,7 +103,16 @@ export class OnnxGraph {
     }
     const opset = (domain: string, version: number) => message(8, text(1, domain), integer(2, version));
     const header = [integer(1, 10), text(2, "quantbook")];
-    return concat([...header, message(7, ...graph), opset("", 21), opset("com.microsoft", 1)]);
+    const properties = Object.entries(metadata).map(([key, value]) =>
+      message(14, text(1, key), text(2, value))
+    );
+    return concat([
+      ...header,
+      message(7, ...graph),
+      opset("", 21),
+      opset("com.microsoft", 1),
+      ...properties,
+    ]);
   }
 }
 
