@@ -32,7 +32,7 @@ export const verb: Verb = {
   ],
   async run(call) {
     const { compare } = await import("../eval/compare.ts");
-    const { loadModel } = await import("../model/load.ts");
+    const { loadModel } = await import("../quant/published/load.ts");
     const { readScheme, writeScheme } = await import("../quant/notation/scheme.ts");
     const { exists } = await import("../base/file.ts");
     const { calibrationOf, windowsOf } = await import("./model_options.ts");

@@ -23,6 +23,8 @@ export const verb: Verb = {
     ...schemeOptions,
     ...calibrationOptions,
     resumeOption,
+    ...cardOptions,
+    ...textOptions,
     ...modelOptions,
   ],
   examples: [

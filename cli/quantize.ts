@@ -22,6 +22,8 @@ export const verb: Verb = {
     formatOption,
     ...calibrationOptions,
     resumeOption,
+    ...cardOptions,
+    ...textOptions,
     ...modelOptions,
   ],
   examples: [
