@@ -4,6 +4,7 @@
  * Every function makes a display; `await show(...)` is what puts displays on the page, in Jupyter and VS Code, in the
  * report, and (collected, for comparison) when the notebook runs as a plain module under `deno test`.
  */
+export { bucketPlot, comparisonPlot, comparisonTable, differenceTable } from "./display/comparison.ts";
 export { type Display, show } from "./display/emit.ts";
 export { type Estimate } from "./display/number.ts";
 export { plot, type PlotOptions } from "./display/plot.ts";
