@@ -11,6 +11,7 @@ import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import { spqr } from "../../quant/methods/spqr.ts";
 import type { Claim } from "./files.ts";
 import { quikScheme } from "./quik.ts";
+import { llmFp4Scheme } from "./llmfp4.ts";
 import { rotationScheme } from "./rotation.ts";
 import { w4a8Scheme } from "./w4a8.ts";
 import { referenceQRazor } from "../oracle/schemes/qrazor.ts";
@@ -40,6 +41,7 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   if (method === null || model === null) return null;
   if (paper === "quik") return quikScheme(claim);
   if (paper === "odyssey" || paper === "marlin") return w4a8Scheme(claim);
+  if (paper === "llmfp4") return llmFp4Scheme(claim);
   // Its rows name no bits.
   if (paper === "gptaq") return null;
   if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);

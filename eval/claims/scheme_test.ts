@@ -61,6 +61,17 @@ Deno.test("bits, groups and parts as the row says", () => {
   assertEquals(schemeAt("odyssey_latency/LLaMA-7B/OdysseyLLM/-/none"), null);
   const marlin = "marlin_accuracy/LLaMA-2-7B/GPTQ(MARLIN)/bits_w=4,bits_a=16,groupsize_w=128/wikitext2";
   assertEquals(of(schemeAt(marlin)?.weights, "search"), "compensated");
+  const searched = schemeAt("llm_fp4/LLaMA-7B/FPQ baseline/bits=4/4/4/average")?.linears;
+  assertEquals([of(searched, "search"), of(searched, "embeddingBits"), of(searched, "rounds")], [
+    "tensor",
+    4,
+    3,
+  ]);
+  assertEquals(
+    of(schemeAt("llm_fp4/LLaMA-13B/MinMax FP (E2M1)/bits=4/4/4/boolq")?.linears, "search"),
+    "none",
+  );
+  assertEquals(schemeAt("llm_fp4/LLaMA-7B/LLM-QAT/bits=16/4/4/piqa"), null);
   assertEquals(schemeAt("gptq_paper_latency/-/-/gpu=A100-80GB,gpus=5->1/fp16_ms"), null);
 });
 
