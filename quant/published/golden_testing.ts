@@ -22,6 +22,8 @@ export interface Golden {
   readonly weightsSha256All: string;
   readonly perplexity: number;
   readonly windowNll: readonly number[];
+  /** The tool's own run, in its own type. */
+  readonly toolForward?: { readonly perplexity: number };
   readonly logits: { readonly fileRows?: readonly number[]; readonly shape: readonly [number, number] };
 }
 

@@ -1,8 +1,10 @@
 /** Opens any model that can be read, those that others have quantized included. */
 import { loadModel as openModel, type LoadOptions } from "../../model/load.ts";
-import { CheckpointError } from "../../model/files/error.ts";
 import type { Model } from "../../model/model.ts";
 import { importCheckpoint } from "../formats/import.ts";
+import type { RuntimeScheme } from "../formats/source.ts";
+import { oneOf } from "../options.ts";
+import { asPublished } from "./runtime.ts";
 
 export type { LoadOptions } from "../../model/load.ts";
 
@@ -12,8 +14,9 @@ export type { LoadOptions } from "../../model/load.ts";
  * split model any of its parts), or a name on the Hugging Face hub (`facebook/opt-125m`) that is downloaded to the hub's cache. A model
  * without a tokenizer takes token ids only.
  *
- * Checkpoints that others have quantized are read as published (`docs/files.md` lists the formats): codes stay as they are and are
- * multiplied packed where the device has a kernel for them. `model.scheme` says what was found.
+ * Checkpoints that others have quantized are read as published (`docs/formats.md` lists the formats): codes stay as they are and are
+ * multiplied packed where the device has a kernel for them; inputs of linear layers and caches are rounded as the file says, unless
+ * `activations` is `"float"`. `model.scheme` says what was found.
  *
  * @throws {CheckpointError} when the files are missing or wrong, or of a format that is not read, {ModelError} when the family is unknown,
  * {HubError} when the hub does not give the files.
@@ -31,13 +34,18 @@ export type { LoadOptions } from "../../model/load.ts";
  * ```
  */
 export async function loadModel(specifier: string, options: LoadOptions = {}): Promise<Model> {
-  return await openModel(specifier, options, async (checkpoint) => {
-    const { checkpoint: read, runtime } = await importCheckpoint(checkpoint);
-    if (runtime === undefined || options.activations === "float") return read;
-    throw new CheckpointError(
-      "config",
-      `${specifier}: its inputs or its cache are rounded as it runs, which is not done here: expected the option activations: "float", ` +
-        "which leaves them in full precision",
-    );
+  const { activations = "quantized" } = options;
+  oneOf(["quantized", "float"]).read("activations", activations);
+  let runtime: RuntimeScheme | undefined;
+  const model = await openModel(specifier, options, async (checkpoint) => {
+    const found = await importCheckpoint(checkpoint);
+    runtime = found.runtime;
+    return found.checkpoint;
   });
+  if (runtime === undefined || activations === "float") return model;
+  try {
+    return asPublished(model, runtime);
+  } finally {
+    model[Symbol.dispose]();
+  }
 }
