@@ -20,7 +20,8 @@ export const verb: Verb = {
     const directory = resolve(call.text("out") ?? "site");
     const flags = ["all", "fresh", "committed"].filter((name) => call.flag(name)).map((name) => `--${name}`);
     const root = new URL("../", import.meta.url), script = pathOf(new URL("notebooks/lib/report.ts", root));
-    const args = ["run", "-A", "--quiet", "--config", pathOf(new URL("deno.json", root)), script];
+    const lock = `--lock=${pathOf(new URL("heavy.lock", root))}`, config = pathOf(new URL("deno.json", root));
+    const args = ["run", "-A", "--quiet", lock, "--config", config, script];
     const child = new Deno.Command(Deno.execPath(), {
       args: [...args, ...flags, "--out", directory, ...call.words],
       stdout: "piped",

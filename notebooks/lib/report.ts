@@ -7,6 +7,10 @@
  */
 import { basename, resolve } from "node:path";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
+import { liveAssets, loadedBytes } from "./live/assets.ts";
+import { liveTables } from "./live/cells.ts";
+import { storedRuns } from "./live/record.ts";
+import { liveSection } from "./live/section.ts";
 import { listNotebooks, ROOT } from "./notebook/files.ts";
 import { keepLock } from "./notebook/lock.ts";
 import { readBuild } from "./report/build.ts";
@@ -54,8 +58,15 @@ async function main(): Promise<number> {
   }));
   const notebooks = [...runs.values()].filter((run) => run !== null);
   const folder = resolve(ROOT, values.out);
-  const pages = await renderSite({ notebooks, ...await readData(notebooks), build: await readBuild() });
-  await writeSite(pages, folder);
+  const assets = await liveAssets(), stored = await storedRuns();
+  const live = new Map(
+    liveTables.map((table) => [
+      table.notebook,
+      liveSection(table, stored, loadedBytes(assets, table.notebook)),
+    ]),
+  );
+  const pages = await renderSite({ notebooks, ...await readData(notebooks), build: await readBuild(), live });
+  await writeSite(pages, folder, assets);
   const bytes = [...pages.values()].reduce((sum, html) => sum + html.length, 0);
   console.log(`${folder}: ${pages.size} pages, ${Math.ceil(bytes / 1024)} KiB`);
   return notebooks.some((run) => run.error !== null) ? 1 : 0;

@@ -25,10 +25,11 @@ export interface Executed {
 /** Code cells longer than this are folded. */
 const FOLD_LINES = 12;
 
-/** Renders the page of a notebook. `sourceUrl` turns a path of the repository into a link, when there is one. */
+/** Renders the page of a notebook, `live` before its cells. `sourceUrl` turns a path of the repository into a link, when there is one. */
 export async function notebookPage(
   executed: Executed,
   sourceUrl: (path: string) => string | null,
+  live = "",
 ): Promise<Page> {
   const { name, about, notebook } = executed;
   const markdown = new PageMarkdown();
@@ -50,7 +51,7 @@ export async function notebookPage(
     `<article>`,
     titleBlock(executed, sourceUrl),
     contents(markdown),
-    `<div class="cells">${sections.join("\n")}`,
+    `<div class="cells">${live}${sections.join("\n")}`,
     runItYourself(name),
     provenanceFooter(executed),
     `</div></article>`,
@@ -62,6 +63,7 @@ export async function notebookPage(
     description,
     body: body.join("\n"),
     kind: "notebook",
+    ...live !== "" && { live: true },
   };
 }
 

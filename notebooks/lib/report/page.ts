@@ -1,4 +1,4 @@
-/** The frame of every page: head, policy, navigation, footer. Pages are complete files that load nothing. */
+/** The frame of every page: head, policy, navigation, footer. Pages are complete files that load nothing, unless a button is pressed. */
 import { createHash } from "node:crypto";
 import { attributes, escapeHtml } from "../html.ts";
 import script from "./script.js" with { type: "text" };
@@ -14,6 +14,8 @@ export interface Page {
   readonly body: string;
   /** The class of the body: `index`, `notebook` or `data`. */
   readonly kind: "index" | "notebook" | "data";
+  /** Whether it has a button that loads a worker and its files from beside the page. */
+  readonly live?: boolean;
 }
 
 /** The pages that the navigation names. */
@@ -26,9 +28,12 @@ const NAVIGATION = [
 
 const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 // Hashes instead of 'unsafe-inline': only this very script and style sheet run, even if something slipped into a page.
-const POLICY =
-  `default-src 'none'; script-src ${source(script)}; style-src ${source(STYLE)}; img-src data:; ` +
-  `base-uri 'none'; form-action 'none'`;
+const policy = (live: boolean) =>
+  `default-src 'none'; script-src ${source(script)}${live ? " 'self'" : ""}; style-src ${
+    source(STYLE)
+  }; img-src data:; ` +
+  `${live ? "worker-src 'self'; connect-src 'self'; " : ""}base-uri 'none'; form-action 'none'`;
+const POLICY = policy(false), LIVE_POLICY = policy(true);
 
 /** A mark in the tab, drawn from the logo: four levels of a quantizer. */
 const ICON = "data:image/svg+xml," + encodeURIComponent(
@@ -37,13 +42,13 @@ const ICON = "data:image/svg+xml," + encodeURIComponent(
 );
 
 /** The HTML file of a page. `footer` states the build, the same on every page. */
-export function renderPage({ file, title, description, body, kind }: Page, footer: string): string {
+export function renderPage({ file, title, description, body, kind, live }: Page, footer: string): string {
   const links = NAVIGATION.map(([href, label]) =>
     `<a${attributes({ href, "aria-current": href === file ? "page" : undefined })}>${label}</a>`
   );
   const head = [
     `<meta charset="utf-8">`,
-    `<meta http-equiv="Content-Security-Policy" content="${escapeHtml(POLICY)}">`,
+    `<meta http-equiv="Content-Security-Policy" content="${escapeHtml(live ? LIVE_POLICY : POLICY)}">`,
     `<meta name="viewport" content="width=device-width, initial-scale=1">`,
     `<meta name="description" content="${escapeHtml(description)}">`,
     `<meta name="color-scheme" content="light dark">`,

@@ -177,7 +177,28 @@
     if (details) details.open = true;
   }
 
+  // The only thing that a page ever loads, and only when its button is pressed.
+  function measureHere() {
+    const section = document.querySelector(".live"), button = section?.querySelector(".live-run");
+    if (!button) return;
+    button.hidden = false;
+    const load = async () => {
+      button.removeEventListener("click", load);
+      try {
+        const { start } = await import("./live/client.js");
+        await start(section);
+      } catch {
+        section.querySelector(".live-status").textContent = location.protocol === "file:"
+          ? "Not measured: a page opened from a disk may load nothing. Serve its folder (any file server will do) and open it there."
+          : "Not measured: live/client.js did not load from this server.";
+        button.addEventListener("click", load);
+      }
+    };
+    button.addEventListener("click", load);
+  }
+
   addEventListener("DOMContentLoaded", () => {
+    measureHere();
     themeSwitch();
     copyButtons();
     for (const table of all("table")) filterable(table);

@@ -1,6 +1,6 @@
 /** Writes the whole site: the pages of all notebooks and the pages that are made of data. */
 import { join } from "node:path";
-import { makeDirectory, writeAtomic } from "../../../base/file.ts";
+import { directoryOf, makeDirectory, writeAtomic } from "../../../base/file.ts";
 import { escapeHtml } from "../html.ts";
 import { objectAt } from "../json.ts";
 import { type ClaimRow, claimsPage } from "./claims_page.ts";
@@ -18,6 +18,8 @@ export interface Site {
   readonly errata: readonly ErratumRow[];
   readonly methods: readonly MethodEntry[];
   readonly build: Build;
+  /** By notebook: what its page measures in its reader's browser. */
+  readonly live?: ReadonlyMap<string, string>;
 }
 
 /** What was built, when and where. */
@@ -33,14 +35,16 @@ export interface Build {
 
 /** Renders all pages as file name -> HTML. */
 export async function renderSite(
-  { notebooks, claims, errata, methods, build }: Site,
+  { notebooks, claims, errata, methods, build, live }: Site,
 ): Promise<Map<string, string>> {
   const ordered = notebooks.toSorted((a, b) => a.about.order - b.about.order || (a.name < b.name ? -1 : 1));
   const names = new Set(ordered.map((notebook) => notebook.name));
   const run = { date: build.date, device: deviceOf(ordered) };
   const pages: Page[] = [
     await indexPage(ordered, claims, errata, methods, run, build.sourceUrl),
-    ...await Promise.all(ordered.map((notebook) => notebookPage(notebook, build.sourceUrl))),
+    ...await Promise.all(
+      ordered.map((notebook) => notebookPage(notebook, build.sourceUrl, live?.get(notebook.name))),
+    ),
     claimsPage(claims),
     errataPage(errata),
     await methodsPage(methods, names, build.root, build.sourceUrl),
@@ -49,12 +53,20 @@ export async function renderSite(
   return new Map(pages.map((page) => [page.file, renderPage(page, footer)]));
 }
 
-/** Replaces the contents of a folder by the pages, once all are written. */
-export async function writeSite(pages: ReadonlyMap<string, string>, folder: string): Promise<void> {
+/** Replaces the contents of a folder by the pages and what they load, once all are written. */
+export async function writeSite(
+  pages: ReadonlyMap<string, string>,
+  folder: string,
+  assets: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<void> {
   const fresh = `${folder}.${crypto.randomUUID().slice(0, 8)}.part`;
   try {
     await makeDirectory(fresh);
     for (const [file, html] of pages) await writeAtomic(join(fresh, file), [new TextEncoder().encode(html)]);
+    for (const [path, bytes] of assets) {
+      await makeDirectory(join(fresh, directoryOf(path)));
+      await writeAtomic(join(fresh, path), [bytes]);
+    }
     await Deno.remove(folder, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
@@ -71,7 +83,7 @@ function footerOf({ commit, date, sourceUrl }: Build): string {
     ? `Built on ${escapeHtml(date)} from commit <code>${escapeHtml(short)}</code>.`
     : `Built on ${escapeHtml(date)}.`;
   const source = url ? ` <a href="${escapeHtml(url)}">Source</a>.` : "";
-  return `<p>${built} Every page is one file that loads nothing.${source}</p>`;
+  return `<p>${built} Every page is one file that loads nothing unless you press its button.${source}</p>`;
 }
 
 /** The device that the notebooks name in their provenance. */

@@ -1,0 +1,58 @@
+/** What the button of a page loads: the folder `live/` of the site. */
+import { fixture } from "../../../base/fixture.ts";
+import { readBytes } from "../../../base/file.ts";
+import { bundle } from "../../../build/browser.ts";
+import client from "./client.js" with { type: "text" };
+import { cellName, choicesOf, liveTables, liveTexts, runOf } from "./cells.ts";
+import { storedRuns } from "./record.ts";
+
+/** Files of the site by their paths. */
+export type Assets = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+
+const modelFiles = [
+  "llama/config.json",
+  "llama/generation_config.json",
+  "llama/model.safetensors",
+  "llama/special_tokens_map.json",
+  "llama/tokenizer.json",
+  "llama/tokenizer_config.json",
+  "llama-outlier/outliers.json",
+];
+
+/** The client, the worker, the model, the texts, and the cells of each page. */
+export async function liveAssets(): Promise<Assets> {
+  const utf8 = (text: string) => new TextEncoder().encode(text);
+  const texts = await liveTexts(), runs = await storedRuns();
+  const worker = await bundle("notebooks/lib/live/worker.ts");
+  const given = new Map([["test.txt", utf8(texts.test)], ["train.txt", utf8(texts.train)]]);
+  for (const name of modelFiles) given.set(name, await readBytes(await fixture(`models/${name}`)));
+  const bytes = [...given.values()].reduce((sum, { length }) => sum + length, 0);
+  const files = modelFiles.map((name) => [name, `/fixtures/models/${name}`]);
+  const assets = new Map([["live/client.js", utf8(client)], ["live/worker.js", worker.code]]);
+  for (const [name, content] of given) assets.set(`live/${name}`, content);
+  for (const table of liveTables) {
+    const cells = Object.fromEntries(
+      choicesOf(table).map((choice) => {
+        const { model, scheme, text, calibration } = runOf(table, choice, texts),
+          name = cellName(table, choice);
+        const { windows, length } = text, learnt = calibration && { ...calibration, text: undefined };
+        return [name, {
+          run: { model, scheme, text: { windows, length }, calibration: learnt },
+          stored: runs[name],
+        }];
+      }),
+    );
+    const page = { files, bytes, test: "test.txt", train: "train.txt", cells };
+    assets.set(`live/${table.notebook}.json`, utf8(JSON.stringify(page)));
+  }
+  return assets;
+}
+
+/** Bytes that the first press of the button on a notebook's page loads. */
+export function loadedBytes(assets: Assets, notebook: string): number {
+  let sum = 0;
+  for (const [path, { length }] of assets) {
+    if (!path.endsWith(".json") || path === `live/${notebook}.json` || path.includes("llama")) sum += length;
+  }
+  return sum;
+}

@@ -1,0 +1,123 @@
+/** Readers of all three engines press the button on every page, stop, start again, and are shown a planted change. */
+import { assert, assertEquals } from "@std/assert";
+import { engines, missingOf, type Served, visit } from "../../../build/engines_testing.ts";
+import { renderPage } from "../report/page.ts";
+import { type Assets, liveAssets, loadedBytes } from "./assets.ts";
+import { liveTables } from "./cells.ts";
+import { storedRuns } from "./record.ts";
+import { liveSection } from "./section.ts";
+
+const types: Readonly<Record<string, string>> = {
+  js: "text/javascript",
+  json: "application/json",
+  html: "text/html",
+};
+
+/** What a reader does on a page, and what the page says then; the last page posts it all. */
+const drive = `addEventListener("load", async () => {
+  const section = document.querySelector(".live"), status = section.querySelector(".live-status");
+  const said = async (pattern) => {
+    for (let i = 0; i < 3000 && !pattern.test(status.textContent); i++) await new Promise((done) => setTimeout(done, 50));
+    return status.textContent;
+  };
+  const end = /^(?:Equal|Not |Stopped|This browser)/, press = (name) => section.querySelector(".live-" + name).click();
+  const begun = performance.now(), found = [];
+  press("run");
+  if (new URLSearchParams(location.search).has("stop")) {
+    await said(/^Measuring/);
+    press("stop");
+    found.push(await said(/^Stopped/));
+    press("run");
+  }
+  found.push(await said(end));
+  const all = JSON.parse(sessionStorage.found ?? "[]");
+  all.push({ page: section.dataset.live, found, seconds: (performance.now() - begun) / 1000, red: section.querySelectorAll("tr.live-red").length });
+  sessionStorage.found = JSON.stringify(all);
+  const next = document.querySelector("link[rel=next]");
+  if (next) location.href = next.href;
+  else fetch("/result", { method: "POST", body: JSON.stringify(all) });
+});`;
+
+interface Found {
+  readonly page: string;
+  readonly found: readonly string[];
+  readonly seconds: number;
+  readonly red: number;
+}
+
+const assets = liveAssets(), runs = await storedRuns();
+
+/** A site under a sub-path with these pages alone, one after the other. */
+async function siteOf(
+  names: readonly string[],
+  change: (path: string, bytes: Uint8Array<ArrayBuffer>) => void,
+) {
+  const held: Assets = await assets;
+  return (path: string): Served | null => {
+    const name = path.replace("/some/path/", "");
+    if (name === "drive.js") return ["text/javascript", drive];
+    const at = names.indexOf(name.replace(".html", "")),
+      table = liveTables.find(({ notebook }) => notebook === names[at]);
+    if (table !== undefined) {
+      const body = liveSection(table, runs, loadedBytes(held, table.notebook));
+      const html = renderPage({
+        file: name,
+        title: name,
+        description: "",
+        body,
+        kind: "notebook",
+        live: true,
+      }, "");
+      const next = names[at + 1] === undefined ? "" : `<link rel="next" href="${names[at + 1]}.html">`;
+      return ["text/html", html.replace("</head>", `${next}<script src="drive.js"></script></head>`)];
+    }
+    const bytes = held.get(name)?.slice();
+    if (bytes === undefined) return null;
+    change(name, bytes);
+    return [types[name.split(".").at(-1) ?? ""] ?? "application/octet-stream", bytes];
+  };
+}
+
+for (const engine of engines) {
+  Deno.test(`${engine.name}: every page measures what is stored, bit for bit`, async () => {
+    const missing = await missingOf(engine);
+    if (missing !== null) return console.log(`${engine.name}: skipped, ${missing} is not installed`);
+    const names = liveTables.map(({ notebook }) => notebook);
+    const visited = await visit(engine, `/some/path/${names[0]}.html`, await siteOf(names, () => {}), {
+      seconds: 580,
+    });
+    const all = visited.result as Found[];
+    for (const { page, seconds, found } of all) {
+      console.log(`${engine.name}, ${page}: ${seconds.toFixed(1)} s, ${found[0].slice(0, 60)}`);
+    }
+    assertEquals(all.map(({ page }) => page), names);
+    assertEquals(all.filter(({ found, red }) => !found[0].startsWith("Equal, bit for bit") || red > 0), []);
+    const first = visited.requests.findIndex(([path]) => path.endsWith(`/${names[1]}.html`));
+    const bytes = visited.requests.slice(0, first).reduce((sum, [, size]) => sum + size, 0);
+    console.log(`${engine.name}: ${bytes} bytes before the first page was done`);
+    assert(bytes < 7e6, `${bytes} bytes`);
+  });
+}
+
+const chromium = engines[0];
+
+Deno.test("stopped and started again; one bit of the model, or of the stored run, is shown in red", async () => {
+  const missing = await missingOf(chromium);
+  if (missing !== null) return console.log(`${chromium.name}: skipped, ${missing} is not installed`);
+  const stopped = await visit(chromium, "/some/path/rtn.html?stop", await siteOf(["rtn"], () => {}));
+  const [{ found: [first, second] }] = stopped.result as Found[];
+  assertEquals([first, second.slice(0, 18)], ["Stopped: nothing was measured.", "Equal, bit for bit"]);
+  const flips: readonly (readonly [path: string, at: (bytes: Uint8Array) => number])[] = [
+    ["live/llama/model.safetensors", ({ length }) => length - 100_000],
+    ["live/rtn.json", (bytes) => new TextDecoder("latin1").decode(bytes).indexOf("certificate") + 20],
+  ];
+  for (const [flipped, at] of flips) {
+    const change = (path: string, bytes: Uint8Array<ArrayBuffer>) => {
+      // 0x01 turns a hexadecimal digit into its neighbour, and changes the last bit of a weight.
+      if (path === flipped) bytes[at(bytes)] ^= 1;
+    };
+    const { result } = await visit(chromium, "/some/path/rtn.html", await siteOf(["rtn"], change));
+    const [{ found: [text], red }] = result as Found[];
+    assert(text.startsWith("Not equal") && red === 1, `${flipped}: ${text}`);
+  }
+});
