@@ -4,6 +4,7 @@ import type { VerbOption } from "./verb.ts";
 /** Options that name one part of a scheme, and the part. */
 export const schemeParts = {
   transforms: "transforms",
+  sparsity: "sparsity",
   weights: "weights",
   activations: "activations",
   kv: "kv",
@@ -14,6 +15,7 @@ export const schemeParts = {
 export const schemeOptions: readonly VerbOption[] = [
   { flags: "--scheme TEXT", about: "a whole scheme: text, or a file with text or JSON" },
   { flags: "--transforms A+B", about: "rewrites before anything is rounded, such as smoothQuant:0.55" },
+  { flags: "--sparsity METHOD", about: "what removes weights, such as sparseGpt:0.5 or wanda:pattern=2:4" },
   { flags: "--weights METHOD", about: "what quantizes weights, such as gptq:4:g128,actOrder" },
   { flags: "--activations METHOD", about: "what rounds activations, such as rtn:8,granularity=token" },
   { flags: "--kv METHOD", about: "what quantizes the cache, such as kivi:2" },

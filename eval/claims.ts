@@ -9,7 +9,14 @@ import {
   type Setting,
 } from "./claims/files.ts";
 import { findErrata, recomputed } from "./claims/errata/engine.ts";
-import type { Erratum, ErratumKind } from "./claims/errata/erratum.ts";
+import {
+  type Contradiction,
+  type Erratum,
+  type ErratumKind,
+  type Grade,
+  type Graded,
+  grades,
+} from "./claims/errata/erratum.ts";
 import { type PublishedRow, rowsOf } from "./claims/rows.ts";
 
 export {
@@ -18,8 +25,12 @@ export {
   type ClaimColumn,
   ClaimError,
   type ClaimTable,
+  type Contradiction,
   type Erratum,
   type ErratumKind,
+  type Grade,
+  type Graded,
+  grades,
   type Setting,
 };
 export { type Finding, findings } from "./claims/errata/findings.ts";

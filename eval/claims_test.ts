@@ -12,10 +12,9 @@ import {
 import { type Claim, loadClaimTables, parseClaims } from "./claims/files.ts";
 import { findings } from "./claims/errata/findings.ts";
 
-Deno.test("all 1359 published numbers are there, each with its own id", async () => {
+Deno.test("all published numbers are there, each with its own id", async () => {
   const claims = await loadClaims();
-  assertEquals(claims.length, 1359);
-  assertEquals(new Set(claims.map(({ id }) => id)).size, 1359);
+  assertEquals(new Set(claims.map(({ id }) => id)).size, claims.length);
   const papers = Map.groupBy(claims, ({ paper }) => paper);
   assertEquals(Object.fromEntries(papers.entries().map(([paper, list]) => [paper, list.length])), {
     gptaq: 8,
@@ -33,6 +32,7 @@ Deno.test("all 1359 published numbers are there, each with its own id", async ()
     quarot: 33,
     quik: 8,
     smoothquant: 74,
+    sparsity: 30,
     spinquant: 172,
     spqr: 64,
     zeroquant: 97,
@@ -56,7 +56,7 @@ Deno.test("records are the cells of the printed rows", async () => {
       cells += printed.length;
     }
   }
-  assertEquals(cells, 1359);
+  assertEquals(cells, (await loadClaims()).length);
 });
 
 Deno.test("a table whose columns are models has one row per method", async () => {

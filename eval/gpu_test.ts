@@ -39,7 +39,10 @@ import { quarot } from "../quant/methods/quarot.ts";
 import { quantize } from "../quant/quantize.ts";
 import { quantizedLinear, storedWeight } from "../quant/weights/linear.ts";
 import { builtIn } from "../quant/registry.ts";
+import { magnitude } from "../quant/methods/magnitude.ts";
 import { rtn } from "../quant/methods/rtn.ts";
+import { sparseGpt } from "../quant/methods/sparsegpt.ts";
+import { wanda } from "../quant/methods/wanda.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/methods/smoothquant.ts";
 import { spinquant } from "../quant/methods/spinquant.ts";
@@ -130,6 +133,9 @@ const schemes: Record<string, Scheme> = {
     query: dgq({ ranges: "token" }),
   },
   hqq: { weights: hqq({ bits: 4, groupSize: 64, iterations: 2 }) },
+  magnitude: { sparsity: magnitude({ pattern: "2:4" }), weights: rtn({ bits: 4, groupSize: 64 }) },
+  wanda: { sparsity: wanda() },
+  sparseGpt: { sparsity: sparseGpt({ pattern: "2:4", bits: 4 }) },
   crossQuant: { activations: crossQuant({ bits: 8 }) },
   fptq: { transforms: [fptq()], weights: rtn({ bits: 4, groupSize: 64 }), activations: fptq() },
   quarot: { transforms: [quarot()], weights: rtn({ bits: 6 }), activations: token8 },

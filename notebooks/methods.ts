@@ -2,6 +2,7 @@
 
 import type { MethodEntry } from "./methods/entry.ts";
 import { formats } from "./methods/formats.ts";
+import { pruning } from "./methods/pruning.ts";
 
 export type { MethodEntry };
 
@@ -319,4 +320,5 @@ export const methods: readonly MethodEntry[] = [
     },
   },
   ...formats,
+  ...pruning,
 ];

@@ -25,7 +25,10 @@ import { quik } from "./methods/quik.ts";
 import { quarot } from "./methods/quarot.ts";
 import { qrazor } from "./methods/qrazor.ts";
 import { quantize } from "./quantize.ts";
+import { magnitude } from "./methods/magnitude.ts";
 import { rtn } from "./methods/rtn.ts";
+import { sparseGpt } from "./methods/sparsegpt.ts";
+import { wanda } from "./methods/wanda.ts";
 import { parseScheme, type Scheme } from "./scheme.ts";
 import { smoothQuant } from "./methods/smoothquant.ts";
 import { spqr } from "./methods/spqr.ts";
@@ -51,6 +54,9 @@ const weights: Record<string, Scheme> = {
   nvfp4: { weights: nvfp4() },
   nf4: { weights: nf4({ doubleQuant: true }) },
   llmFp4: { linears: llmFp4({ search: "none" }) },
+  magnitude: { sparsity: magnitude({ sparsity: 0.25 }), weights: rtn({ bits: 4, groupSize: 64 }) },
+  wanda: { sparsity: wanda({ pattern: "6:8" }), weights: fp8() },
+  sparseGpt: { sparsity: sparseGpt({ sparsity: 0.25, bits: 4 }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
 };
 const transforms: Record<string, Scheme> = {

@@ -196,7 +196,7 @@ export interface MethodCost<S extends Tagged> {
 }
 
 /** The parts of a scheme, as methods fill them. */
-export type SchemePart = "weights" | "operand" | "transform" | "linears" | "kv";
+export type SchemePart = "weights" | "sparsity" | "operand" | "transform" | "linears" | "kv";
 
 /** A publication. */
 export interface Paper {
@@ -230,6 +230,8 @@ export interface Method {
   readonly shortGroups?: boolean;
   /** Weights of linear layers. */
   readonly weights?: WeightMethod<never>;
+  /** Zeros among the weights of linear layers, before (or while) they are quantized. */
+  readonly sparsity?: WeightMethod<never>;
   /** Activations and attention operands. */
   readonly operand?: OperandMethod<never>;
   /** Function-preserving rewrites before quantization. */

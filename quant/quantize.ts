@@ -8,7 +8,7 @@ import { oneOf } from "./options.ts";
 import { ownCode } from "./quantize/code.ts";
 import { requireFit } from "./quantize/fit.ts";
 import { calibrateOperands, operandQuantizers } from "./quantize/operands.ts";
-import { allWeights, resolveScheme } from "./quantize/resolve.ts";
+import { allWeights, resolveScheme, sparsityStage } from "./quantize/resolve.ts";
 import { openFinished } from "./quantize/resume.ts";
 import { quantizeEnds, quantizeWeights, weightQuantizers } from "./quantize/weights.ts";
 import { operandSites, parseScheme, type Scheme } from "./scheme.ts";
@@ -88,6 +88,14 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     if (weights?.part.prepare !== undefined) {
       replace(await weights.part.prepare(current, weights.scheme, at("prepare")));
     }
+    const overrides = checked.overrides && { overrides: checked.overrides };
+    const zeros = sparsityStage(resolved);
+    if (zeros !== null) {
+      const change = { sparsity: checked.sparsity, ...overrides }, own = at("sparsity");
+      const quantizers = await weightQuantizers(current, zeros, own);
+      const plain = { ...own, execution: "simulated" as const, quantizers, rounding: null };
+      replace(await quantizeWeights(current, zeros, change, plain));
+    }
     const calibrated = await calibrateOperands(current, resolved, at("operands"));
     const rounding = operandQuantizers(current.device, current.architecture, resolved, calibrated);
     const toWeights = {
@@ -96,7 +104,6 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
       rounding: rounding?.input === undefined ? null : { input: rounding.input },
       quantizers: await weightQuantizers(current, resolved, at("ranges")),
     };
-    const overrides = checked.overrides && { overrides: checked.overrides };
     if (allWeights(resolved).length > 0) {
       const change = { weights: weights?.scheme, ...overrides };
       replace(await quantizeWeights(current, resolved, change, toWeights));

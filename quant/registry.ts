@@ -12,6 +12,8 @@ export const builtIn: typeof suite = suite;
 export type BuiltIn = typeof suite[keyof typeof suite];
 /** The scheme with which a method fills the part of weights. */
 export type WeightSchemeOf<M> = M extends { weights: WeightMethod<infer S> } ? S : never;
+/** The scheme with which a method fills the part of sparsity. */
+export type SparsitySchemeOf<M> = M extends { sparsity: WeightMethod<infer S> } ? S : never;
 /** The scheme with which a method fills the part of activations and attention operands. */
 export type OperandSchemeOf<M> = M extends { operand: OperandMethod<infer S> } ? S : never;
 /** The scheme with which a method fills the part of rewrites. */
@@ -23,6 +25,8 @@ export type KvSchemeOf<M> = M extends { kv: ModelMethod<infer S> } ? S : never;
 
 /** Schemes that quantize weights. */
 export type WeightScheme = WeightSchemeOf<BuiltIn> | OwnScheme;
+/** Schemes that remove weights. */
+export type SparsityScheme = SparsitySchemeOf<BuiltIn> | OwnScheme;
 /** Schemes that quantize activations and attention operands. */
 export type OperandScheme = OperandSchemeOf<BuiltIn> | OwnScheme;
 /** Function-preserving rewrites. */

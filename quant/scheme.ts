@@ -8,6 +8,7 @@ import {
   type LinearsScheme,
   methodOf,
   type OperandScheme,
+  type SparsityScheme,
   type TransformScheme,
   type WeightScheme,
 } from "./registry.ts";
@@ -17,6 +18,8 @@ import { SchemeError } from "./error.ts";
 export interface Scheme {
   /** Function-preserving rewrites, in order, before anything is quantized. */
   readonly transforms?: readonly TransformScheme[];
+  /** Which weights of these linear layers become zero; `weights` then rounds what stays, by a method that keeps the zeros. */
+  readonly sparsity?: SparsityScheme;
   /** Weights of the linear layers of all decoder layers. */
   readonly weights?: WeightScheme;
   /** Inputs of these linear layers. */
@@ -49,6 +52,8 @@ export interface Override extends Readonly<Partial<Record<OperandSite, OperandSc
   readonly layers?: readonly number[];
   /** Linear layers, for `weights` and `activations`; all when absent. */
   readonly linears?: readonly LinearRole[];
+  /** Zeros among the weights of these linear layers. */
+  readonly sparsity?: SparsityScheme | "float";
   /** Weights of these linear layers. */
   readonly weights?: WeightScheme | "float";
 }
@@ -77,6 +82,7 @@ export const operandSites: readonly OperandSite[] = [
 /** Which part of a {@linkcode Method} each key of a scheme needs. */
 const parts = {
   transforms: "transform",
+  sparsity: "sparsity",
   weights: "weights",
   activations: "operand",
   keyBeforeRotary: "operand",
@@ -90,7 +96,7 @@ const parts = {
 } as const satisfies Readonly<Partial<Record<keyof Scheme, SchemePart>>>;
 
 /** What an override may say. */
-const overridden = ["weights", ...operandSites] as const;
+const overridden = ["sparsity", "weights", ...operandSites] as const;
 
 /**
  * Checks a scheme, for example one read from JSON, and returns it with all defaults filled in.
@@ -115,12 +121,12 @@ export function parseScheme(value: unknown): Scheme {
   }
   const { overrides = [] } = scheme as Scheme;
   const products = [scheme as Scheme, ...overrides].some((one) =>
-    one.weights !== undefined || one.activations !== undefined
+    one.sparsity !== undefined || one.weights !== undefined || one.activations !== undefined
   );
   if (scheme.linears !== undefined && products) {
     throw new SchemeError(
       "combination",
-      "linears owns the matrix product: expected no weights and no activations beside it, nor in overrides",
+      "linears owns the matrix product: expected no sparsity, weights or activations beside it, nor in overrides",
     );
   }
   return scheme as Scheme;
@@ -169,7 +175,7 @@ function parseOverride(name: string, value: unknown): Override {
   if (said.length === 0) {
     throw new SchemeError("option", `${name} changes nothing: expected one of ${overridden.join(", ")}`);
   }
-  const [attention] = said.filter((site) => site !== "weights" && site !== "activations");
+  const [attention] = said.filter((site) => !["sparsity", "weights", "activations"].includes(site));
   if (linears !== undefined && attention !== undefined) {
     throw new SchemeError(
       "option",
@@ -201,6 +207,7 @@ export function describeScheme(scheme: Scheme): string {
     part && "bits" in part ? String(part.bits) : part ? `:${part.method}` : "";
   const words = (scheme.transforms ?? []).map((one: Tagged) => one.method);
   if (scheme.linears) words.push(scheme.linears["method"]);
+  if (scheme.sparsity) words.push(sparsityWords(scheme.sparsity));
   if (scheme.weights) words.push(`${(scheme.weights as Tagged).method} W${bits(scheme.weights)}`);
   if (scheme.activations) words.push(`A${bits(scheme.activations)}`);
   if (scheme.kv) words.push(`KV${bits(scheme.kv)}`);
@@ -218,12 +225,24 @@ export function describeScheme(scheme: Scheme): string {
     const what = overridden.flatMap((site) => {
       const part = one[site];
       if (part === undefined) return [];
+      if (site === "sparsity") return [part === "float" ? "no sparsity" : sparsityWords(part as Tagged)];
       const letter = site === "weights" ? "W" : site === "activations" ? "A" : site;
       return [part === "float" ? `${letter} float` : `${letter}${bits(part)}`];
     });
     return `${where.join(" ") || "all"}: ${what.join(" ")}`;
   });
   return [short, ...others].join("; ");
+}
+
+/** `"sparseGpt 50 % W4"`, `"wanda 2:4"`. */
+function sparsityWords(part: Tagged): string {
+  const { sparsity, pattern, bits } = part as Tagged & Readonly<Record<string, unknown>>;
+  const zeros = typeof pattern === "string" && pattern !== "unstructured"
+    ? ` ${pattern}`
+    : typeof sparsity === "number"
+    ? ` ${+(100 * sparsity).toFixed(1)} %`
+    : "";
+  return `${part.method}${zeros}${bits === undefined ? "" : ` W${bits}`}`;
 }
 
 /** The parts of the output projection. */

@@ -13,6 +13,7 @@ import type { Claim } from "./files.ts";
 import { quikScheme } from "./quik.ts";
 import { llmFp4Scheme } from "./llmfp4.ts";
 import { rotationScheme } from "./rotation.ts";
+import { sparsityScheme } from "./sparsity.ts";
 import { w4a8Scheme } from "./w4a8.ts";
 import { referenceQRazor } from "../oracle/schemes/qrazor.ts";
 import { zeroQuantScheme } from "../oracle/schemes/zeroquant.ts";
@@ -44,6 +45,7 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   if (paper === "llmfp4") return llmFp4Scheme(claim);
   // Its rows name no bits.
   if (paper === "gptaq") return null;
+  if (paper === "sparsity") return sparsityScheme(claim);
   if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);
   if (/^(16-bit )?(baseline|full)$/i.test(method)) return {};
   const { weights, mlp, activations, cache } = precisionOf(settings);

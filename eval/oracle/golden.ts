@@ -17,6 +17,8 @@ import { readQuik } from "./schemes/quik.ts";
 import { readLlmFp4 } from "./schemes/llmfp4.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
+import { readMagnitude, readSparseGpt, readWanda } from "./schemes/sparse.ts";
+
 export type { GoldenReader, GoldenResult, GoldenRun };
 
 /** The float model. */
@@ -43,7 +45,16 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     quik: readQuik,
     spinquant: spinquantRun,
   },
-  "sparse-obq": { baseline, gptaq: gptaqRun, gptq: gptaqRun, none: gptaqRun, rtn: gptaqRun },
+  "sparse-obq": {
+    baseline,
+    gptaq: gptaqRun,
+    gptq: gptaqRun,
+    magnitude: readMagnitude,
+    none: gptaqRun,
+    rtn: gptaqRun,
+    sparsegpt: readSparseGpt,
+    wanda: readWanda,
+  },
   "learned": { baseline },
   "mixed-lowrank-mamba": { baseline },
 };

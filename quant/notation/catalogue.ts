@@ -33,6 +33,7 @@ export interface CatalogueOption {
 
 const fills: readonly (readonly [SchemePart, string])[] = [
   ["transform", "transforms"],
+  ["sparsity", "sparsity"],
   ["weights", "weights"],
   ["operand", "activations"],
   ["linears", "linears"],

@@ -19,7 +19,7 @@ import { readPart, writePart } from "./part.ts";
 import { cutOutside, insideBrackets, splitOutside } from "./split.ts";
 
 /** Parts of a scheme that hold one method. */
-const single = ["weights", ...operandSites, "kv", "linears", "embedding"] as const;
+const single = ["sparsity", "weights", ...operandSites, "kv", "linears", "embedding"] as const;
 /** All names that may stand before `=`. */
 const names = ["transforms", ...single, "head", "head.weights", "head.activations"];
 
@@ -170,13 +170,13 @@ export function writeScheme(scheme: Scheme): string {
 
 function partOf(name: typeof single[number]): SchemePart {
   if (name === "weights" || name === "embedding") return "weights";
-  return name === "kv" || name === "linears" ? name : "operand";
+  return name === "kv" || name === "linears" || name === "sparsity" ? name : "operand";
 }
 
 const write = (scheme: Tagged, part: SchemePart) => writePart(scheme, part, methodOf(scheme));
 
 function writeOverride({ layers, linears, ...parts }: Override): string {
-  const written = (["weights", ...operandSites] as const).flatMap((name) => {
+  const written = (["sparsity", "weights", ...operandSites] as const).flatMap((name) => {
     const part = parts[name];
     return part === undefined ? [] : [`${name}=${part === "float" ? part : write(part, partOf(name))}`];
   });

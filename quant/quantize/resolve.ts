@@ -1,7 +1,7 @@
 /** A scheme bound to the methods that it names, once: whoever applies, checks or costs it looks nothing up again. */
 import type { LinearRole } from "../../model/architecture.ts";
 import { SchemeError } from "../error.ts";
-import type { Method, ModelMethod, OperandMethod, WeightMethod } from "../method.ts";
+import type { Method, ModelMethod, OperandMethod, SchemePart, WeightMethod } from "../method.ts";
 import type { Tagged } from "../options.ts";
 import { methodOf } from "../registry.ts";
 import { headOf, type OperandSite, operandSites, type Override, type Scheme } from "../scheme.ts";
@@ -25,6 +25,8 @@ export type BoundOperand = Bound<OperandMethod<Tagged>>;
 export interface BoundOverride {
   /** Where it holds. */
   readonly where: Pick<Override, "layers" | "linears">;
+  /** What removes weights, if it is another method. */
+  readonly sparsity?: BoundWeights | null;
   /** What quantizes the weights, if it is another method. */
   readonly weights?: BoundWeights | null;
   /** What rounds activations and attention operands, where it is another method. */
@@ -33,6 +35,8 @@ export interface BoundOverride {
 
 /** A scheme with its methods. */
 export interface ResolvedScheme {
+  /** What removes weights. */
+  readonly sparsity?: BoundWeights;
   /** What quantizes the weights. */
   readonly weights?: BoundWeights;
   /** What rounds activations and attention operands. */
@@ -57,13 +61,14 @@ export interface ResolvedScheme {
  * @throws {SchemeError} `method` or `combination`
  */
 export function resolveScheme(scheme: Scheme): ResolvedScheme {
-  const { transforms = [], linears, weights, kv, overrides = [], embedding } = scheme;
+  const { transforms = [], linears, sparsity, weights, kv, overrides = [], embedding } = scheme;
   const head = headOf(scheme);
   const operands = operandSites.flatMap((site) => {
     const part = scheme[site];
     return part === undefined ? [] : [[site, bindOperand(part)] as const];
   });
   return {
+    ...sparsity && { sparsity: bindSparsity(sparsity) },
     ...weights && { weights: bindWeights(weights) },
     operands: new Map(operands),
     transforms: transforms.map((one) => bind<ModelMethod<Tagged>>(one, "transform")),
@@ -79,7 +84,7 @@ export function resolveScheme(scheme: Scheme): ResolvedScheme {
 }
 
 function bindOverride(override: Override): BoundOverride {
-  const { weights } = override;
+  const { sparsity, weights } = override;
   const operands = operandSites.flatMap((site) => {
     const part = override[site];
     if (part === undefined) return [];
@@ -87,17 +92,19 @@ function bindOverride(override: Override): BoundOverride {
   });
   return {
     where: override,
+    ...sparsity !== undefined && { sparsity: sparsity === "float" ? null : bindSparsity(sparsity) },
     ...weights !== undefined && { weights: weights === "float" ? null : bindWeights(weights) },
     operands: new Map(operands),
   };
 }
 
 const bindWeights = (scheme: Tagged) => bind<WeightMethod<Tagged>>(scheme, "weights");
+const bindSparsity = (scheme: Tagged) => bind<WeightMethod<Tagged>>(scheme, "sparsity");
 const bindOperand = (scheme: Tagged) => bind<OperandMethod<Tagged>>(scheme, "operand");
 
 function bind<Part>(
   scheme: Tagged,
-  name: "transform" | "linears" | "weights" | "operand" | "kv",
+  name: SchemePart,
 ): Bound<Part> {
   const method = methodOf(scheme), part = method[name] as Part | undefined;
   if (part === undefined) throw new SchemeError("combination", `${scheme.method} is no method of ${name}`);
@@ -130,6 +137,16 @@ export function allWeights({ weights, overrides }: ResolvedScheme): BoundWeights
   return [weights, ...overrides.map((one) => one.weights)].filter((one) => !!one);
 }
 
+/** The part of a scheme that removes weights, as if it quantized them; null where there is none. */
+export function sparsityStage(scheme: ResolvedScheme): ResolvedScheme | null {
+  const overrides = scheme.overrides.flatMap(({ where, sparsity }) =>
+    sparsity === undefined ? [] : [{ where, weights: sparsity, operands: new Map() }]
+  );
+  if (scheme.sparsity === undefined && overrides.every(({ weights }) => weights === null)) return null;
+  const { sparsity } = scheme;
+  return { ...sparsity && { weights: sparsity }, operands: new Map(), transforms: [], overrides, head: {} };
+}
+
 /** All parts of a scheme. */
 export function allParts(scheme: ResolvedScheme): Bound<unknown>[] {
   const { transforms, linears, kv, overrides, head, embedding } = scheme;
@@ -137,6 +154,8 @@ export function allParts(scheme: ResolvedScheme): Bound<unknown>[] {
   const parts = [
     ...transforms,
     linears,
+    scheme.sparsity,
+    ...overrides.map((one) => one.sparsity),
     ...allWeights(scheme),
     ...operands,
     kv,

@@ -21,6 +21,7 @@ import { quarot } from "../methods/quarot.ts";
 import { quik } from "../methods/quik.ts";
 import { rtn } from "../methods/rtn.ts";
 import { smoothQuant } from "../methods/smoothquant.ts";
+import { sparseGpt } from "../methods/sparsegpt.ts";
 import { spinquant } from "../methods/spinquant.ts";
 import { spqr } from "../methods/spqr.ts";
 import { zeroQuant } from "../methods/zeroquant.ts";
@@ -43,6 +44,7 @@ const written: Readonly<Record<string, Scheme>> = {
   qqq: { weights: qqq({ thresholds: 3 }) },
   "qqq in groups": { weights: qqq({ thresholds: 3, groupSize: 32 }) },
   quik: { weights: quik({ bits: 4, kept: 8 }), activations: quik({ bits: 4, kept: 8 }) },
+  "sparsity, then rtn": { sparsity: sparseGpt({ pattern: "2:4" }), weights: rtn({ bits: 4 }) },
   gptaq: { weights: gptaq({ bits: 4 }) },
   dgq: { weights: dgq({ scales: "float" }), activations: dgq() },
   smoothQuant: {

@@ -4,7 +4,7 @@ import { allWeights, resolveScheme, seesRounded } from "./resolve.ts";
 
 /** What happens to the weights, and what happens while the model runs. */
 export interface Stages {
-  /** Transforms and weights: of layers, of the ends, of overrides. */
+  /** Transforms, sparsity and weights: of layers, of the ends, of overrides. */
   readonly weights: Scheme;
   /** Activations, attention operands and the cache. */
   readonly runtime: Scheme;
@@ -23,16 +23,18 @@ export function stagesOf(scheme: Scheme): Stages | null {
   const all = [operands, ...bound.map((one) => one.operands)].flatMap((sites) => [...sites.values()]);
   if ([...all, activations].some((one) => one?.part.calibrate !== undefined)) return null;
   if (all.length > 0 && allWeights(resolved).some(seesRounded)) return null;
-  const { transforms, weights, linears, embedding, kv, overrides = [] } = checked, head = headOf(checked);
-  const ofWeights = overrides.flatMap(({ layers, linears, weights }) =>
-    weights === undefined ? [] : [{ layers, linears, weights }]
+  const { transforms, sparsity, weights, linears, embedding, kv, overrides = [] } = checked,
+    head = headOf(checked);
+  const ofWeights = overrides.flatMap(({ layers, linears, sparsity, weights }) =>
+    (sparsity ?? weights) === undefined ? [] : [{ layers, linears, sparsity, weights }]
   );
-  const ofOperands = overrides.flatMap(({ weights: _, ...rest }) =>
+  const ofOperands = overrides.flatMap(({ sparsity: _, weights: __, ...rest }) =>
     operandSites.some((site) => rest[site] !== undefined) ? [rest] : []
   );
   return {
     weights: {
       transforms,
+      sparsity,
       weights,
       linears,
       embedding,

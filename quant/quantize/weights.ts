@@ -9,6 +9,7 @@ import { SchemeError } from "../error.ts";
 import type { CalibratedWeights, InputStatistics, Matrix, QuantizeContext } from "../method.ts";
 import { FinishedLayers } from "../resumption/layers.ts";
 import { type Execution, quantizedLinear } from "../weights/linear.ts";
+import { SparseWeight } from "../weights/sparse_values.ts";
 import {
   allWeights,
   type BoundWeights,
@@ -75,6 +76,7 @@ export async function quantizeWeights(
     const key = linearKey(layer, role, expert), known = finished.weight(layer, key);
     const quantizer = quantizerOf(context, bound), statistics = needsGram(bound) ? input : null;
     const stored = known ?? await quantizer(await finiteMatrix(parameter), place, statistics, device);
+    if (parameter.stored instanceof SparseWeight) requireZeros(parameter.stored, stored, bound, name);
     if (known === undefined) finished.add(key, stored);
     context.progress(`${known === undefined ? bound.scheme.method : "kept"} ${name}`, {
       done: ++done,
@@ -127,6 +129,25 @@ export async function quantizeWeights(
     finished,
   });
   return model.with({ linears, change });
+}
+
+/** What a scheme removed must not come back with what rounds the rest, as it does where errors are spread over other columns. */
+function requireZeros(
+  sparse: SparseWeight,
+  stored: StoredWeight,
+  { scheme }: BoundWeights,
+  name: string,
+): void {
+  const values = stored.dequantize(),
+    lost = sparse.dequantize().findIndex((value, i) => value === 0 && values[i] !== 0);
+  if (lost < 0) return;
+  throw new SchemeError(
+    "combination",
+    `${scheme.method} turns the zero at ${name}[${lost}] into ${
+      values[lost]
+    }: expected weights by a method that keeps the zeros of ` +
+      `sparsity (rtn, fp8, mx, nvfp4, nf4), or one that rounds while it removes (sparseGpt with bits)`,
+  );
 }
 
 /** What quantizes the weight at a place; undefined where it stays as it is. */

@@ -20,6 +20,7 @@ import { RazoredWeight } from "../weights/razored.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
 import { ReshapedWeight } from "../weights/reshaped.ts";
 import { SparseMatrix } from "../weights/sparse.ts";
+import { SparseWeight } from "../weights/sparse_values.ts";
 import { SpqrWeight } from "../weights/spqr.ts";
 import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
@@ -40,6 +41,7 @@ const classes: ReadonlyMap<string, { readonly prototype: object }> = new Map(
     RealZeroWeight,
     ReshapedWeight,
     SparseMatrix,
+    SparseWeight,
     SpqrWeight,
     TableWeight,
     UniformWeight,

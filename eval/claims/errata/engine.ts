@@ -3,6 +3,7 @@ import type { ClaimTable } from "../files.ts";
 import { checkAnnotations } from "./annotations.ts";
 import { checkCounts } from "./counts.ts";
 import { type Derivation, type Erratum, isErratum, type Rule } from "./erratum.ts";
+import { gradesOf } from "./grades.ts";
 import { checkRows } from "./rows.ts";
 import { checkColumns, checkTables } from "./tables.ts";
 
@@ -13,9 +14,10 @@ export function derive(tables: readonly ClaimTable[]): Derivation[] {
   return rules.flatMap((rule) => rule(tables));
 }
 
-/** Numbers that contradict others. */
+/** Numbers that contradict others, each with its grade and its cause. */
 export function findErrata(tables: readonly ClaimTable[]): Erratum[] {
-  return derive(tables).filter(isErratum);
+  const graded = gradesOf(tables, derive(tables));
+  return [...graded].map(([one, grade]) => ({ ...one, ...grade }));
 }
 
 /** Ids of the averages, bits, ratios and counts that follow from other printed numbers, as printed. */

@@ -17,8 +17,28 @@ export type ErratumKind =
   | "crossTable"
   | "annotation";
 
+/**
+ * From grave to slight: it turns the order of two methods round; arithmetic that does not give the number; a value that no count or formula
+ * gives; one quantity with two values; a rounding, or a style of rounding.
+ */
+export type Grade = "conclusion" | "arithmetic" | "impossible" | "twoValues" | "rounding";
+
+/** All grades, from grave to slight. */
+export const grades: readonly Grade[] = ["conclusion", "arithmetic", "impossible", "twoValues", "rounding"];
+
+/** What a grade adds to a contradiction. */
+export interface Graded {
+  /** How much it matters. */
+  readonly grade: Grade;
+  /** Equal for contradictions that have one cause: a baseline that was measured twice, a column that was copied or is cut off. */
+  readonly cause: string;
+}
+
 /** A number that is not what others imply. */
-export interface Erratum {
+export interface Erratum extends Contradiction, Graded {}
+
+/** A number and what others imply. */
+export interface Contradiction {
   /** The rule that found it. */
   readonly kind: ErratumKind;
   /** Id of the table. */
@@ -42,7 +62,7 @@ export interface Erratum {
 }
 
 /** A derived number and what it was derived from; an erratum if they differ by more than `tolerance`. */
-export interface Derivation extends Erratum {
+export interface Derivation extends Contradiction {
   /** What rounding alone may do. */
   readonly tolerance: number;
 }

@@ -119,6 +119,8 @@ function describe(
     paper: `${paper}: ${titles.get(one.table) ?? one.table}`,
     where: `${one.method ?? "Row"}${settings === "" ? "" : ` (${settings})`}`,
     finding: one.explanation ? `${one.finding} What was printed: ${one.explanation}.` : one.finding,
+    grade: one.grade,
+    cause: one.cause,
     printed: String(one.printed),
     recomputed: String(Number(one.recomputed.toFixed(4))),
     ...(one.arithmetic === undefined ? {} : { arithmetic: `${one.arithmetic} ${conclusion}` }),

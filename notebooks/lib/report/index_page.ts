@@ -29,13 +29,14 @@ export async function indexPage(
 ): Promise<Page> {
   const witnessed = claims.filter((row) => row.status !== "unrun").length;
   const seconds = notebooks.reduce((sum, notebook) => sum + notebook.seconds, 0);
+  const grave = errata.filter(({ grade }) => grade !== "rounding").length;
   const figures: [string, string, string?][] = [
     [
       `${witnessed}<small> of ${claims.length}</small>`,
       "published cells with a witness",
       "every-number.html",
     ],
-    [String(errata.length), "errata found", "errata.html"],
+    [`${grave}<small> of ${errata.length}</small>`, "contradictions that are no roundings", "errata.html"],
     [String(notebooks.length), notebooks.length === 1 ? "notebook" : "notebooks"],
     [duration(seconds), "of computation in this run"],
     [escapeHtml(run.device), `last run ${escapeHtml(run.date)}`],

@@ -1,3 +1,4 @@
+import { loadClaims } from "../../../eval/claims.ts";
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { type MethodEntry, methods } from "../../methods.ts";
@@ -51,7 +52,7 @@ Deno.test("evidence on a cell that nobody published is an error that names noteb
 
 Deno.test("every published cell has a row; contradicted ones link to their arithmetic", async () => {
   const { claims, errata } = await readData([]);
-  assertEquals(claims.length, 1180);
+  assertEquals(claims.length, (await loadClaims()).length);
   const average = claims.find((row) => row.claimed === 52.87);
   assertEquals([average?.status, average?.witness?.href], ["erratum", "errata.html#erratum-1"]);
   assertStringIncludes(errata[0].arithmetic ?? "", "{6} = 59.0117 \\neq 52.87");
