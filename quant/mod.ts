@@ -82,6 +82,7 @@ export {
 } from "./methods/kvquant/samples.ts";
 export type { LlmFp4, LlmFp4Options } from "./methods/llmfp4.ts";
 export type { LlmInt8, LlmInt8Options } from "./methods/llmint8.ts";
+export type { Magnitude } from "./methods/magnitude.ts";
 export type { Mx } from "./methods/mx.ts";
 export type { Nf4 } from "./methods/nf4.ts";
 export type { Nvfp4 } from "./methods/nvfp4.ts";
@@ -92,6 +93,8 @@ export type { Quarot, QuarotOptions } from "./methods/quarot.ts";
 export { keptCount, type Quik, type QuikOptions, type QuikResult, quikWithHessian } from "./methods/quik.ts";
 export { type Granularity, quantizeRows, type Rtn, type RtnOptions } from "./methods/rtn.ts";
 export type { SmoothQuant } from "./methods/smoothquant.ts";
+export type { SparseGpt } from "./methods/sparsegpt.ts";
+export type { Wanda } from "./methods/wanda.ts";
 export type { GivenRotations, SpinQuant, SpinQuantOptions } from "./methods/spinquant.ts";
 export {
   drawRotations,
@@ -136,6 +139,8 @@ export {
   type OperandScheme,
   type OperandSchemeOf,
   registerMethod,
+  type SparsityScheme,
+  type SparsitySchemeOf,
   type TransformScheme,
   type TransformSchemeOf,
   type WeightScheme,
