@@ -2,14 +2,8 @@
  * Pruning by magnitude: the smallest weights of a matrix go, or of each group of an N:M pattern. The baseline of all papers on pruning
  * (Zhu and Gupta, 2017); as in the code of SparseGPT and of Wanda, which agree.
  */
-import {
-  dropped,
-  dropSmallest,
-  masked,
-  patternOf,
-  patternOption,
-  thresholdOf,
-} from "../compensation/mask.ts";
+import { dropped, dropSmallest, masked, thresholdOf } from "../compensation/mask.ts";
+import { patternOf, patternOption } from "../grids/pattern.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { number, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
 import { SparseWeight } from "../weights/sparse_values.ts";

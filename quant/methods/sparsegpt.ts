@@ -7,7 +7,8 @@
  */
 import { blockSize, compensationSteps, onDevice, type Steps } from "../compensation/steps.ts";
 import { hessianOf, problemOf } from "../compensation/hessian.ts";
-import { dropped, dropSmallest, patternOf, patternOption, thresholdOf } from "../compensation/mask.ts";
+import { dropped, dropSmallest, thresholdOf } from "../compensation/mask.ts";
+import { patternOf, patternOption } from "../grids/pattern.ts";
 import { SchemeError } from "../error.ts";
 import { decode, encode, fitRange } from "../grids/uniform.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";

@@ -5,7 +5,8 @@
  *
  * Nothing is updated. Layers are pruned one after the other, each sees what the pruned layers before it give.
  */
-import { dropped, dropSmallest, masked, patternOf, patternOption } from "../compensation/mask.ts";
+import { dropped, dropSmallest, masked } from "../compensation/mask.ts";
+import { patternOf, patternOption } from "../grids/pattern.ts";
 import { SchemeError } from "../error.ts";
 import type { InputStatistics, Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { flag, number, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";

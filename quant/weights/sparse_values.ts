@@ -1,7 +1,7 @@
 /** Weights with zeros, in floating point: the values that stay, and where they stand. */
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
-import type { Pattern } from "../compensation/mask.ts";
+import type { Pattern } from "../grids/pattern.ts";
 
 /**
  * Values in float32 of which a checkpoint keeps float16, as of dense weights: 2 bytes each count. Beside them, of an N:M pattern the place of
@@ -50,7 +50,7 @@ export class SparseWeight implements StoredWeight {
 }
 
 function bitsFor(group: number): number {
-  return Math.max(1, Math.ceil(Math.log2(group)));
+  return Math.max(1, 32 - Math.clz32(group - 1));
 }
 
 /** Places in `data` of the `keep` values of each group, in order. */
