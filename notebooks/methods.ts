@@ -272,6 +272,7 @@ export const methods: readonly MethodEntry[] = [
     gradient: false,
     cost: "GPTQ, and the float model beside the quantized one",
     paper: { title: "Li et al. 2025", link: "https://arxiv.org/abs/2504.02692" },
+    notebook: "quik",
     source: "quant/methods/gptaq.ts",
     equation: {
       source: "quant/compensation/drift.ts",
@@ -291,6 +292,7 @@ export const methods: readonly MethodEntry[] = [
     gradient: false,
     cost: "the largest inputs over a text, then GPTQ",
     paper: { title: "Ashkboos et al. 2024", link: "https://arxiv.org/abs/2310.09259" },
+    notebook: "quik",
     source: "quant/methods/quik.ts",
     equation: {
       tex: tex`Y = X_{:,O}\, W_{:,O}^{\mathsf T} + \hat{X}_{:,\bar O}\, \hat{W}_{:,\bar O}^{\mathsf T}, \qquad
