@@ -72,6 +72,13 @@ export { type Failure, type RunOptions, runShard } from "./sweep/run.ts";
 export type { Shard } from "./sweep/shard.ts";
 export type { Accuracy } from "./sweep/tasks.ts";
 export type { TaskData } from "./tasks/evaluate.ts";
+export { everyEvalRecord, type EveryEvalRun } from "./tasks/files/every_eval.ts";
+export {
+  checkEveryEval,
+  type EveryEvalProblems,
+  type EveryEvalRecord,
+} from "./tasks/files/every_eval_check.ts";
+export { type HarnessFiles, harnessFiles, type HarnessRun } from "./tasks/files/harness.ts";
 export type {
   ChoiceRecord,
   CommonExample,
