@@ -18,6 +18,7 @@ export const verbs: Verbs = {
     phrase: "models and schemes against a reference, with intervals",
     load: () => import("./compare.ts"),
   },
+  verify: { phrase: "a receipt, measured again", load: () => import("./verify.ts") },
   quantize: {
     phrase: "quantize a model and write it for other runtimes",
     load: () => import("./quantize.ts"),

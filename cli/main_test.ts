@@ -82,6 +82,8 @@ const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
     "gptq_opt_ppl/OPT-125M/RTN/bits=4/c4:opt-125M",
   ],
   ["shell is tcsh: expected bash, zsh or fish", "completion", "tcsh"],
+  ["quantbookReceipt is undefined: expected 1", "verify", "deno.json"],
+  ["README.md is no receipt: it is not JSON", "verify", "README.md"],
   ["nothing.json", "scheme", "nothing.json"],
   ["no/such/folder", "measure", "no/such/folder"],
 ];
@@ -117,6 +119,29 @@ Deno.test("what is kept to resume is told before, and is there; the second run e
       files.push(await Deno.readFile(`${folder}/${out}/model.gguf`));
     }
     assertEquals(files[0], files[1]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a check that fails is a finding: its sentence on standard output, exit code 1", async () => {
+  const folder = await Deno.makeTempDir(), file = `${folder}/receipt.json`;
+  try {
+    const made = await quantbook([
+      "measure",
+      "fixture:llama",
+      "--windows",
+      "1",
+      "--length",
+      "64",
+      "--receipt",
+      file,
+    ]);
+    assertEquals(made.code, 0, made.stderr);
+    assertEquals((await quantbook(["verify", file, "--sample", "0"])).code, 0);
+    await Deno.writeTextFile(file, (await readText(file)).replace('"peakBytes":', '"peakBytes":9'));
+    const { code, stdout } = await quantbook(["verify", file, "--sample", "0"]);
+    assertEquals([code, stdout.startsWith("refuted: ")], [1, true], stdout);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,7 +1,9 @@
 /** `quantbook measure`: perplexity of a model, and of what a scheme makes of it. */
 import { calibrationOptions, modelOptions, modelWord, schemeOptions, textOptions } from "./shared_options.ts";
 import type { Perplexity } from "../eval/metrics/perplexity.ts";
-import type { Verb } from "./verb.ts";
+import type { Model } from "../model/model.ts";
+import type { Scheme } from "../quant/scheme.ts";
+import type { Call, Verb } from "./verb.ts";
 
 /** The verb. */
 export const verb: Verb = {
@@ -9,7 +11,16 @@ export const verb: Verb = {
     "Measures the perplexity of a model on windows of text, with its standard error. With a scheme, also of what the scheme makes " +
     "of it: the paired difference, the divergence of its predictions, and its bits per weight.",
   words: [modelWord],
-  options: [...schemeOptions, ...textOptions, ...calibrationOptions, ...modelOptions],
+  options: [
+    ...schemeOptions,
+    ...textOptions,
+    ...calibrationOptions,
+    {
+      flags: "--receipt FILE",
+      about: "measure once more, and write what it takes to do so again (quantbook verify)",
+    },
+    ...modelOptions,
+  ],
   examples: [
     "quantbook measure fixture:llama",
     "quantbook measure fixture:llama --weights rtn:4:g32 --kv kivi:2 --windows 4 --length 256 --json",
@@ -29,6 +40,8 @@ export const verb: Verb = {
       onWindow: (share) => out.progress("measuring", share),
     });
     const seconds = (performance.now() - start) / 1000;
+    const file = call.text("receipt");
+    if (file !== undefined) await writeReceipt(call, model, scheme, file);
     const measured = {
       model: model.name,
       text: { description: windows.description, sha256: windows.sha256 },
@@ -60,6 +73,21 @@ export const verb: Verb = {
     return 0;
   },
 };
+
+/** Writes the receipt of a measurement: against the model as it is, where there is a scheme. */
+async function writeReceipt(call: Call, model: Model, scheme: Scheme, file: string): Promise<void> {
+  const { calibrationText, measuredText } = await import("./model_options.ts");
+  const { makeReceipt } = await import("../eval/receipt.ts");
+  const { writeAtomic } = await import("../base/file.ts");
+  const { writeNumbers } = await import("../base/json.ts");
+  const plain = Object.keys(scheme).length === 0;
+  const receipt = await makeReceipt({
+    model: model.name,
+    text: measuredText(call, model),
+    ...!plain && { scheme, calibration: calibrationText(call, model), reference: { model: model.name } },
+  });
+  await writeAtomic(file, [new TextEncoder().encode(`${writeNumbers(receipt)}\n`)]);
+}
 
 function valueText({ value, standardError, tokens }: Perplexity): string {
   return `${value.toFixed(4)} ± ${standardError.toFixed(4)} (standard error, ${tokens} tokens)`;

@@ -2,6 +2,7 @@
 import { exists, readText } from "../base/file.ts";
 import { corpus, type CorpusWindows } from "../eval/corpus.ts";
 import { loadModel } from "../quant/published/load.ts";
+import type { ReceiptText } from "../eval/receipt/receipt.ts";
 import type { Model } from "../model/model.ts";
 import { readPart } from "../quant/notation/part.ts";
 import { readScheme } from "../quant/notation/scheme.ts";
@@ -40,24 +41,35 @@ export async function modelOf(call: Call, specifier: string): Promise<Model> {
   return model;
 }
 
-/** The windows that are measured. */
-export async function windowsOf(call: Call, { architecture, tokenizer }: Model): Promise<CorpusWindows> {
-  const length = call.count("length", 2) ?? Math.min(512, architecture.maxPositions);
-  const windows = call.count("windows") ?? 16;
-  return await corpus(call.text("text") ?? "sotu", { length, windows, tokenizer });
+/** The text that is measured, as data. */
+export function measuredText(call: Call, { architecture }: Model): ReceiptText {
+  return {
+    name: call.text("text") ?? "sotu",
+    length: call.count("length", 2) ?? Math.min(512, architecture.maxPositions),
+    windows: call.count("windows") ?? 16,
+  };
 }
 
-/** The windows that methods calibrate on. */
-export async function calibrationOf(
-  call: Call,
-  { architecture, tokenizer }: Model,
-): Promise<CorpusWindows> {
-  return await corpus(call.text("calibration") ?? "calibration", {
+/** The windows that are measured. */
+export async function windowsOf(call: Call, model: Model): Promise<CorpusWindows> {
+  const { name, ...options } = measuredText(call, model);
+  return await corpus(name, { ...options, tokenizer: model.tokenizer });
+}
+
+/** The text that methods calibrate on, as data. */
+export function calibrationText(call: Call, { architecture }: Model): ReceiptText {
+  return {
+    name: call.text("calibration") ?? "calibration",
     length: call.count("calibration-length", 2) ?? Math.min(512, architecture.maxPositions),
     windows: call.count("calibration-windows") ?? 16,
     seed: call.count("seed", 0) ?? 0,
-    tokenizer,
-  });
+  };
+}
+
+/** The windows that methods calibrate on. */
+export async function calibrationOf(call: Call, model: Model): Promise<CorpusWindows> {
+  const { name, ...options } = calibrationText(call, model);
+  return await corpus(name, { ...options, tokenizer: model.tokenizer });
 }
 
 /** The only word of a call. */

@@ -1,0 +1,57 @@
+/** The session of docs/command-line.md, block by block in an empty folder: each must end well and print what stands below it, digits aside. */
+import { assert, assertEquals } from "@std/assert";
+import { pathOf, readText } from "../base/file.ts";
+import { loadModel } from "../model/load.ts";
+import { readScheme } from "../quant/notation/scheme.ts";
+import { quantize } from "../quant/quantize.ts";
+import { type Outcome, shell } from "./call_testing.ts";
+
+const root = pathOf(new URL("../", import.meta.url));
+
+/** A text whose numbers and widths are left out: another machine measures the same, not in the same time. */
+function shapeOf(text: string): string {
+  return text.trim().replaceAll(/\d+(?:\.\d+)?(?:e[+-]?\d+)?/g, "#").replaceAll(/ +/g, " ");
+}
+
+/** Runs the blocks; those of TypeScript, which fetch a runtime, only with `runtimes`. */
+export async function runSession(
+  test: Deno.TestContext,
+  { runtimes }: { readonly runtimes: boolean },
+): Promise<void> {
+  const text = await readText(`${root}docs/command-line.md`), folder = await Deno.makeTempDir();
+  const session = text.slice(text.indexOf("## From an empty folder"));
+  const blocks = [...session.matchAll(/^```(sh|ts)\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```/gm)];
+  assert(blocks.length >= 6 && blocks.some(([, kind]) => kind === "ts"), `${blocks.length} blocks`);
+  try {
+    for (const [, kind, code, printed] of blocks) {
+      if (kind === "ts" && !runtimes) continue;
+      await test.step(code.trim().split("\n")[0], async () => {
+        const { code: exit, stdout, stderr } = kind === "sh"
+          ? await shell(code, folder)
+          : await program(code, folder);
+        assertEquals(exit, 0, stderr);
+        assertEquals(shapeOf(stdout), shapeOf(printed));
+        if (kind === "ts") assertEquals(stdout.match(/next token (\d+)/)?.[1], await ownToken(folder));
+      });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function program(code: string, folder: string): Promise<Outcome> {
+  await Deno.writeTextFile(`${folder}/run.ts`, code);
+  return await shell(
+    `"${Deno.execPath()}" run -A --no-check --quiet --no-lock run.ts`,
+    folder,
+  );
+}
+
+/** What the suite itself finds most likely after the tokens of the program. */
+async function ownToken(folder: string): Promise<string> {
+  using model = await loadModel(`${folder}/float/model.gguf`);
+  using quantized = await quantize(model, readScheme("weights=rtn:8:g32"));
+  const logits = await quantized.logits(Int32Array.of(1, 17, 42, 256));
+  const last = logits.slice(-model.architecture.vocabularySize);
+  return String(last.indexOf(Math.max(...last)));
+}
