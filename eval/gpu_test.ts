@@ -50,6 +50,7 @@ import { spqr } from "../quant/methods/spqr.ts";
 import { zeroQuant } from "../quant/methods/zeroquant.ts";
 import { corpus } from "./corpus.ts";
 import { assertAmongDraws } from "./oracle/check_testing.ts";
+import { noisyDraws } from "./oracle/golden_testing.ts";
 import { perplexity } from "./metrics/perplexity.ts";
 
 const adapter = await findAdapter();
@@ -168,6 +169,14 @@ Deno.test("gpu: every method of the registry has a scheme here", () => {
  */
 const chaotic = ["gptq", "gptaq", "spqr", "qqq", "quik", "odyssey"];
 
+/**
+ * Fixed ranges of activations have one step for all tokens, the largest token's, so that a code that falls to the other side of a tie moves a
+ * value further than with ranges of tokens. Inputs with noise of 2^-21, what two orders of a sum differ by, move the CPU's own perplexity by
+ * up to 1.5e-3 with all ranges fixed and 8e-4 by FPTQ's strategy on these 512 tokens (eight draws). Beyond 1e-3 the GPU must lie where such
+ * draws put the CPU.
+ */
+const fixed = ["fptq"];
+
 for (const name of names) {
   for (const model of everything ? ["fixture:llama", "fixture:opt"] : ["fixture:llama"]) {
     const scheme = schemes[name];
@@ -185,6 +194,15 @@ for (const name of names) {
         const { value: got } = await perplexity(onGpu, windows);
         const difference = Math.abs(got / expected - 1);
         console.log(`${model}, ${name}: ${difference.toExponential(1)} of ${expected}`);
+        if (difference >= 1e-3 && fixed.includes(name)) {
+          using float = await loadModel(model, { device: cpu });
+          const { mean, interval, draws } = await noisyDraws(float, scheme, { calibration, windows });
+          const shown = `${got} on the GPU, ${expected} on the CPU, with noise ${
+            draws.map(Math.exp).join(" ")
+          }`;
+          console.log(shown);
+          return assert(Math.abs(Math.log(got) - mean) <= interval, shown);
+        }
         assert(difference < 1e-3, `${got} on the GPU, ${expected} on the CPU`);
         if (!isChaotic) return;
         using float = await loadModel(model, { device: cpu });

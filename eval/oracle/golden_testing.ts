@@ -8,6 +8,7 @@ import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import type { CalibrationMemory } from "../../quant/method.ts";
 import { quantize } from "../../quant/quantize.ts";
+import type { Scheme } from "../../quant/scheme.ts";
 import { oracleWindows } from "../oracle.ts";
 import { perplexity } from "../metrics/perplexity.ts";
 import { isCompared, withNoisyHessian } from "./check_testing.ts";
@@ -54,18 +55,7 @@ export async function checkGolden(
       using quantized = await quantize(float, scheme, { calibration, ...told });
       const measured = (await perplexity(quantized, windows)).value, relative = measured / ppl - 1;
       if (Math.abs(relative) <= bound(id)) return;
-      const draws: number[] = [];
-      for (let seed = 1; seed <= 6; seed++) {
-        using noisy = scheme.transforms === undefined
-          ? withNoise(float, seed)
-          : withNoisyEmbedding(float, seed);
-        using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration });
-        draws.push(Math.log((await perplexity(one, windows)).value));
-      }
-      const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
-      const variance = draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (draws.length - 1);
-      // One more draw lies within this in 99 of 100 cases: Student's t with 5 degrees of freedom.
-      const interval = 4.03 * Math.sqrt(variance * (1 + 1 / draws.length));
+      const { mean, interval, draws } = await noisyDraws(float, scheme, { calibration, windows });
       const shown =
         `${model} ${id}: ${measured}, original ${ppl}: ${
           relative.toExponential(1)
@@ -75,6 +65,29 @@ export async function checkGolden(
       console.log(shown);
     });
   }
+}
+
+/**
+ * Where noise of float32's size puts the logarithm of our own perplexity: in six draws, and so in 99 of 100 more within `interval` of `mean`.
+ */
+export async function noisyDraws(
+  float: Model,
+  scheme: Scheme,
+  { calibration, windows }: {
+    readonly calibration?: readonly Int32Array[];
+    readonly windows: readonly Int32Array[];
+  },
+): Promise<{ mean: number; interval: number; draws: number[] }> {
+  const draws: number[] = [];
+  for (let seed = 1; seed <= 6; seed++) {
+    using noisy = scheme.transforms === undefined ? withNoise(float, seed) : withNoisyEmbedding(float, seed);
+    using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration });
+    draws.push(Math.log((await perplexity(one, windows)).value));
+  }
+  const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
+  const variance = draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (draws.length - 1);
+  // One more draw lies within this in 99 of 100 cases: Student's t with 5 degrees of freedom.
+  return { mean, interval: 4.03 * Math.sqrt(variance * (1 + 1 / draws.length)), draws };
 }
 
 function assertRefused(run: () => unknown, id: string): void {
