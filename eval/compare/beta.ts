@@ -3,6 +3,8 @@
  * continued fraction at 3e-7, which leaves errors of 4e-9 in a probability.
  */
 
+import { exp, log, log1p, sin } from "../../base/elementary.ts";
+
 const lanczos = [
   ...[0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313],
   ...[-176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6],
@@ -11,10 +13,10 @@ const lanczos = [
 
 /** Logarithm of the gamma function for `x > 0` (Lanczos, g = 7). */
 function logGamma(x: number): number {
-  if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
+  if (x < 0.5) return log(Math.PI / sin(Math.PI * x)) - logGamma(1 - x);
   const y = x - 1, t = y + 7.5;
   const series = lanczos.slice(1).reduce((sum, one, i) => sum + one / (y + i + 1), lanczos[0]);
-  return 0.5 * Math.log(2 * Math.PI) + (y + 0.5) * Math.log(t) - t + Math.log(series);
+  return 0.5 * log(2 * Math.PI) + (y + 0.5) * log(t) - t + log(series);
 }
 
 /** The continued fraction of the incomplete beta function (Lentz), to the last bit. */
@@ -39,8 +41,8 @@ function fraction(x: number, a: number, b: number): number {
 export function betaProbability(x: number, a: number, b: number): number {
   if (!(x > 0)) return 0;
   if (!(x < 1)) return 1;
-  const front = Math.exp(
-    logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x),
+  const front = exp(
+    logGamma(a + b) - logGamma(a) - logGamma(b) + a * log(x) + b * log1p(-x),
   );
   return x < (a + 1) / (a + b + 2) ? front * fraction(x, a, b) / a : 1 - front * fraction(1 - x, b, a) / b;
 }
@@ -57,10 +59,16 @@ export function betaQuantile(p: number, a: number, b: number): number {
   return (low + high) / 2;
 }
 
+/** Quantiles that were asked for: a comparison asks for the same few again and again. */
+const quantiles = new Map<string, number>();
+
 /** The value that Student's t with `degrees` degrees of freedom stays below with probability `p >= 1/2`. */
 export function studentQuantile(p: number, degrees: number): number {
-  const x = betaQuantile(2 * (1 - p), degrees / 2, 0.5);
-  return Math.sqrt(degrees * (1 - x) / x);
+  const key = `${p} ${degrees}`, known = quantiles.get(key);
+  if (known !== undefined) return known;
+  const x = betaQuantile(2 * (1 - p), degrees / 2, 0.5), found = Math.sqrt(degrees * (1 - x) / x);
+  quantiles.set(key, found);
+  return found;
 }
 
 /** Probability of a Student's t at least as far from 0 as `t`. */

@@ -2,6 +2,7 @@
  * Estimates from positions that depend on one another: positions of one window share a text, so windows are what is drawn at
  * random, and where there are few of them, stretches of a window.
  */
+import { exp } from "../../base/elementary.ts";
 import { betaProbability, betaQuantile, studentQuantile } from "./beta.ts";
 
 /** What is counted as drawn independently. */
@@ -114,7 +115,7 @@ export function positiveMeanInterval(ratio: Omit<Ratio, "positions">, level: num
   if (!(degrees > 0)) return { value, standardError, interval: [0, Infinity] };
   if (!(value > 0 && value < Infinity)) return { value, standardError, interval: [value, value] };
   const reach = studentQuantile((1 + level) / 2, degrees) * standardError / value;
-  return { value, standardError, interval: [value * Math.exp(-reach), value * Math.exp(reach)] };
+  return { value, standardError, interval: [value * exp(-reach), value * exp(reach)] };
 }
 
 /**

@@ -1,12 +1,13 @@
 /**
- * The exponential function for arguments of at most 0: three times as fast as `Math.exp`, and with the same bits in every engine, which
- * `Math.exp` does not have.
+ * The exponential function for arguments of at most 0, for rows of logits: as `exp` of `base/elementary.ts` it has the same bits in
+ * every engine, and it takes less time than `Math.exp` (17 beside 23 microseconds a row of 2048).
  */
+import { pow } from "../../base/elementary.ts";
 
 const steps = 64, least = -708;
 // ln 2 / 64 in two parts, the first with trailing zeros: its products with the numbers below are exact.
 const high = 0.010830424667801708, low = 2.8447437476627285e-11;
-const fractions = Float64Array.from({ length: steps }, (_, i) => 2 ** (i / steps));
+const fractions = Float64Array.from({ length: steps }, (_, i) => pow(2, i / steps));
 const powers = Float64Array.from({ length: 1024 }, (_, i) => 2 ** -i);
 
 /**

@@ -1,5 +1,6 @@
 /** What is asked of two models at one position of a text: from two rows of logits, in float64, with memory for one row. */
 
+import { exp, log } from "../../base/elementary.ts";
 import { exponential } from "./exponential.ts";
 
 /** What a comparison knows of one position. */
@@ -58,7 +59,7 @@ export class ReferenceRow {
       // A token that the reference rules out says nothing, even where the candidate rules it out too (-inf + inf).
       if (shares[i] > 0) weighted += shares[i] * (row[i] - logits[i] - shift);
     }
-    const divergence = weighted / this.#sum + Math.log(sum) - Math.log(this.#sum);
+    const divergence = weighted / this.#sum + log(sum) - log(this.#sum);
     let both = 0;
     for (const id of this.#top) if (this.#other.includes(id)) both++;
     return {
@@ -86,12 +87,12 @@ function largest(values: Float32Array, count: number, into: Int32Array): void {
 
 /** Minus the logarithm of a token's probability, from what the exponentials of a whole row sum to. */
 function surpriseOf(logits: Float32Array, token: number | undefined, most: number, whole: number): number {
-  return token === undefined ? NaN : Math.log(whole) - (logits[token] - most);
+  return token === undefined ? NaN : log(whole) - (logits[token] - most);
 }
 
 /** Sum of the exponentials of what a row has beyond the common tokens: a perplexity is about all rows of the projection. */
 function beyond(logits: Float32Array, common: number, most: number): number {
   let sum = 0;
-  for (let i = common; i < logits.length; i++) sum += Math.exp(logits[i] - most);
+  for (let i = common; i < logits.length; i++) sum += exp(logits[i] - most);
   return sum;
 }

@@ -1,10 +1,12 @@
 /** Statistics of a comparison against mpmath's, their coverage, and the functions that they rest on. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import golden from "../../fixtures/expected/compare.json" with { type: "json" };
+import { exp } from "../../base/elementary.ts";
 import { betaProbability, betaQuantile, studentQuantile, studentTails } from "./beta.ts";
 import { clusterMean, clustersOf, largestOf, positiveMeanInterval, quantileOf, shareOf } from "./clusters.ts";
 import { differencesOf } from "./differences.ts";
 import type { WindowRecord } from "./measure.ts";
+import { exponential } from "./exponential.ts";
 import { ReferenceRow } from "./position.ts";
 import { joined, summaryOf } from "./summary.ts";
 
@@ -65,6 +67,16 @@ Deno.test("every statistic is mpmath's within 1e-9: five windows as clusters, st
     assertEquals(tests.length, differences.length);
     assertSame(tests, differences, `${windows} windows`);
   }
+});
+
+Deno.test("the exponential of rows is that of base/elementary.ts within its last bits, and 0 where float64 thins out", () => {
+  const draw = normal(3);
+  for (let i = 0; i < 20_000; i++) {
+    const x = -Math.abs(draw()) * 10 ** (i % 4 - 1);
+    if (x > -700) assertAlmostEquals(exponential(x) / exp(x), 1, 1e-15, `${x}`);
+  }
+  assertEquals([0, -0, -708.5, -Infinity].map(exponential), [1, 1, 0, 0]);
+  assert(Number.isNaN(exponential(NaN)));
 });
 
 Deno.test("the incomplete beta function and Student's t are mpmath's to the last digits", () => {
@@ -150,6 +162,47 @@ Deno.test("of 1500 texts whose positions depend on each other, 93 to 97 % of the
   }
   // Positions counted as independent: the same interval is wrong every fourth time.
   assert(naive < 0.85, `${naive}`);
+});
+
+Deno.test("tests raise 5 % false alarms, and find what is detectable with the power that they name", () => {
+  // Differences of two candidates: the window's and the position's own part; a true difference of so many standard errors.
+  const draw = normal(11),
+    windows = 16,
+    length = 32,
+    rounds = 1500,
+    sigma = Math.sqrt((0.5 + 1 / length) / windows);
+  const clusters = clustersOf(new Array(windows).fill(length));
+  const detectable = (studentQuantile(0.975, windows - 1) + studentQuantile(0.8, windows - 1)) * sigma;
+  const zeros = new Float64Array(windows * length), found = [0, 0];
+  let mean = 0;
+  for (let round = 0; round < rounds; round++) {
+    const noise = Array.from({ length: windows }, () => {
+      const own = Math.sqrt(0.5) * draw();
+      return Array.from({ length }, () => own + draw());
+    }).flat();
+    for (const [i, effect] of [0, detectable].entries()) {
+      const record = (values: Float64Array): WindowRecord => ({
+        ...{ divergence: values, surprise: zeros, referenceSurprise: zeros },
+        ...{ confidence: zeros, top1: zeros, top5: zeros },
+      });
+      const [test] = differencesOf(
+        "reference",
+        [{ label: "a", record: record(Float64Array.from(noise, (one) => one + effect)) }, {
+          label: "b",
+          record: record(zeros),
+        }],
+        clusters,
+        0.95,
+        0.8,
+      );
+      if (test.pValue < 0.05) found[i]++;
+      mean += test.detectable / (2 * rounds);
+    }
+  }
+  const [alarms, power] = found.map((one) => one / rounds);
+  // Three standard errors of a share of 1500: 1.7 % and 3.1 %.
+  assert(Math.abs(alarms - 0.05) < 0.017 && Math.abs(power - 0.8) < 0.031, `${alarms} ${power}`);
+  assert(Math.abs(mean / detectable - 1) < 0.03, `${mean / detectable}`);
 });
 
 Deno.test("degenerate: equal models, a token that is ruled out, ties, a text of one cluster", () => {

@@ -1,4 +1,5 @@
 /** What the positions of a candidate say together: the distribution of its divergence, agreement, perplexity. */
+import { exp } from "../../base/elementary.ts";
 import {
   clusterMean,
   type Clusters,
@@ -144,6 +145,6 @@ export function distributionOf(
 
 /** A mean of logarithms as what they are the logarithms of; the standard error by the delta method. */
 function exponential({ value, standardError, interval: [low, high] }: EstimatedMean): EstimatedMean {
-  const whole = Math.exp(value);
-  return { value: whole, standardError: whole * standardError, interval: [Math.exp(low), Math.exp(high)] };
+  const whole = exp(value);
+  return { value: whole, standardError: whole * standardError, interval: [exp(low), exp(high)] };
 }
