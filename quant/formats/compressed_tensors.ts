@@ -18,6 +18,7 @@ import {
   readFloats,
 } from "./compressed_tensors/floats.ts";
 import { integerEndings, readIntegers } from "./compressed_tensors/integers.ts";
+import { marlin24Endings, readMarlin24 } from "./compressed_tensors/marlin24.ts";
 import { readRuntime } from "./compressed_tensors/runtime.ts";
 import { type Group, type Settings, settingsOf } from "./compressed_tensors/settings.ts";
 import { readSparse, sparseEndings, sparseFormats } from "./compressed_tensors/sparse.ts";
@@ -117,7 +118,7 @@ function configOf(format: string, dense: readonly string[], weights: JsonObject)
 }
 
 /** Layouts of integers that are read. */
-const integerLayouts = ["pack-quantized", "int-quantized", "naive-quantized"];
+const integerLayouts = ["pack-quantized", "int-quantized", "naive-quantized", "marlin-24"];
 
 /**
  * The quantized layers of a file of compressed-tensors, of versions 0.9 to 0.20.
@@ -172,6 +173,14 @@ function quantizedModule(
         known.join(", ")
       }`,
     );
+  }
+  if (format === "marlin-24") {
+    return {
+      name,
+      format: `${format} ${weights.bits}`,
+      tensors: present(checkpoint, name, marlin24Endings),
+      read: () => readMarlin24(checkpoint, name, weights),
+    };
   }
   const endings = [".weight", ...isFloat ? floatEndings : integerEndings];
   return {

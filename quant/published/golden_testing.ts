@@ -15,15 +15,22 @@ export const foreign = `${shared}/golden/foreign`;
 export const hasForeign: boolean = await Deno.stat(foreign).then(() => true, () => false);
 if (!hasForeign) console.log(`published checkpoints: skipped, ${foreign} is not there (QUANTBOOK_SHARED)`);
 
+/** What a tool makes of a weight. */
+export interface GoldenWeight {
+  readonly shape: readonly number[];
+  readonly sha256: string;
+  readonly first8: readonly number[];
+  readonly sum: number;
+  readonly absmax: number;
+}
+
 /** What a tool makes of a checkpoint. */
 export interface Golden {
   readonly base: string;
-  readonly weights: Record<string, { readonly shape: readonly number[]; readonly sha256: string }>;
+  readonly weights: Record<string, GoldenWeight>;
   readonly weightsSha256All: string;
   readonly perplexity: number;
   readonly windowNll: readonly number[];
-  /** The tool's own run, in its own type. */
-  readonly toolForward?: { readonly perplexity: number };
   readonly logits: { readonly fileRows?: readonly number[]; readonly shape: readonly [number, number] };
 }
 

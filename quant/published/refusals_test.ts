@@ -96,7 +96,7 @@ const group = (change: (group: Record<string, unknown>, weights: Record<string, 
 Deno.test("compressed-tensors: formats that are not read are refused by name, and so are contradictions", async () => {
   const format = "compressed-tensors";
   const no = (change: Parameters<typeof refused>[0], message: string) => refused(change, message, format);
-  await no(settings({ format: "marlin-24" }), 'has format "marlin-24" of integers, which is not read');
+  await no(settings({ format: "marlin-23" }), 'has format "marlin-23" of integers, which is not read');
   await no(settings({ quantization_status: "frozen" }), 'quantization_status is "frozen"');
   await no(settings({ transform_config: { config_groups: { u: {} } } }), "transform_config is");
   await no(
