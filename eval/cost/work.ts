@@ -11,6 +11,7 @@ import type { Tagged } from "../../quant/options.ts";
 import {
   allWeights,
   type Bound,
+  needsDrift,
   needsGram,
   operandAt,
   type ResolvedScheme,
@@ -141,6 +142,8 @@ export function quantizingWork(
     // Each layer runs twice, for the statistics of its inputs and for the layer after it.
     const grams = architecture.layers * total(inputFeatures(architecture).map((columns) => columns ** 2));
     add("products", 2 * calibrated + total(calibration) * grams);
+    // The float model runs beside it, and the product of its inputs' differences is no symmetric one.
+    if (allWeights(resolved).some(needsDrift)) add("products", calibrated + 2 * total(calibration) * grams);
   }
   return work;
 }
