@@ -7,9 +7,10 @@ import { checkGolden } from "./golden_testing.ts";
  */
 const bound = (id: string) => id.startsWith("minmax") ? 3e-3 : 1e-2;
 
+/** A search of all layers takes a minute and more: those run with `QUANTBOOK_ORACLE=all`, and the method's own test has whole searches of one. */
 const quick: Readonly<Record<string, readonly string[]>> = {
-  llama: ["minmax.w8a8e8", "minmax.w4a8e4"],
-  "llama-outlier": ["fpq.w4a4.linears.round1"],
+  llama: ["minmax.w4a8e4"],
+  "llama-outlier": [],
   opt: ["minmax.w4a4.linears"],
 };
 
