@@ -215,10 +215,10 @@ export function beyondEdges(files: readonly File[]): string[] {
 const inexact =
   /\bMath\.(?:exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sinh|cosh|tanh|asin|acos|atan|atan2|asinh|acosh|atanh|cbrt|hypot)\b|(?<!\b2|\b2n) \*\* (?!2\b(?!\.))/g;
 
-/** Platform and inexact functions in files that a page runs: all that `browser.ts` reaches, what stands in the place of others counted for them. */
+/** Platform and inexact functions in files that a page runs: all that `browser.ts` and the worker of the report reach, what stands in the place of others counted for them. */
 export function unfitForPages(files: readonly File[]): string[] {
   const known = new Map(files.map((file) => [file.path, file]));
-  const reached = new Set<string>(), open = ["browser.ts"];
+  const reached = new Set<string>(), open = ["browser.ts", "notebooks/lib/live/worker.ts"];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     const file = known.get(inPlaceOf[path] ?? path);
     if (file === undefined || reached.has(file.path)) continue;

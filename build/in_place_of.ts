@@ -6,6 +6,7 @@ export const inPlaceOf: Readonly<Record<string, string>> = {
   "base/file.ts": "browser/file.ts",
   "base/fixture.ts": "browser/fixture.ts",
   "base/hash.ts": "browser/hash.ts",
+  "eval/store/key.ts": "browser/key.ts",
   "kernels/cpu/platform.ts": "browser/platform.ts",
   "kernels/default.ts": "browser/default.ts",
   "model/hub.ts": "browser/hub.ts",

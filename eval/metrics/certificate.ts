@@ -10,8 +10,8 @@ import { negativeLogLikelihood, type Perplexity, perplexityOf } from "./perplexi
 /** What {@linkcode certify} measured. */
 export interface Certified extends Perplexity {
   /**
-   * SHA-256 in hexadecimal of the stored form of every quantized weight, codes first, and then of all logits `[tokens, vocabulary]` of
-   * every window, float32 in little-endian order. Devices `gpu` and `native` give others than `cpu`: their sums have another order.
+   * SHA-256 in hexadecimal of the model's hash (its files, scheme and calibration text), of the stored form of every quantized weight, codes
+   * first, and then of all logits `[tokens, vocabulary]` of every window, float32 in little-endian order. Devices `gpu` and `native` give others than `cpu`: their sums have another order.
    */
   readonly certificate: string;
 }
@@ -59,6 +59,8 @@ export async function certify(
   requireModel(model);
   requireWindows(windows, model);
   const { device, architecture } = model, hash = sha256();
+  // A bit of a file may vanish in rounding, and is found all the same.
+  hash.update(new TextEncoder().encode(`${await model.hash()}\n`));
   for (let layer = 0; layer < architecture.layers; layer++) {
     for (const { role, expert } of layerLinears(architecture, layer)) {
       const { name, stored, isOriginal } = model.linear(layer, role, expert);

@@ -1,6 +1,7 @@
 /** What the button of a page loads: the folder `live/` of the site. */
 import { fixture } from "../../../base/fixture.ts";
 import { readBytes } from "../../../base/file.ts";
+import { receiptCode } from "../../../eval/receipt/run.ts";
 import { bundle } from "../../../build/browser.ts";
 import client from "./client.js" with { type: "text" };
 import { cellName, choicesOf, liveTables, liveTexts, runOf } from "./cells.ts";
@@ -22,7 +23,7 @@ const modelFiles = [
 /** The client, the worker, the model, the texts, and the cells of each page. */
 export async function liveAssets(): Promise<Assets> {
   const utf8 = (text: string) => new TextEncoder().encode(text);
-  const texts = await liveTexts(), runs = await storedRuns();
+  const source = await receiptCode(), texts = await liveTexts(), runs = await storedRuns();
   const worker = await bundle("notebooks/lib/live/worker.ts");
   const given = new Map([["test.txt", utf8(texts.test)], ["train.txt", utf8(texts.train)]]);
   for (const name of modelFiles) given.set(name, await readBytes(await fixture(`models/${name}`)));
@@ -42,7 +43,7 @@ export async function liveAssets(): Promise<Assets> {
         }];
       }),
     );
-    const page = { files, bytes, test: "test.txt", train: "train.txt", cells };
+    const page = { source, files, bytes, test: "test.txt", train: "train.txt", cells };
     assets.set(`live/${table.notebook}.json`, utf8(JSON.stringify(page)));
   }
   return assets;

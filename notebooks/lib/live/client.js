@@ -55,7 +55,7 @@ export async function start(section) {
       true,
     );
   }
-  let page, worker, receipt, ended = () => {};
+  let page, worker, measuredCell, ended = () => {};
   const table = async () => {
     if (page) return page;
     const response = await fetch(here(`${section.dataset.live}.json`));
@@ -79,29 +79,41 @@ export async function start(section) {
     return worker;
   };
 
+  /** Lets the worker do one thing, and waits for what it says in the end. */
+  function ask(kind, name) {
+    const begun = performance.now();
+    return new Promise((resolve, reject) => {
+      let over = false;
+      ended = (data) => {
+        if (data.kind !== "progress") {
+          over = true;
+          return resolve(data);
+        }
+        bar.value = data.share;
+        const seconds = (performance.now() - begun) / 1000;
+        const rest = data.share > 0.05
+          ? `, about ${Math.max(1, Math.round(seconds / data.share - seconds))} s left`
+          : "";
+        left.textContent = `${data.what}${rest}`;
+      };
+      table().then(({ cells, ...loaded }) => {
+        // The reader may have stopped it meanwhile.
+        if (!over) open().postMessage({ ...loaded, kind, run: cells[name].run });
+      }).catch(reject);
+    });
+  }
+
   async function measure() {
-    const name = chosen(), begun = performance.now();
+    const name = chosen();
     running(true);
     copy.hidden = true;
     bar.value = 0;
     say(`Measuring ${name} in this browser.`);
     try {
-      const { files, bytes, test, train, cells } = await table(), cell = cells[name];
-      const answer = await new Promise((resolve) => {
-        ended = (data) => {
-          if (data.kind !== "progress") return resolve(data);
-          bar.value = data.share;
-          const seconds = (performance.now() - begun) / 1000;
-          const rest = data.share > 0.05
-            ? `, about ${Math.max(1, Math.round(seconds / data.share - seconds))} s left`
-            : "";
-          left.textContent = `${data.what}${rest}`;
-        };
-        open().postMessage({ files, bytes, test, train, run: cell.run });
-      });
+      const answer = await ask("measure", name);
       if (answer.kind === "stopped") return say("Stopped: nothing was measured.");
       if (answer.kind === "failed") throw new Error(answer.message);
-      show(name, cell.stored, answer);
+      show(name, page.cells[name].stored, answer);
     } catch (error) {
       worker?.terminate();
       worker = undefined;
@@ -122,7 +134,7 @@ export async function start(section) {
     proof.textContent = equal
       ? "equal"
       : `differs: stored ${stored.certificate}, here ${measured.certificate}`;
-    receipt = { quantbookLive: 1, cell: name, engine: navigator.userAgent, seconds, stored, measured };
+    measuredCell = name;
     copy.hidden = false;
     say(
       equal
@@ -140,18 +152,32 @@ export async function start(section) {
     ended({ kind: "stopped" });
     run.focus();
   });
+  // A receipt holds the bits of all logits together with what it says, so it is made by measuring once more.
   copy.addEventListener("click", async () => {
-    const text = JSON.stringify(receipt, null, 1);
+    running(true);
+    copy.disabled = true;
+    bar.removeAttribute("value");
+    say(`Making the receipt of ${measuredCell}.`);
     try {
-      await navigator.clipboard.writeText(text);
-      say("The receipt is copied.");
-    } catch {
-      // Without https there is no clipboard: the text is shown, to be copied by hand.
+      const answer = await ask("receipt", measuredCell);
+      if (answer.kind === "stopped") return say("Stopped: no receipt was made.");
+      if (answer.kind === "failed") throw new Error(answer.message);
       const shown = find(".live-receipt");
-      shown.textContent = text;
+      shown.textContent = answer.text;
       shown.hidden = false;
-      getSelection().selectAllChildren(shown);
-      say("The receipt is below, selected.");
+      await navigator.clipboard.writeText(answer.text).then(
+        () => say("The receipt is copied: quantbook verify measures it again."),
+        () => {
+          // Without https there is no clipboard.
+          getSelection().selectAllChildren(shown);
+          say("The receipt is below, selected: quantbook verify measures it again.");
+        },
+      );
+    } catch (error) {
+      say(`No receipt: ${error.message}.`, true);
+    } finally {
+      copy.disabled = false;
+      running(false);
     }
   });
   for (const control of controls) control.addEventListener("change", mark);

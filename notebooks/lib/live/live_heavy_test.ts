@@ -1,6 +1,7 @@
 /** Readers of all three engines press the button on every page, stop, start again, and are shown a planted change. */
 import { assert, assertEquals } from "@std/assert";
 import { engines, missingOf, type Served, visit } from "../../../build/engines_testing.ts";
+import { verifyReceipt } from "../../../eval/receipt.ts";
 import { renderPage } from "../report/page.ts";
 import { type Assets, liveAssets, loadedBytes } from "./assets.ts";
 import { liveTables } from "./cells.ts";
@@ -30,6 +31,11 @@ const drive = `addEventListener("load", async () => {
     press("run");
   }
   found.push(await said(end));
+  if (new URLSearchParams(location.search).has("receipt")) {
+    press("copy");
+    await said(/^(?:The|No) receipt/);
+    found.push(section.querySelector(".live-receipt").textContent);
+  }
   const all = JSON.parse(sessionStorage.found ?? "[]");
   all.push({ page: section.dataset.live, found, seconds: (performance.now() - begun) / 1000, red: section.querySelectorAll("tr.live-red").length });
   sessionStorage.found = JSON.stringify(all);
@@ -100,6 +106,20 @@ for (const engine of engines) {
 }
 
 const chromium = engines[0];
+
+Deno.test("the receipt that a page gives is confirmed by measuring again here", async () => {
+  const missing = await missingOf(chromium);
+  if (missing !== null) return console.log(`${chromium.name}: skipped, ${missing} is not installed`);
+  const visited = await visit(
+    chromium,
+    "/some/path/smoothquant.html?receipt",
+    await siteOf(["smoothquant"], () => {}),
+  );
+  const [{ found }] = visited.result as Found[], receipt = JSON.parse(found[1]);
+  const { verdict, problems } = await verifyReceipt(receipt);
+  assertEquals([verdict, problems], ["confirmed", []]);
+  assertEquals(receipt.value.perplexity.value, runs["smoothquant alpha=0.5"].perplexity);
+});
 
 Deno.test("stopped and started again; one bit of the model, or of the stored run, is shown in red", async () => {
   const missing = await missingOf(chromium);

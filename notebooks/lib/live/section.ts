@@ -9,15 +9,16 @@ export function liveSection(
   runs: Readonly<Record<string, StoredRun>>,
   bytes: number,
 ): string {
+  const sized = choicesOf(table).some((choice) => runs[cellName(table, choice)].bitsPerWeight !== 16);
   const head = [
     ...table.controls.map(({ label }) => label),
-    "Bits per weight",
-    "Perplexity, stored",
-    "Certificate, stored",
+    ...sized ? ["Bits/weight"] : [],
+    "Stored",
     "Here",
     "Bit for bit",
+    "Certificate",
   ];
-  const rows = choicesOf(table).map((choice) => row(table, choice, runs));
+  const rows = choicesOf(table).map((choice) => row(table, choice, runs, sized));
   const controls = table.controls.map(({ name, label, values }) => {
     const options = values.map((value) => `<option>${escapeHtml(String(value))}</option>`).join("");
     return `<label>${escapeHtml(label)} <select${
@@ -31,7 +32,7 @@ export function liveSection(
 <p>${scored.windows} windows of ${scored.length} tokens of <code>${table.model}</code>, computed by your browser with the suite's own code
 (${
     (bytes / 1e6).toFixed(1)
-  } MB, loaded once, sent nowhere) and compared with the stored run: the value, and one hash over all codes and logits.
+  } MB, loaded once, sent nowhere) and compared with the stored run: perplexity, and one hash over model, codes and logits.
 The equation and its lines: <a${attributes({ href: `methods.html#${table.method}` })}>methods</a>.</p>
 <div class="live-controls">${controls.join("")}${button("run", "Measure it here")}${button("stop", "Stop")}${
     button("copy", "Copy receipt")
@@ -45,15 +46,16 @@ The equation and its lines: <a${attributes({ href: `methods.html#${table.method}
 </section>`;
 }
 
-function row(table: LiveTable, choice: Choice, runs: Readonly<Record<string, StoredRun>>): string {
+/** A stored run, with room for what is measured; caches leave the bits of weights as they are. */
+function row(
+  table: LiveTable,
+  choice: Choice,
+  runs: Readonly<Record<string, StoredRun>>,
+  sized: boolean,
+): string {
   const name = cellName(table, choice), { perplexity, bitsPerWeight, certificate } = runs[name];
-  const cells = [
-    ...choice.map(String),
-    bitsPerWeight.toFixed(2),
-    perplexity.toFixed(6),
-    `<code>${certificate.slice(0, 12)}</code>`,
-  ];
+  const cells = [...choice.map(String), ...sized ? [bitsPerWeight.toFixed(2)] : [], perplexity.toFixed(6)];
   return `<tr${attributes({ "data-cell": name })}>${
-    cells.map((text) => `<td>${text}</td>`).join("")
-  }<td data-here></td><td data-proof></td></tr>`;
+    cells.map((text) => `<td>${escapeHtml(text)}</td>`).join("")
+  }<td data-here></td><td data-proof></td><td><code>${certificate.slice(0, 12)}</code></td></tr>`;
 }

@@ -1,8 +1,16 @@
 /** The worker of a page: loads model and texts once, and measures one cell a message. */
+import { writeNumbers } from "../../../base/json.ts";
+import { giveSourceHash } from "../../../browser/key.ts";
+import { makeReceipt } from "../../../eval/receipt.ts";
+import { parseScheme } from "../../../quant/scheme.ts";
 import { giveFile, measureInPage, type PageMeasure, type PageRun } from "../../../browser.ts";
 
 /** What a page asks for. */
 export interface LiveQuestion {
+  /** A measurement, or the receipt of one, which measures once more. */
+  readonly kind: "measure" | "receipt";
+  /** Hash of the sources of what measures. */
+  readonly source: string;
   /** Paths to load, below the worker's own address, and where the suite looks for them. */
   readonly files: readonly (readonly [path: string, place: string])[];
   /** Bytes of all files together. */
@@ -20,6 +28,7 @@ export interface LiveQuestion {
 export type LiveAnswer =
   | { readonly kind: "progress"; readonly what: string; readonly share: number }
   | { readonly kind: "measured"; readonly measured: PageMeasure; readonly seconds: number }
+  | { readonly kind: "receipt"; readonly text: string }
   | { readonly kind: "failed"; readonly message: string };
 
 /** The parts of a worker's scope that are used here: the project is checked with a window's. */
@@ -48,12 +57,26 @@ async function load({ files, bytes, test, train }: LiveQuestion): Promise<{ test
   };
   for (const [path, place] of files) giveFile(place, await fetched(path));
   const text = async (path: string) => new TextDecoder().decode(await fetched(path));
-  return texts = { test: await text(test), train: await text(train) };
+  texts = { test: await text(test), train: await text(train) };
+  // Where `corpus` looks for the whole texts, whose windows are those of their beginnings.
+  giveFile("/fixtures/corpora/sotu.test.txt", new TextEncoder().encode(texts.test));
+  giveFile("/fixtures/corpora/sotu.train.txt", new TextEncoder().encode(texts.train));
+  return texts;
 }
 
 scope.addEventListener("message", async ({ data }) => {
   try {
     const given = await load(data), start = performance.now(), { run } = data;
+    if (data.kind === "receipt") {
+      giveSourceHash(data.source);
+      const receipt = await makeReceipt({
+        model: run.model,
+        scheme: parseScheme(run.scheme),
+        text: { name: "sotu", split: "test", ...run.text },
+        calibration: { name: "sotu", split: "train", ...run.calibration },
+      });
+      return post({ kind: "receipt", text: writeNumbers(receipt) });
+    }
     const measured = await measureInPage({
       ...run,
       text: { ...run.text, text: given.test },
