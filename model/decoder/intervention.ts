@@ -45,7 +45,7 @@ export interface LinearInput {
 export interface Intervention {
   /** The input of the linear layers of a site. */
   input?(x: DeviceBuffer, at: LinearInput): void | Promise<void>;
-  /** The rows that one expert of a mixture reads, after `input` saw them: for observers. */
+  /** The rows that one expert of a mixture reads, after `input` saw them: a copy, which the router and other experts do not see. */
   expertInput?(x: DeviceBuffer, at: LinearInput & { readonly expert: number }): void | Promise<void>;
   /** Keys as they leave their projection, before positions are rotated in. */
   keyBeforeRotary?(x: DeviceBuffer, at: Operand): void | Promise<void>;

@@ -17,7 +17,7 @@ import { fp8Rule } from "../methods/fp8.ts";
 import { mx, mxRule } from "../methods/mx.ts";
 
 /** Rounds a matrix in place. */
-export type Rounder = (data: Float32Array, rows: number, columns: number) => void;
+export type Rounder = (data: Float32Array, rows: number) => void;
 
 const fields = {
   used: ["num_bits", "type", "symmetric", "strategy", "group_size", "dynamic", "scale_dtype", "powers"],
@@ -28,11 +28,11 @@ const fields = {
 const f32 = Math.fround;
 
 /**
- * The rounding that settings ask for; `where` names what is rounded, for messages.
+ * The rounding that settings ask for of rows of so many `columns`; `where` names what is rounded, for messages.
  *
  * @throws {CheckpointError} `config` for settings that are not done here
  */
-export function rounderOf(rule: InputRule, where: string): Rounder {
+export function rounderOf(rule: InputRule, where: string, columns: number): Rounder {
   const { settings } = rule;
   const refuse = (message: string): never => {
     throw new CheckpointError(
@@ -43,8 +43,11 @@ export function rounderOf(rule: InputRule, where: string): Rounder {
   const [unknown] = checkFields(where, settings, fields, refuse);
   if (unknown !== undefined) refuse(unknown);
   const { bits, isFloat, size, dynamic } = read(settings, where, refuse);
-  const vectors = (columns: number) => size === "row" ? columns : size === "all" ? Infinity : size;
-  if (!isFloat) return integers(rule, bits, vectors, dynamic !== false);
+  if (typeof size === "number" && columns % size !== 0) {
+    refuse(`${where}: groups of ${size} do not divide ${columns} features`);
+  }
+  const width = size === "row" ? columns : size === "all" ? Infinity : size;
+  if (!isFloat) return integers(rule, bits, width, dynamic !== false);
   if (own(settings, "symmetric") === false) {
     refuse(`${where}: floats that are not symmetric are not rounded here`);
   }
@@ -55,13 +58,8 @@ export function rounderOf(rule: InputRule, where: string): Rounder {
     : bits === 8
     ? "e4m3"
     : refuse(`${where}: floats of ${bits} bits`);
-  const blocks = (ruleOf: (block: BlockRule["block"]) => BlockRule): Rounder => (data, rows, columns) => {
-    const width = vectors(columns);
-    if (Number.isFinite(width) && columns % width !== 0) {
-      refuse(`${where}: groups of ${width} do not divide ${columns} features`);
-    }
+  const blocks = (ruleOf: (block: BlockRule["block"]) => BlockRule): Rounder => (data, rows) =>
     roundBlocks(data, { rows, columns }, ruleOf([size === "all" ? Infinity : 1, width]));
-  };
   const scaleType = String(own(settings, "scale_dtype") ?? "");
   if (dynamic === true && size === 32 && /uint8$/.test(scaleType)) {
     return blocks(() => mxRule(mx({ element, scaleRule: "compressedTensors" })));
@@ -146,7 +144,7 @@ function twoLevels(block: BlockRule["block"], globalScale: number): BlockRule {
 function integers(
   { settings, scale: given = NaN, zero: givenZero = 0 }: InputRule,
   bits: number,
-  vectors: (columns: number) => number,
+  width: number,
   dynamic: boolean,
 ): Rounder {
   const low = -(2 ** (bits - 1)), high = -low - 1, range = high - low;
@@ -165,8 +163,8 @@ function integers(
     if (scale === 0) return [2 ** -23, 0];
     return [scale, roundHalfEven(clamp(f32(low - f32(least / scale))))];
   };
-  return (data, _rows, columns) => {
-    const size = Math.min(vectors(columns), data.length);
+  return (data) => {
+    const size = Math.min(width, data.length);
     for (let start = 0; start < data.length; start += size) {
       const part = data.subarray(start, start + size), [scale, zero] = fit(part);
       for (let i = 0; i < part.length; i++) {

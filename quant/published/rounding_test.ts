@@ -22,7 +22,7 @@ for (const [name, rule] of Object.entries(rules)) {
       expected = floats(name),
       [rows, columns] = tensors.get("input")?.shape ?? [];
     // The library holds scales in float32.
-    rounderOf({ ...rule, ...rule.scale && { scale: Math.fround(rule.scale) } }, "x")(data, rows, columns);
+    rounderOf({ ...rule, ...rule.scale && { scale: Math.fround(rule.scale) } }, "x", columns)(data, rows);
     const wrong = data.findIndex((value, i) => value !== expected[i]);
     assertEquals(wrong < 0 ? null : [wrong, data[wrong], expected[wrong]], null);
   });
@@ -32,13 +32,14 @@ Deno.test("rounding that is not done is refused with the way around it", () => {
   const { settings } = rules["fp8-token"];
   const refused = (change: Record<string, unknown>, message: string) => {
     const rule = { settings: { ...settings, ...change } };
-    const error = assertThrows(() => rounderOf(rule, "inputs of x"), CheckpointError, message);
+    const error = assertThrows(() => rounderOf(rule, "inputs of x", 64), CheckpointError, message);
     assert(error.message.includes('activations: "float"'));
   };
   refused({ strategy: "attn_head" }, 'inputs of x: {"num_bits"');
   refused({ num_bits: 5 }, "floats of 5 bits");
   refused({ type: "posit" }, "is not done here");
   refused({ actorder: "group" }, 'actorder is "group"');
+  refused({ strategy: "group", group_size: 48 }, "groups of 48 do not divide 64 features");
   refused({ newer: 1 }, "newer (1) is not known here");
   refused({ symmetric: false }, "floats that are not symmetric");
 });

@@ -2,7 +2,15 @@
 import { own } from "../../base/json.ts";
 import { show } from "../../base/show.ts";
 import type { DeviceBuffer } from "../../kernels/device.ts";
-import { type InputSite, inputSites, layerRoles, rolesOfSite, tensorName } from "../../model/architecture.ts";
+import {
+  hasExperts,
+  type InputSite,
+  inputSites,
+  layerLinears,
+  layerRoles,
+  rolesOfSite,
+  tensorName,
+} from "../../model/architecture.ts";
 import type { Intervention, Operand } from "../../model/decoder/intervention.ts";
 import { type Linear, Parameter } from "../../model/decoder/parameter.ts";
 import { linearKey } from "../../model/decoder/parameters.ts";
@@ -22,16 +30,21 @@ import { type Rounder, rounderOf } from "./rounding.ts";
 export function asPublished(model: Model, runtime: RuntimeScheme): Model {
   const rules = new Rules(model, runtime.inputs);
   const linears = int8Linears(model, rules), inputs = siteRounders(model, rules);
-  const head = rules.take(model.architecture.head, model.architecture.head !== model.architecture.embedding);
+  const { architecture } = model;
+  const headRule = rules.take(architecture.head, architecture.head !== architecture.embedding);
+  const head = headRule && rounderOf(headRule, "inputs of the output projection", model.head.shape[1]);
   rules.requireNone();
   const intervention: Intervention = {
     ...inputs.size > 0 && {
       async input(x, { layer, site, rows, columns }) {
         await run(model, inputs.get(`${layer}.${site}`), x, rows, columns);
       },
+      async expertInput(x, { layer, site, rows, columns, expert }) {
+        await run(model, inputs.get(`${layer}.${site}.${expert}`), x, rows, columns);
+      },
     },
     ...head !== undefined && {
-      head: (x, { rows, columns }) => run(model, rounderOf(head, "the output projection"), x, rows, columns),
+      head: (x, { rows, columns }) => run(model, head, x, rows, columns),
     },
     ...runtime.cache && cacheRounders(model, runtime.cache),
   };
@@ -48,7 +61,7 @@ export function asPublished(model: Model, runtime: RuntimeScheme): Model {
 async function run(model: Model, round: Rounder | undefined, x: DeviceBuffer, rows: number, columns: number) {
   if (round === undefined) return;
   const data = await model.device.read(x, 0, rows * columns);
-  round(data, rows, columns);
+  round(data, rows);
   model.device.write(x, data);
 }
 
@@ -87,16 +100,17 @@ class Rules {
 function int8Linears(model: Model, rules: Rules): Map<string, Parameter<Linear>> {
   const { architecture, device } = model, replaced = new Map<string, Parameter<Linear>>();
   for (let layer = 0; layer < architecture.layers; layer++) {
-    for (const role of layerRoles(architecture, layer)) {
-      const { name, shape, stored: weight } = model.linear(layer, role);
+    for (const { role, expert } of layerLinears(architecture, layer)) {
+      const { name, shape, stored: weight } = model.linear(layer, role, expert);
       if (!(weight instanceof Int8Weight)) continue;
       const threshold = own(rules.take(name)?.settings ?? {}, "llmInt8");
       if (threshold === undefined) continue;
-      const scheme = llmInt8({ threshold: Number(threshold) }), bias = model.bias(layer, role);
+      const scheme = llmInt8({ threshold: Number(threshold) }),
+        bias = expert === undefined ? model.bias(layer, role) : null;
       const values = () => Promise.resolve(weight.dequantize());
       const build = async () => new Int8Linear(device, weight, scheme, null, await bias?.() ?? null);
       replaced.set(
-        linearKey(layer, role),
+        linearKey(layer, role, expert),
         new Parameter<Linear>(name, shape, values, build, weight).asOriginal(),
       );
     }
@@ -110,11 +124,25 @@ function siteRounders(model: Model, rules: Rules): Map<string, Rounder> {
   for (let layer = 0; layer < architecture.layers; layer++) {
     const present = layerRoles(architecture, layer);
     for (const site of inputSites) {
-      const names = rolesOfSite[site].filter((role) => present.includes(role)).map((role) =>
-        tensorName(architecture.linears[role]?.weight ?? "", layer)
-      );
+      const roles = rolesOfSite[site].filter((role) => present.includes(role));
+      const names = roles.map((role) => tensorName(architecture.linears[role]?.weight ?? "", layer));
       const rule = sharedRule(model, site, names, rules);
-      if (rule !== undefined) rounders.set(`${layer}.${site}`, rounderOf(rule, `inputs of ${names[0]}`));
+      if (rule === undefined) continue;
+      const [, columns] = model.linear(layer, roles[0]).shape;
+      rounders.set(`${layer}.${site}`, rounderOf(rule, `inputs of ${names[0]}`, columns));
+    }
+    const { experts } = architecture;
+    if (experts === undefined || !hasExperts(architecture, layer)) continue;
+    for (let expert = 0; expert < experts.count; expert++) {
+      for (const [site, roles] of [["mlp", ["gate", "up"]], ["down", ["down"]]] as const) {
+        const names = roles.map((role) =>
+          tensorName(experts.linears[role].weight, layer).replace("{expert}", String(expert))
+        );
+        const rule = sharedRule(model, site, names, rules);
+        if (rule === undefined) continue;
+        const [, columns] = model.linear(layer, roles[0], expert).shape;
+        rounders.set(`${layer}.${site}.${expert}`, rounderOf(rule, `inputs of ${names[0]}`, columns));
+      }
     }
   }
   return rounders;
@@ -145,7 +173,8 @@ function sharedRule(
 
 /** Keys, rotated, and values, each with the scale of its layer. */
 function cacheRounders(model: Model, { settings, scales }: CacheRule): Intervention {
-  const rounders = Array.from({ length: model.architecture.layers }, (_, layer) => {
+  const { layers, kvHeads, headDim } = model.architecture;
+  const rounders = Array.from({ length: layers }, (_, layer) => {
     const found = scales.get(layer);
     if (found === undefined) {
       throw new CheckpointError(
@@ -153,7 +182,9 @@ function cacheRounders(model: Model, { settings, scales }: CacheRule): Intervent
         `${model.name}: kv_cache_scheme without a k_scale of layer ${layer}`,
       );
     }
-    return found.map((scale) => rounderOf({ settings, scale }, `keys and values of layer ${layer}`));
+    return found.map((scale) =>
+      rounderOf({ settings, scale }, `keys and values of layer ${layer}`, kvHeads * headDim)
+    );
   });
   const act = (which: 0 | 1) => (x: DeviceBuffer, { layer, tokens, heads, headDim }: Operand) =>
     run(model, rounders[layer][which], x, tokens, heads * headDim);
