@@ -19,7 +19,7 @@ import {
   receiptCode,
   windowsOf,
 } from "./receipt/run.ts";
-import { valueOf } from "./receipt/value.ts";
+import { comparisonOf, valueOf } from "./receipt/value.ts";
 import { checkReceipt, type Verification, type VerifyOptions } from "./receipt/verify.ts";
 import { requireWindows, type TokenWindows } from "./windows.ts";
 
@@ -79,7 +79,7 @@ export async function makeReceipt(run: ReceiptRun): Promise<Receipt> {
   const end = performance.now();
   const body: ReceiptBody = {
     quantbookReceipt: 1,
-    value: valueOf(found, windows),
+    value: { ...valueOf(found, windows), comparison: comparisonOf(found) },
     windows: found.map(({ loss, divergence, agreement }) => ({ loss, divergence, agreement })),
     model: ran.claim,
     reference: reference?.claim ?? null,

@@ -51,14 +51,8 @@ export async function measureWindow(
         row.set(own(0), next);
         requireNumber(row.confidence, reference, at, ids);
         for (const [c, record] of found.entries()) {
-          const position = row.compare(own(c + 1), next);
-          requireNumber(position.divergence, candidates[c], at, ids);
-          record.divergence[at] = position.divergence;
-          record.confidence[at] = row.confidence;
-          record.referenceSurprise[at] = row.surprise;
-          record.surprise[at] = position.surprise;
-          record.top1[at] = Number(position.top1);
-          record.top5[at] = position.top5;
+          addPosition(record, at, row, own(c + 1), next);
+          requireNumber(record.divergence[at], candidates[c], at, ids);
         }
       }
     }
@@ -66,6 +60,23 @@ export async function measureWindow(
     for (const states of hidden) states[Symbol.dispose]();
   }
   return found;
+}
+
+/** Holds a candidate's logits of a position against the reference's, and puts down what is found. */
+export function addPosition(
+  record: WindowRecord,
+  at: number,
+  row: ReferenceRow,
+  logits: Float32Array,
+  next: number | undefined,
+): void {
+  const position = row.compare(logits, next);
+  record.divergence[at] = position.divergence;
+  record.confidence[at] = row.confidence;
+  record.referenceSurprise[at] = row.surprise;
+  record.surprise[at] = position.surprise;
+  record.top1[at] = Number(position.top1);
+  record.top5[at] = position.top5;
 }
 
 /** Logits `[rows, vocabulary]` of some positions. */
@@ -82,7 +93,8 @@ async function project(
   return await device.read(logits);
 }
 
-function emptyRecord(tokens: number): WindowRecord {
+/** A record with room for so many tokens. */
+export function emptyRecord(tokens: number): WindowRecord {
   const array = () => new Float64Array(tokens);
   return {
     divergence: array(),

@@ -33,7 +33,10 @@ export interface CompareOptions {
 }
 
 /** Positions that intervals and tests need at least. */
-const fewestTokens = 32;
+export const fewestTokens = 32;
+
+/** Inner edges of the buckets of confidence, where nothing else is asked for. */
+export const defaultBuckets: readonly number[] = [0.25, 0.5, 0.75, 0.9, 0.99];
 
 /** What is left of the options when defaults are filled in. */
 export interface CheckedOptions {
@@ -49,8 +52,7 @@ export interface CheckedOptions {
 
 /** @throws {CompareError} `option` or `windows` */
 export function checkedOptions(options: CompareOptions): CheckedOptions {
-  const { buckets = [0.25, 0.5, 0.75, 0.9, 0.99], level = 0.95, power = 0.8, noise = true, windows } =
-    options;
+  const { buckets = defaultBuckets, level = 0.95, power = 0.8, noise = true, windows } = options;
   const edges = [0, ...buckets, 1];
   if (!edges.every((edge, i) => i === 0 || edge > edges[i - 1])) {
     throw new CompareError(

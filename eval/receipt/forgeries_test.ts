@@ -7,6 +7,7 @@ import { gptq } from "../../quant/methods/gptq.ts";
 import { rtn } from "../../quant/methods/rtn.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { corpus } from "../corpus.ts";
+import { compare } from "../compare.ts";
 import { measure } from "../metrics/measure.ts";
 import { FloatPredictions } from "../metrics/divergence.ts";
 import { makeReceipt, verifyReceipt } from "../receipt.ts";
@@ -29,6 +30,15 @@ Deno.test("a receipt has the numbers of measure, and is confirmed in whole, in p
   assertEquals(honest.windows.map(({ loss }) => loss), perplexity.windowNll);
   assertEquals(honest.value.perplexity.value, perplexity.value);
   assertEquals(honest.value.divergence, divergence);
+  // The same numbers as a comparison's, position by position.
+  const {
+    candidates: [{ model: _, scheme: __, label: ___, bytes: ____, bitsPerWeight: _____, ...summary }],
+  } = await compare(
+    "fixture:llama",
+    [{ model: "fixture:llama", scheme, label: "W4" }],
+    { windows, device, results: null, noise: false },
+  );
+  assertEquals(honest.value.comparison, summary);
   const whole = await verifyReceipt(readNumbers(writeNumbers(honest)), { device });
   assertEquals([whole.verdict, whole.problems, whole.windows], ["confirmed", [], [0, 1, 2, 3]]);
   const part = await verifyReceipt(honest, { device, sample: 2, seed: 1 });
@@ -69,7 +79,10 @@ function forged(change: (receipt: Receipt) => Partial<Receipt>, from = honest): 
 }
 
 const windows = await corpus("sotu", text);
-const withWindows = (found: readonly WindowClaim[]) => ({ windows: found, value: valueOf(found, windows) });
+const withWindows = (found: readonly WindowClaim[]) => ({
+  windows: found,
+  value: { comparison: honest.value.comparison, ...valueOf(found, windows) },
+});
 const better = (one: WindowClaim) => ({ ...one, loss: one.loss - 0.01 });
 const zeros = "0".repeat(64);
 /** What was forged, how many windows are measured again, and what has to be found. */
@@ -97,6 +110,26 @@ const forgeries: readonly [what: string, code: string, sample: number, Receipt][
     forged(({ value }) => ({
       value: { ...value, perplexity: { ...value.perplexity, standardError: 0 } },
     })),
+  ],
+  [
+    "a quantile of the comparison",
+    "digest",
+    1,
+    forged(({ value }) => ({
+      value: {
+        ...value,
+        comparison: value.comparison && {
+          ...value.comparison,
+          divergence: { ...value.comparison.divergence, p99: value.comparison.divergence.median },
+        },
+      },
+    })),
+  ],
+  [
+    "the whole comparison",
+    "value",
+    4,
+    forged(({ value }) => ({ value: { ...value, comparison: other.value.comparison } })),
   ],
   [
     "all losses, and the value with them",

@@ -83,6 +83,7 @@ const receipt = fields({
   value: fields({
     perplexity: fields({ value: number, standardError: number, tokens: count }),
     divergence: orNull(fields({ value: number, standardError: number, top1Agreement: finite })),
+    comparison: orNull(object),
   }),
   windows: list(fields({ loss: number, divergence: orNull(number), agreement: orNull(finite) })),
   model: modelClaim,

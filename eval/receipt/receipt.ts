@@ -1,5 +1,6 @@
 /** What a receipt is: a measured number with all that it takes to measure it again. */
 import { hashOf } from "../../base/hash.ts";
+import type { CandidateSummary } from "../compare/summary.ts";
 import type { CorpusOptions } from "../corpus.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 
@@ -51,6 +52,8 @@ export interface ValueClaim {
     readonly standardError: number;
     readonly top1Agreement: number;
   } | null;
+  /** What `compare` says of the model beside the reference, by the same positions; null without one, or below 32 tokens. */
+  readonly comparison: CandidateSummary | null;
 }
 
 /** All that a receipt says, but the digests that tie it to the logits. */

@@ -6,6 +6,8 @@ import type { Model } from "../../model/model.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { parseScheme, type Scheme } from "../../quant/scheme.ts";
 import type { Execution } from "../../quant/weights/linear.ts";
+import { addPosition, emptyRecord, type WindowRecord } from "../compare/measure.ts";
+import { ReferenceRow } from "../compare/position.ts";
 import { corpus, windowsHash } from "../corpus.ts";
 import { windowDivergence } from "../metrics/divergence.ts";
 import { negativeLogLikelihood } from "../metrics/perplexity.ts";
@@ -17,6 +19,8 @@ import type { ModelClaim, ReceiptText, TextClaim, WindowClaim } from "./receipt.
 export interface MeasuredWindow extends WindowClaim {
   /** SHA-256 of the float32 logits. */
   readonly logits: string;
+  /** What a comparison knows of its positions; null without a reference. */
+  readonly record: WindowRecord | null;
 }
 
 /** Hash of the code that a receipt's numbers come from. */
@@ -66,13 +70,12 @@ export async function measureReceiptWindow(
   ids: Int32Array,
 ): Promise<MeasuredWindow> {
   const width = (one: Model) => one.architecture.vocabularySize;
-  const { logits, logProbabilities } = await passOf(model, ids);
-  const compared = reference === null ? null : windowDivergence(
-    (await passOf(reference, ids)).logProbabilities,
-    logProbabilities,
-    [width(reference), width(model)],
-  );
+  const ours = await passOf(model, ids), { hash: logits, logProbabilities } = ours;
+  const other = reference === null ? null : await passOf(reference, ids);
+  const widths = [width(reference ?? model), width(model)] as const;
+  const compared = other === null ? null : windowDivergence(other.logProbabilities, logProbabilities, widths);
   return {
+    record: other === null ? null : recordOf(other.values, ours.values, ids, widths),
     loss: negativeLogLikelihood(logProbabilities, ids),
     divergence: compared?.kl ?? null,
     agreement: compared?.agreement ?? null,
@@ -82,14 +85,29 @@ export async function measureReceiptWindow(
 
 async function passOf(model: Model, ids: Int32Array) {
   const { device } = model;
-  let hash = "", logProbabilities = new Float32Array(0);
+  let hash = "", logProbabilities = new Float32Array(0), values = new Float32Array(0);
   await model.forEachLogits([ids], async (logits) => {
-    const values = await device.read(logits);
+    values = Float32Array.from(await device.read(logits));
     hash = sha256Hex(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     device.logSoftmax(logits, logits, ids.length, model.architecture.vocabularySize);
     logProbabilities = Float32Array.from(await device.read(logits));
   });
-  return { logits: hash, logProbabilities };
+  return { hash, logProbabilities, values };
+}
+
+function recordOf(
+  reference: Float32Array,
+  model: Float32Array,
+  ids: Int32Array,
+  [width, modelWidth]: readonly [number, number],
+): WindowRecord {
+  const row = new ReferenceRow(Math.min(width, modelWidth)), record = emptyRecord(ids.length);
+  for (let t = 0; t < ids.length; t++) {
+    const next = t + 1 < ids.length ? ids[t + 1] : undefined;
+    row.set(reference.subarray(t * width, (t + 1) * width), next);
+    addPosition(record, t, row, model.subarray(t * modelWidth, (t + 1) * modelWidth), next);
+  }
+  return record;
 }
 
 /** The hash of all logits from those of the windows. */

@@ -28,7 +28,7 @@ import {
   receiptCode,
   windowsOf,
 } from "./run.ts";
-import { valueOf } from "./value.ts";
+import { comparisonOf, valueOf } from "./value.ts";
 
 /** How a receipt is verified. */
 export interface VerifyOptions {
@@ -123,7 +123,8 @@ async function recompute(
   );
   requireWindows(windows, files);
   if (receipt.windows.length === windows.length) {
-    differs("value", "value that the windows' losses give", receipt.value, valueOf(receipt.windows, windows));
+    const { comparison: _, ...value } = receipt.value;
+    differs("value", "value that the windows' losses give", value, valueOf(receipt.windows, windows));
   }
   const ofModel = differs("model", "files of the model", receipt.model.files, await files.hash());
   if (sampled.length === 0 || !sameText || ofModel) return [];
@@ -145,6 +146,7 @@ async function recompute(
   }
   if (sampled.length === windows.length) {
     differs("logits", "hash of all logits", receipt.logits, hashOfLogits(found));
+    differs("value", "comparison", receipt.value.comparison, comparisonOf(found));
   }
   return [...sampled];
 }
