@@ -101,13 +101,16 @@ export function quik(options: QuikOptions = {}): Quik {
   return readOptions("quik", quikOptions, options);
 }
 
-/** How many columns a linear layer keeps, of inputs with these largest magnitudes, in a model of this width. */
-export function keptCount(maxima: Float32Array, hiddenSize: number, scheme: Quik): number {
+/** How many columns a linear layer keeps, of inputs with these largest magnitudes, in a model of this width; `where` is for messages. */
+export function keptCount(maxima: Float32Array, hiddenSize: number, scheme: Quik, where = ""): number {
   const { kept, relative, threshold } = scheme, { length } = maxima;
   const count = relative ? Math.floor(length / hiddenSize) * kept : kept;
   if (count === 0 || maxima.every((value) => value <= threshold)) return 0;
   if (count < length) return count;
-  throw new SchemeError("shape", `kept ${count} leaves none of ${length} input features: expected fewer`);
+  throw new SchemeError(
+    "shape",
+    `kept ${count} leaves none of ${length} input features${where}: expected fewer`,
+  );
 }
 
 /** Columns by ascending magnitude; equals keep their order. */
@@ -184,7 +187,8 @@ function* quikSteps(
 async function keptAt(model: Model, scheme: Quik, context: QuantizeContext) {
   const maximaAt = await calibratedMaxima(model, "quik", context), { hiddenSize } = model.architecture;
   return (place: Parameters<typeof maximaAt>[0]) => {
-    const maxima = maximaAt(place), kept = keptCount(maxima, hiddenSize, scheme);
+    const maxima = maximaAt(place), where = ` of ${place.site} in layer ${place.layer}`;
+    const kept = keptCount(maxima, hiddenSize, scheme, where);
     return { order: ascending(maxima), kept };
   };
 }

@@ -251,7 +251,7 @@ Deno.test("what does not fit is refused by name", async () => {
     { activations: quik({ search: "mse" }) },
     'search is "mse": expected none, or its default, of activations',
   );
-  await refused({ weights: quik() }, "kept 256 leaves none of 256 input features");
+  await refused({ weights: quik() }, "kept 256 leaves none of 256 input features of attention in layer 0");
   using attention = await quantize(model, { query: quik({ kept: 4 }) }, { calibration });
   await assertRejects(() => attention.logits(ids), SchemeError, "quik has no calibrated range of query");
   await refused(
