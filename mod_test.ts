@@ -187,6 +187,25 @@ Deno.test("every method of the suite says where it was published", () => {
   assertEquals(silent.map(({ name }) => name), []);
 });
 
+Deno.test("stored weights are plain data whose classes a quantization that resumes knows", () => {
+  const known = files.find(({ path }) => path === "quant/resumption/record.ts")?.text ?? "";
+  const weights = files.filter(({ path, text }) =>
+    path.startsWith("quant/weights/") && isProduct({ path, text, imports: [] }) &&
+    text.includes("implements StoredWeight")
+  );
+  assert(weights.length > 10);
+  // What a published file holds is decoded by a function, and made by no quantization.
+  const left = weights.filter(({ path }) => path !== "quant/weights/decoded.ts").flatMap(({ path, text }) => {
+    const name = /class (\w+) implements StoredWeight/.exec(text)?.[1] ?? "";
+    const own = /^ {2}(?:readonly )?#\w+/m.exec(text)?.[0].trim();
+    return [
+      ...known.includes(`    ${name},`) ? [] : [`${path}: ${name} is no class of quant/resumption/record.ts`],
+      ...own === undefined ? [] : [`${path}: ${own} cannot be kept on a disk, a private field can`],
+    ];
+  });
+  assertEquals(left, []);
+});
+
 Deno.test("what is named in tables is there", async () => {
   const paths = methods.flatMap(({ source, equation }) => [source, equation?.source ?? source]);
   for await (const { name } of Deno.readDir(`${root}notebooks`)) {

@@ -178,7 +178,8 @@ const linears: ModelMethod<LlmFp4> = {
     ) => {
       if (x === undefined) throw new SchemeError("calibration", `llmFp4: no inputs were seen of ${one.name}`);
       const [rows, columns] = one.shape, weight = { rows, columns, data: await one.values() };
-      const fit = await searchLinear(device, weight, x, rule);
+      const search = () => searchLinear(device, weight, x, rule), { finished } = context;
+      const fit = await (finished === null ? search() : finished.step(one.name, search));
       context.progress(`llmFp4 ${one.name}`);
       const stored = storedFloats(weight, fit.weight);
       const values = () => Promise.resolve(stored.dequantize());

@@ -67,7 +67,9 @@ export function catalogue(): CatalogueEntry[] {
   }));
 }
 
-function calibrates({ cost, weights, operand }: Method): boolean {
-  const { needs = "nothing", calibrate, prepare } = weights ?? {};
-  return (cost?.calibrates ?? needs !== "nothing") || !!calibrate || !!prepare || !!operand?.calibrate;
+function calibrates({ cost, weights, sparsity, operand }: Method): boolean {
+  const looks = [weights, sparsity].some((part) =>
+    part !== undefined && (part.needs !== "nothing" || !!part.calibrate || !!part.prepare)
+  );
+  return cost?.calibrates === true || looks || !!operand?.calibrate;
 }

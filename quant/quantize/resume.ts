@@ -5,7 +5,7 @@ import { layerLinears } from "../../model/architecture.ts";
 import type { Model } from "../../model/model.ts";
 import { Finished } from "../resumption/finished.ts";
 import { parseScheme, type Scheme } from "../scheme.ts";
-import { type ResolvedScheme, resolveScheme } from "./resolve.ts";
+import { type ResolvedScheme, resolveScheme, sparsityStage } from "./resolve.ts";
 
 /**
  * Most bytes that a quantization keeps: for each of its stages that look at a calibration text all weights in float32, and hidden states of
@@ -38,7 +38,8 @@ function limitOf(model: Model, scheme: ResolvedScheme, calibration: readonly Int
   const tokens = calibration.reduce((sum, { length }) => sum + length, 0),
     states = tokens * architecture.hiddenSize;
   const whole = [...transforms, kv].filter((one) => one?.method.cost?.calibrates).length;
-  const stages = 1 + transforms.length + (weights?.part.prepare ? 1 : 0) + (kv ? 1 : 0);
+  const stages = 1 + (sparsityStage(scheme) === null ? 0 : 1) + transforms.length +
+    (weights?.part.prepare ? 1 : 0) + (kv ? 1 : 0);
   const perLayer = whole > 0 ? architecture.layers + 2 : 4;
   return 4 * (stages * values + perLayer * states) + 2 ** 24;
 }

@@ -14,6 +14,7 @@ import { gptaq } from "../methods/gptaq.ts";
 import { gptq } from "../methods/gptq.ts";
 import { hqq } from "../methods/hqq.ts";
 import { kvquant } from "../methods/kvquant.ts";
+import { llmFp4 } from "../methods/llmfp4.ts";
 import { nvfp4 } from "../methods/nvfp4.ts";
 import { qqq } from "../methods/qqq.ts";
 import { qrazor } from "../methods/qrazor.ts";
@@ -45,6 +46,7 @@ const written: Readonly<Record<string, Scheme>> = {
   "qqq in groups": { weights: qqq({ thresholds: 3, groupSize: 32 }) },
   quik: { weights: quik({ bits: 4, kept: 8 }), activations: quik({ bits: 4, kept: 8 }) },
   "sparsity, then rtn": { sparsity: sparseGpt({ pattern: "2:4" }), weights: rtn({ bits: 4 }) },
+  llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, tokens: 8 }) },
   gptaq: { weights: gptaq({ bits: 4 }) },
   dgq: { weights: dgq({ scales: "float" }), activations: dgq() },
   smoothQuant: {
