@@ -2,7 +2,7 @@
  * Estimates from positions that depend on one another: positions of one window share a text, so windows are what is drawn at
  * random, and where there are few of them, stretches of a window.
  */
-import { exp } from "../../base/elementary.ts";
+import { exp, pow } from "../../base/elementary.ts";
 import { betaProbability, betaQuantile, studentQuantile } from "./beta.ts";
 
 /** What is counted as drawn independently. */
@@ -181,7 +181,7 @@ function quantilePlaces(
   };
   const place = (rank: number) =>
     Math.min(positions - 1, Math.max(0, rank * (positions + 1) / (effective + 1) - 1));
-  const open = share ** effective > tail;
+  const open = pow(share, effective) > tail;
   // What is not needed above is spent below.
   return [place(rankWith(1 - (open ? 2 * tail : tail))), open ? Infinity : place(rankWith(tail))];
 }
