@@ -8,7 +8,7 @@ const steps = 64, least = -708;
 // ln 2 / 64 in two parts, the first with trailing zeros: its products with the numbers below are exact.
 const high = 0.010830424667801708, low = 2.8447437476627285e-11;
 const fractions = Float64Array.from({ length: steps }, (_, i) => pow(2, i / steps));
-const powers = Float64Array.from({ length: 1024 }, (_, i) => 2 ** -i);
+const powers = Float64Array.from({ length: 1024 }, (_, i) => pow(2, -i));
 
 /**
  * `e^x` for `x <= 0`, within 1e-15 of it; 0 below -708, where float64 holds fewer and fewer digits. NaN stays NaN.
