@@ -235,7 +235,6 @@ const packed: Record<string, Scheme> = {
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
   bcq: { weights: bcq({ bits: 3, groupSize: 64, rounds: 1 }) },
   spqr: schemes.spqr,
-  dgq: { weights: dgq({ groupSize: 64 }) },
   quik: schemes.quik,
 };
 

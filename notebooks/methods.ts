@@ -3,6 +3,7 @@
 import type { MethodEntry } from "./methods/entry.ts";
 import { formats } from "./methods/formats.ts";
 import { pruning } from "./methods/pruning.ts";
+import { w4a8 } from "./methods/w4a8.ts";
 
 export type { MethodEntry };
 
@@ -321,6 +322,7 @@ export const methods: readonly MethodEntry[] = [
       lines: 3,
     },
   },
+  ...w4a8,
   ...formats,
   ...pruning,
 ];
