@@ -185,6 +185,7 @@ export const distillMethod: MethodWith<{ transform: ModelMethod<Distill> }> = {
     link: "https://arxiv.org/abs/2206.01861",
   },
   options: distillOptions,
+  cost: { calibrates: true },
   parse: (options) => distill(options as unknown as DistillOptions),
   transform,
 };

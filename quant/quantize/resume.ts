@@ -40,8 +40,8 @@ function limitOf(model: Model, scheme: ResolvedScheme, calibration: readonly Int
   const whole = [...transforms, kv].filter((one) => one?.method.cost?.calibrates).length;
   const stages = 1 + (sparsityStage(scheme) === null ? 0 : 1) + transforms.length +
     (weights?.part.prepare ? 1 : 0) + (kv ? 1 : 0);
-  const perLayer = whole > 0 ? architecture.layers + 2 : 4;
-  return 4 * (stages * values + perLayer * states) + 2 ** 24;
+  const copies = 4 + whole * (architecture.layers + 4);
+  return 4 * (stages * values + copies * states) + 2 ** 24;
 }
 
 let code: Promise<string> | undefined;
