@@ -1,7 +1,7 @@
 /** Runs what a receipt is about: the models, the text, and the passes over its windows. */
 import { hashOf, sha256Hex } from "../../base/hash.ts";
 import type { Device } from "../../kernels/device.ts";
-import { loadModel } from "../../model/load.ts";
+import { loadModel } from "../../quant/published/load.ts";
 import type { Model } from "../../model/model.ts";
 import { quantize } from "../../quant/quantize.ts";
 import { parseScheme, type Scheme } from "../../quant/scheme.ts";

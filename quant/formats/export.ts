@@ -130,7 +130,8 @@ async function encode(
   source: string,
   recipe: string,
 ): Promise<Written> {
-  const { values } = model.checkpoint.config;
+  // How the source was quantized says nothing of what is written.
+  const { quantization_config: _, ...values } = model.checkpoint.config.values;
   if (format === "gguf") {
     const text = await readText(`${source}/tokenizer.json`).catch(() => undefined);
     const tokenizer = text === undefined ? undefined : parseJson(text);

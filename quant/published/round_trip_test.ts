@@ -90,3 +90,25 @@ Deno.test("A model that others have quantized can be quantized again: its values
   using plain = await quantize(base, { weights: rtn({ bits: 8, groupSize: 32 }) });
   assertEquals(plain.scheme, null);
 });
+
+Deno.test("A model that others have quantized is written with its own codes, and nothing of how it was stored", async () => {
+  const model = await quantizedBy("symmetric");
+  await exported(model, "gptq", async (_file, directory) => {
+    using read = await loadModel(directory);
+    await exported(read, "compressed-tensors", async (_again, folder) => {
+      using again = await loadModel(folder);
+      const one = storedWeight(model, 2, "down"), other = storedWeight(again, 2, "down");
+      assert(one instanceof UniformWeight && other instanceof UniformWeight);
+      assertEquals(other.codes(), one.codes());
+      assertEquals(again.scheme?.quant_method, "compressed-tensors");
+    });
+    await exported(read, "onnx", async (_again, folder) => {
+      const config = JSON.parse(await Deno.readTextFile(`${folder}/config.json`));
+      assertEquals(config.quantization_config, undefined);
+    });
+    await exported(read, "gguf", async (file) => {
+      using again = await loadModel(file);
+      assertEquals(await again.linear(2, "down").values(), await read.linear(2, "down").values());
+    });
+  });
+});

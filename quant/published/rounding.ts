@@ -12,7 +12,7 @@ import { checkFields } from "../../base/fields.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import type { InputRule } from "../formats/source.ts";
 import { absMax, type BlockRule, roundBlocks } from "../grids/blocks.ts";
-import { decodeFloat, floatEncoder, floatFormats, floatValues } from "../grids/float.ts";
+import { decodeFloat, exponentOf, floatEncoder, floatFormats, floatValues } from "../grids/float.ts";
 import { fp8Rule } from "../methods/fp8.ts";
 import { mx, mxRule } from "../methods/mx.ts";
 
@@ -119,7 +119,8 @@ function powersOf(rule: BlockRule): BlockRule {
   return {
     ...rule,
     fit(values) {
-      const scale = 2 ** Math.ceil(Math.log2(rule.fit(values).scale));
+      const { scale: own } = rule.fit(values), exponent = exponentOf(own), floor = 2 ** exponent;
+      const scale = own === floor ? floor : 2 * floor;
       return { scale, encode: (x) => round(x / scale) };
     },
   };

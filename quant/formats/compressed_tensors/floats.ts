@@ -7,7 +7,7 @@ import type { JsonObject } from "../../../base/json.ts";
 import type { Checkpoint } from "../../../model/checkpoint/checkpoint.ts";
 import type { RawTensor } from "../../../model/safetensors.ts";
 import { SchemeError } from "../../error.ts";
-import { floatFormats, type FloatName, floatValues, powerScales } from "../../grids/float.ts";
+import { floatBits, floatFormats, type FloatName, floatValues, powerScales } from "../../grids/float.ts";
 import { TableWeight } from "../../weights/table.ts";
 import { requireNumbers } from "../numbers.ts";
 import { floatsOf, rawOf, refuse, requireShape } from "../source.ts";
@@ -172,7 +172,7 @@ export async function readFloats(
   settings: WeightSettings,
 ): Promise<TableWeight> {
   const { element, scales: kind } = layouts[format], { strategy } = settings;
-  const values = floatValues(floatFormats[element]), bits = Math.log2(values.length);
+  const values = floatValues(floatFormats[element]), bits = floatBits(floatFormats[element]);
   if (settings.bits !== bits || !settings.symmetric) {
     refuse(
       checkpoint,
