@@ -112,3 +112,18 @@ Deno.test("A model that others have quantized is written with its own codes, and
     });
   });
 });
+
+Deno.test("settings in the file of their own that older tools wrote are read, too", async () => {
+  await exported(await quantizedBy("ordered"), "gptq", async (_file, directory) => {
+    using model = await loadModel(directory);
+    const { quantization_config, ...config } = JSON.parse(
+      await Deno.readTextFile(`${directory}/config.json`),
+    );
+    const { quant_method: _, ...settings } = quantization_config;
+    await Deno.writeTextFile(`${directory}/config.json`, JSON.stringify(config));
+    await Deno.writeTextFile(`${directory}/quantize_config.json`, JSON.stringify(settings));
+    using again = await loadModel(directory);
+    assertEquals(again.scheme, { quant_method: "gptq", ...settings });
+    assertEquals(await again.logits(ids), await model.logits(ids));
+  });
+});

@@ -43,3 +43,20 @@ Deno.test("rounding that is not done is refused with the way around it", () => {
   refused({ newer: 1 }, "newer (1) is not known here");
   refused({ symmetric: false }, "floats that are not symmetric");
 });
+
+Deno.test("scales in powers of two: the least that hold the largest magnitude", () => {
+  const settings = {
+    num_bits: 8,
+    type: "float",
+    symmetric: true,
+    strategy: "group",
+    group_size: 4,
+    dynamic: true,
+    powers: true,
+  };
+  // 448 is the largest number of E4M3: 448 needs 1, 449 needs 2, 224 a half; 3.5 is 448 / 128.
+  const data = Float32Array.of(448, 1, -17, 0, 449, 1, -17, 0, 224, 0.5, -8.5, 0, 3.5, 3.4, 0.001, 0);
+  const expected = [448, 1, -16, 0, 448, 1, -16, 0, 224, 0.5, -8, 0, 3.5, 3.5, 0.0009765625, 0];
+  rounderOf({ settings }, "x", 4)(data, 4);
+  assertEquals([...data], expected);
+});
