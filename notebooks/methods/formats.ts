@@ -82,4 +82,23 @@ export const formats: readonly MethodEntry[] = [
       lines: 13,
     },
   },
+  {
+    id: "hqq",
+    name: "HQQ",
+    bits: "W1 to W8",
+    quantizes: "weights",
+    calibration: false,
+    gradient: false,
+    cost: "a few passes over the weights",
+    paper: { title: "Badri, Shaji 2023", link: "https://mobiusml.github.io/hqq_blog/" },
+    notebook: "hqq",
+    source: "quant/methods/hqq.ts",
+    equation: {
+      tex:
+        tex`E \leftarrow \operatorname{shrink}\!\left(W - \tfrac{q - z}{s}\right), \qquad z \leftarrow \operatorname{mean}\left(q - (W - E)\, s\right)`,
+      label: "half-quadratic solver",
+      anchor: "for (let k = 0, i = group * first; k < groupSize; k++, i += next) {",
+      lines: 5,
+    },
+  },
 ];
