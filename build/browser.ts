@@ -37,6 +37,8 @@ export async function bundle(entry = "browser.ts"): Promise<Bundle> {
     const { outputFiles: [{ contents }], metafile } = await esbuild.build({
       absWorkingDir: resolve(root),
       entryPoints: [entry],
+      // Before anything else, whatever an entry imports first.
+      inject: ["browser/stand_ins.ts"],
       plugins: [plugin],
       bundle: true,
       write: false,

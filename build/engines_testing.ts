@@ -80,9 +80,9 @@ export async function visit(
   const profile = await Deno.makeTempDir({ prefix: "quantbook-engine-" });
   const begun = performance.now();
   const [program, ...args] = engine.command(`http://127.0.0.1:${server.addr.port}${path}`, profile);
-  // A group of its own, so that the helpers of the browser end with it.
-  const child = new Deno.Command("/usr/bin/setsid", {
-    args: ["--wait", program, ...args],
+  // Detached, it leads a group of its own, so that the helpers of the browser end with it.
+  const child = new Deno.Command(program, {
+    args,
     env: { HOME: profile, WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" },
     stdin: "null",
     stdout: "null",
