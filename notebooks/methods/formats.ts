@@ -101,4 +101,43 @@ export const formats: readonly MethodEntry[] = [
       lines: 5,
     },
   },
+  {
+    id: "llmfp4",
+    name: "LLM-FP4 (FPQ)",
+    bits: "W3 to W8, A3 to A8",
+    quantizes: "weights, activations, both ends",
+    calibration: true,
+    gradient: false,
+    cost: "hundreds of products per layer",
+    paper: { title: "Liu et al. 2023", link: "https://arxiv.org/abs/2310.16836" },
+    notebook: "llmfp4",
+    source: "quant/methods/llmfp4.ts",
+    equation: {
+      source: "quant/methods/llmfp4/format.ts",
+      tex:
+        tex`\hat{x} = s \left\lfloor \tfrac{x}{s} \right\rceil, \qquad s = 2^{\max(1, \lfloor \log_2\lvert x\rvert + b\rfloor) - M - b}, \qquad
+        b_j = \rho + \operatorname{clip}\left(\lfloor \tilde{b}_j \rceil - \lfloor \rho \rceil,\, 0,\, 2^E - 1\right)`,
+      label: "section 4.3",
+      anchor: "export function shiftedBiases(",
+      lines: 6,
+    },
+  },
+  {
+    id: "crossquant",
+    name: "CrossQuant",
+    bits: "A2 to A8",
+    quantizes: "activations, weights beside them",
+    calibration: false,
+    gradient: false,
+    cost: "none",
+    paper: { title: "Liu et al. 2024", link: "https://arxiv.org/abs/2410.07505" },
+    notebook: "llmfp4",
+    source: "quant/methods/crossquant.ts",
+    equation: {
+      tex: tex`\Delta_{ij} = \frac{t_i^{\alpha}\, c_j^{1-\alpha}}{2^{b-1} - 1}`,
+      label: "eq. 5",
+      anchor: "const step = steps[i] = ofRow * ofColumn[j] / most;",
+      lines: 3,
+    },
+  },
 ];
