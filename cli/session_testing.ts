@@ -20,7 +20,9 @@ export async function runSession(
 ): Promise<void> {
   const text = await readText(`${root}docs/command-line.md`), folder = await Deno.makeTempDir();
   const session = text.slice(text.indexOf("## From an empty folder"));
-  const blocks = [...session.matchAll(/^```(sh|ts)(?: ignore)?\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```/gm)];
+  const blocks = [
+    ...session.matchAll(/^```(sh|ts)(?: ignore)?\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```/gm),
+  ];
   assert(blocks.length >= 6 && blocks.some(([, kind]) => kind === "ts"), `${blocks.length} blocks`);
   try {
     for (const [, kind, code, printed] of blocks) {
