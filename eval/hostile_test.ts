@@ -16,6 +16,7 @@ import { architectureOf } from "../model/families.ts";
 import { openGguf, readGguf } from "../model/gguf/file.ts";
 import { ggufTokenizer } from "../model/gguf/tokenizer.ts";
 import { loadModel } from "../model/load.ts";
+import { loadModel as loadPublished } from "../quant/published/load.ts";
 import { type RawTensor, readSafetensors } from "../model/safetensors.ts";
 import { loadTokenizer } from "../model/tokenizer/tokenizer.ts";
 import { openWeights } from "../model/checkpoint/weights.ts";
@@ -45,11 +46,27 @@ async function load(file: string): Promise<unknown> {
   if (file.startsWith("gguf/")) return await readGguf(path);
   if (file.startsWith("model/")) return await runModel(path.slice(0, path.lastIndexOf("/")));
   if (file.startsWith("safetensors/")) return await readSafetensors(path);
+  if (file === "config/quantization_config.json") return await loadBeside(path);
   if (file.startsWith("config/")) return await readConfig(path);
   if (file.startsWith("tokenizer/")) return (await loadTokenizer(path)).encode("hello hello");
   const weights = await openWeights(path);
   for (const name of weights.names()) await weights.tensor(name);
   return weights;
+}
+
+/** A configuration says how weights are quantized; beside it lie weights of its sizes that are not. */
+async function loadBeside(config: string): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.copyFile(config, `${directory}/config.json`);
+    const weights = pathOf(
+      new URL("../fixtures/families/llama_gqa_llama3rope/model.safetensors", import.meta.url),
+    );
+    await Deno.copyFile(weights, `${directory}/model.safetensors`);
+    (await loadPublished(directory))[Symbol.dispose]();
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
 
 /** Loads a model, runs it and quantizes it with and without calibration; what it computes must be numbers. */

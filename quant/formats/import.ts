@@ -55,6 +55,14 @@ export async function importCheckpoint(checkpoint: Checkpoint): Promise<Imported
     );
   }
   const found = await readers[method](checkpoint, config);
+  if (found.modules.length === 0 && found.runtime === undefined) {
+    throw new CheckpointError(
+      "config",
+      `${config.source}: quantization_config says ${
+        show(method)
+      }, but no tensor is stored so: expected none, or the quantized weights`,
+    );
+  }
   return { checkpoint: await withModules(checkpoint, found), runtime: found.runtime };
 }
 
