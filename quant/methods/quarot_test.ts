@@ -44,6 +44,7 @@ Deno.test("a rotation alone changes no family's function, and what would is refu
     olmo2: "a norm acts on what its blocks add",
     opt_350m_like: "a norm acts on what its blocks add",
     stablelm_12b_like: "its queries and keys have a norm that removes their mean",
+    mamba: "state-space model",
     mixtral: "mixture of experts",
     qwen3_moe: "mixture of experts",
   };
