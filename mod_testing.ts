@@ -57,6 +57,7 @@ const rooms: readonly (readonly [name: string, files: string, imports: string])[
   ["tasks", "eval/tasks/", "generation store"],
   ["sweep", "eval/sweep.ts eval/sweep/", "store cost metrics tasks"],
   ["compare", "eval/compare.ts eval/compare/", "sweep"],
+  ["advisor", "eval/advisor/", "metrics notation"],
   ["receipt", "eval/receipt.ts eval/receipt/", "compare corpus"],
   ["oracle", "eval/oracle.ts eval/oracle/", "metrics"],
   ["claims", "eval/claims.ts eval/claims/", "oracle sweep corpus"],

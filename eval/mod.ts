@@ -3,6 +3,15 @@
  *
  * @module
  */
+export { type Advice, advise } from "./advisor/advise.ts";
+export { allocate, type Allocation, type Choice } from "./advisor/allocate.ts";
+export { type Budget, readBudget } from "./advisor/budget.ts";
+export { AdvisorError } from "./advisor/error.ts";
+export { type Assignment, schemeOfAssignments } from "./advisor/mixture.ts";
+export type { AdviseOptions } from "./advisor/options.ts";
+export type { Proof, TestedDifference } from "./advisor/proof.ts";
+export type { Entrant, Mixture } from "./advisor/run.ts";
+export type { ScoreName, Sensitivity } from "./advisor/scores.ts";
 export { type Candidate, compare, type Comparison } from "./compare.ts";
 export type { Clusters, Estimated, EstimatedMean, Interval } from "./compare/clusters.ts";
 export type { Difference } from "./compare/differences.ts";

@@ -1,0 +1,65 @@
+/** A scheme with overrides from a choice for each linear layer. */
+import { hashOf } from "../../base/hash.ts";
+import type { LinearRole } from "../../model/architecture.ts";
+import type { WeightScheme } from "../../quant/registry.ts";
+import type { Override, Scheme } from "../../quant/scheme.ts";
+
+/** What rounds the weights of one linear layer. */
+export interface Assignment {
+  /** Index of the decoder layer. */
+  readonly layer: number;
+  /** Which linear layer. */
+  readonly role: LinearRole;
+  /** What rounds it. */
+  readonly weights: WeightScheme;
+}
+
+/**
+ * The scheme that does what the assignments say: what most linear layers have stands for all, the others are overrides, those of one
+ * method and the same layers together.
+ *
+ * @example
+ * ```ts
+ * import { schemeOfAssignments } from "quantbook/eval";
+ * import { rtn } from "quantbook";
+ * import { writeScheme } from "quantbook/quant";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [w4, w8] = [rtn({ bits: 4 }), rtn({ bits: 8 })];
+ * const scheme = schemeOfAssignments([
+ *   { layer: 0, role: "q", weights: w8 },
+ *   { layer: 0, role: "k", weights: w8 },
+ *   { layer: 1, role: "q", weights: w4 },
+ *   { layer: 1, role: "k", weights: w4 },
+ *   { layer: 2, role: "q", weights: w4 },
+ * ]);
+ * assertEquals(writeScheme(scheme), "weights=rtn:4 @0.q.k(weights=rtn:8)");
+ * ```
+ */
+export function schemeOfAssignments(assignments: readonly Assignment[]): Scheme {
+  // By method, then by role: the layers.
+  const methods = new Map<
+    string,
+    { weights: WeightScheme; count: number; roles: Map<LinearRole, number[]> }
+  >();
+  for (const { layer, role, weights } of assignments) {
+    const key = hashOf(weights), one = methods.get(key) ?? { weights, count: 0, roles: new Map() };
+    one.count++;
+    one.roles.set(role, [...one.roles.get(role) ?? [], layer]);
+    methods.set(key, one);
+  }
+  // Of equally many, the first.
+  const [most, ...others] = [...methods.values()].sort((a, b) => b.count - a.count);
+  if (most === undefined) return {};
+  const overrides: Override[] = others.flatMap(({ weights, roles }) => {
+    const byLayers = new Map<string, { layers: number[]; linears: LinearRole[] }>();
+    for (const [role, layers] of roles) {
+      layers.sort((a, b) => a - b);
+      const key = layers.join(), one = byLayers.get(key) ?? { layers, linears: [] };
+      one.linears.push(role);
+      byLayers.set(key, one);
+    }
+    return [...byLayers.values()].map((where) => ({ ...where, weights }));
+  });
+  return { weights: most.weights, ...overrides.length > 0 && { overrides } };
+}
