@@ -63,8 +63,9 @@ export function errataPage(errata: readonly ErratumRow[]): Page {
   const body = `<header class="title"><h1>Errata</h1>
 <p class="question">${errata.length} contradictions within published tables, of ${causes} causes, found by recomputing what a row
 states about itself. Nothing needs to be run to see them.</p></header>
-<table class="grades"><caption>What they amount to. A column that is rounded up or cut off throughout is a convention of its authors, counted once as a cause.</caption>
-<thead><tr><th scope="col">grade</th><th scope="col">contradictions</th><th scope="col">causes</th></tr></thead><tbody>${summary}</tbody></table>
+<p>What they amount to. A column that is rounded up or cut off throughout is a convention of its authors, counted once as a
+cause.</p>
+<div class="table-box" tabindex="0" role="region" aria-label="Contradictions by grade"><table><thead><tr><th scope="col">grade</th><th scope="col">found</th><th scope="col">causes</th></tr></thead><tbody>${summary}</tbody></table></div>
 <div class="errata">${items.join("\n")}</div>`;
   return {
     file: "errata.html",
