@@ -24,6 +24,7 @@ export const verbs: Verbs = {
     load: () => import("./quantize.ts"),
   },
   export: { phrase: "write a model for other runtimes", load: () => import("./export.ts") },
+  fit: { phrase: "the best mixture of bits within a budget, proved", load: () => import("./fit.ts") },
   sizes: { phrase: "what a model takes, and what of", load: () => import("./sizes.ts") },
   scheme: { phrase: "a scheme as text and as JSON", load: () => import("./scheme.ts") },
   sweep: { phrase: "a grid of cells, on one machine or many", load: () => import("./sweep.ts") },

@@ -83,6 +83,8 @@ const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
   ],
   ["shell is tcsh: expected bash, zsh or fish", "completion", "tcsh"],
   ["quantbookReceipt is undefined: expected 1", "verify", "deno.json"],
+  ["--budget is missing: expected such as --budget 4.5bpw", "fit", "fixture:llama"],
+  ['budget is "4": expected such as 900MB', "fit", "fixture:llama", "--budget", "4"],
   ["README.md is no receipt: it is not JSON", "verify", "README.md"],
   ["nothing.json", "scheme", "nothing.json"],
   ["no/such/folder", "measure", "no/such/folder"],

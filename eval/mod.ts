@@ -6,6 +6,7 @@
 export { type Advice, advise } from "./advisor/advise.ts";
 export { allocate, type Allocation, type Choice } from "./advisor/allocate.ts";
 export { type Budget, readBudget } from "./advisor/budget.ts";
+export { readCandidates } from "./advisor/candidates.ts";
 export { AdvisorError } from "./advisor/error.ts";
 export { type Assignment, schemeOfAssignments } from "./advisor/mixture.ts";
 export type { AdviseOptions } from "./advisor/options.ts";
