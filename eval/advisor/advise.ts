@@ -60,10 +60,10 @@ export interface Advice {
  *
  * using model = await loadModel("fixture:llama");
  * const advice = await advise(model, {
- *   budget: { bitsPerWeight: 4.5 },
- *   candidates: [3, 4, 6].map((bits) => rtn({ bits, groupSize: 64 })),
- *   calibration: await corpus("calibration", { windows: 2, length: 64, seed: 0 }),
- *   proof: await corpus("sotu", { windows: 8, length: 64 }),
+ *   budget: { bitsPerWeight: 3.9 },
+ *   candidates: [3, 4].map((bits) => rtn({ bits, groupSize: 64 })),
+ *   calibration: await corpus("calibration", { windows: 1, length: 32, seed: 0 }),
+ *   proof: await corpus("sotu", { windows: 8, length: 32 }),
  * });
  * assert(advice.bytes <= advice.budget);
  * assert(advice.better === (advice.text === advice.mixture.text && advice.text !== advice.uniform.text));
