@@ -1,7 +1,7 @@
 /**
  * How tests compare a method with its original code: perplexity on the oracle's 16 test windows, configuration by
  * configuration. `deno task test` runs the first of the few that a test names for a model, `QUANTBOOK_ORACLE=all` (`deno task test:oracle`)
- * all, `QUANTBOOK_ORACLE=2/5` the few and the second of five parts: `.ci/run` has no time for more than one.
+ * all, `QUANTBOOK_ORACLE=2/5` these and the second of five parts: `.ci/run` has no time for more than one.
  */
 import { assert } from "@std/assert";
 import { sha256Hex } from "../../base/hash.ts";
@@ -22,10 +22,9 @@ if (!["", "all"].includes(asked) && (part === null || +part[1] < 1 || +part[1] >
   throw new Error(`QUANTBOOK_ORACLE is ${asked}: expected all, or a part such as 2/5`);
 }
 
-/** Whether a stored result is compared in this run: the first of `quick` always is, the others wherever more than the least is asked for. */
+/** Whether a stored result is compared in this run: the first of `quick` always is. */
 export function isCompared(id: string, quick: readonly string[]): boolean {
-  if (asked === "") return id === quick[0];
-  if (asked === "all" || quick.includes(id)) return true;
+  if (asked === "all" || id === quick[0]) return true;
   return part !== null &&
     parseInt(sha256Hex(new TextEncoder().encode(id)).slice(0, 8), 16) % +part[2] === +part[1] - 1;
 }
