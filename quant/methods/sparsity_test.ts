@@ -176,6 +176,11 @@ Deno.test("zeros stay through what rounds the rest, or the pair is refused by na
     "gptq turns the zero at model.layers.0.self_attn.q_proj.weight[",
   );
   await assertRejects(
+    () => quantize(model, { ...joint, weights: rtn({ bits: 8 }) }, { calibration }),
+    SchemeError,
+    "sparseGpt rounds the weights that it keeps, and so would rtn",
+  );
+  await assertRejects(
     () => quantize(model, { sparsity: wanda() }),
     SchemeError,
     "wanda needs calibration windows",

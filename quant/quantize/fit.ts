@@ -27,6 +27,7 @@ export function requireFit(model: Model, scheme: ResolvedScheme): void {
   if (architecture.stateSpace !== undefined) requireForStateSpace(architecture.family, scheme);
   requireOverrides(model, scheme);
   requireOneByOne(scheme);
+  requireOneRounding(scheme);
   for (let layer = 0; layer < architecture.layers; layer++) {
     for (const { role, expert } of layerLinears(architecture, layer)) {
       const { name, shape: [, columns] } = model.linear(layer, role, expert);
@@ -112,6 +113,20 @@ function requireOneByOne(scheme: ResolvedScheme): void {
       `${embedding.scheme.method} needs the inputs of a linear layer, and the embedding has none: expected a method that needs none`,
     );
   }
+}
+
+/** What rounds while it removes leaves nothing for another method to round. */
+function requireOneRounding(scheme: ResolvedScheme): void {
+  const [rounding] = [scheme, ...scheme.overrides].flatMap(({ sparsity }) =>
+    sparsity && "bits" in sparsity.scheme ? [sparsity] : []
+  );
+  const [weights] = allWeights(scheme);
+  if (rounding === undefined || weights === undefined) return;
+  throw new SchemeError(
+    "combination",
+    `${rounding.scheme.method} rounds the weights that it keeps, and so would ${weights.scheme.method}: expected sparsity without bits, ` +
+      "or no weights",
+  );
 }
 
 /** Methods that rewrite or replace whole blocks know those of dense models only. */
