@@ -108,4 +108,5 @@ export { TaskError } from "./eval/tasks/error.ts";
 export { evaluateTask, type TaskOptions } from "./eval/tasks/evaluate.ts";
 export { choiceTasks, taskNames } from "./eval/tasks/registry.ts";
 export type { TaskResult } from "./eval/tasks/result.ts";
+export type { HarnessVersion } from "./eval/tasks/task.ts";
 export { CorpusError, type TokenWindows } from "./eval/windows.ts";

@@ -1,4 +1,5 @@
 /** From examples to the numbers of a task, and from tasks to those of a group, as lm-evaluation-harness has them. */
+import { PythonRandom } from "../../base/random.ts";
 import { meanOf, pooledStandardError } from "../statistics.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
 
@@ -8,11 +9,30 @@ export function resultOf(task: string, examples: readonly TaskExample[]): TaskRe
   if (pages.length > 0) return { task, ...perplexities(pages), examples };
   const metrics: Record<string, number> = {}, standardErrors: Record<string, number> = {};
   for (const name of Object.keys(examples[0]?.metrics ?? {})) {
-    const { mean, standardError } = meanOf(examples.map((one) => one.metrics[name]));
-    metrics[name] = mean;
-    standardErrors[name] = standardError;
+    const values = examples.map((one) => one.metrics[name]), { mean, standardError } = meanOf(values);
+    metrics[name] = name === "perplexity" ? Math.exp(-mean) : mean;
+    standardErrors[name] = name === "perplexity" ? bootstrapOfPerplexity(values) : standardError;
   }
   return { task, metrics, standardErrors, examples };
+}
+
+/**
+ * The standard deviation of the perplexity of 100,000 samples, drawn with Python's numbers in chunks of a thousand, each with its own
+ * seed (`bootstrap_stderr` in the harness' api/metrics.py). One example is its own only sample: NaN, as where the harness has none.
+ */
+function bootstrapOfPerplexity(logs: readonly number[]): number {
+  const n = logs.length, values = Float64Array.from(logs), found = new Float64Array(100_000);
+  if (n < 2) return NaN;
+  for (let chunk = 0; chunk < 100; chunk++) {
+    const random = new PythonRandom(chunk);
+    for (let i = 0; i < 1000; i++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) sum += values[Math.floor(random.random() * n)];
+      found[1000 * chunk + i] = Math.exp(-sum / n);
+    }
+  }
+  const mean = found.reduce((sum, one) => sum + one, 0) / found.length;
+  return Math.sqrt(found.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (found.length - 1));
 }
 
 function perplexities(
@@ -40,5 +60,13 @@ export function groupOf(task: string, subtasks: readonly TaskResult[]): TaskResu
     metrics[name] = subtasks.reduce((sum, one, i) => sum + one.metrics[name] * sizes[i], 0) / all;
     standardErrors[name] = pooledStandardError(subtasks.map((one) => one.standardErrors[name]), sizes);
   }
-  return { task, metrics, standardErrors, examples: subtasks.flatMap(({ examples }) => examples), subtasks };
+  const asked = subtasks[0]?.asked;
+  return {
+    task,
+    metrics,
+    standardErrors,
+    ...asked && { asked },
+    examples: subtasks.flatMap(({ examples }) => examples),
+    subtasks,
+  };
 }

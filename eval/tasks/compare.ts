@@ -25,6 +25,10 @@ export function compareTasks(a: TaskResult, b: TaskResult, metric?: string): Pai
   const same = a.task === b.task && a.examples.length === b.examples.length &&
     a.examples.every(({ id, where }, i) => id === b.examples[i].id && where === b.examples[i].where);
   if (!same) throw new StatisticsError("pairs", `${a.task} and ${b.task} were not run on the same examples`);
+  const asked = ({ asked: one }: TaskResult) => one && `${one.harness} with addBosToken ${one.addBosToken}`;
+  if (a.asked !== undefined && b.asked !== undefined && asked(a) !== asked(b)) {
+    throw new StatisticsError("pairs", `${a.task} was asked as in ${asked(a)}, and as in ${asked(b)}`);
+  }
   const values = ({ examples }: TaskResult) => examples.map(({ metrics }) => metrics[name]);
   if (values(a).some((value) => value === undefined)) fail("metric", name, Object.keys(a.metrics).join(", "));
   return pairedTest(values(a), values(b));

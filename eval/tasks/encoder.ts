@@ -1,10 +1,11 @@
 /**
- * What lm-evaluation-harness 0.4.8 decides by the kind of a model before it sees a text (`HFLM.__init__`, `tok_encode`,
- * `prefix_token_id` and `max_length` in its models/huggingface.py).
+ * What lm-evaluation-harness decides by the kind of a model before it sees a text (`HFLM.__init__`, `tok_encode`, `prefix_token_id` and
+ * `max_length` in its models/huggingface.py), in 0.4.8 and, where it is another, in 0.4.13.
  */
 import type { Model } from "../../model/model.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { TaskError } from "./error.ts";
+import type { HarnessVersion } from "./task.ts";
 
 /** Settings that the harness takes as `--model_args`. */
 export interface EncoderOptions {
@@ -12,6 +13,8 @@ export interface EncoderOptions {
   readonly addBosToken?: boolean;
   /** `prefix_token_id`. */
   readonly prefixToken?: number;
+  /** Whose habits (default `"0.4.8"`). */
+  readonly harness?: HarnessVersion;
 }
 
 /** Turns the texts of a task into tokens. */
@@ -22,6 +25,8 @@ export interface TaskEncoder {
   readonly prefixToken: number | undefined;
   /** Tokens of a text. */
   encode(text: string): Int32Array<ArrayBuffer>;
+  /** Tokens of an answer that has no context: what it begins with, and what is scored. */
+  alone(text: string): { readonly context: Int32Array; readonly continuation: Int32Array };
 }
 
 /** The encoder of a model's tasks. */
@@ -29,12 +34,28 @@ export function taskEncoder(
   { tokenizer, architecture: { family } }: { tokenizer: Tokenizer; architecture: { family: string } },
   options: EncoderOptions = {},
 ): TaskEncoder {
-  const addBosToken = options.addBosToken ?? family.includes("gemma");
-  return {
+  const later = options.harness === "0.4.13";
+  const addBosToken = options.addBosToken ?? (later || family.includes("gemma"));
+  const prefixToken = options.prefixToken ?? tokenizer.bos ?? tokenizer.eos;
+  // Since 0.4.9.2 a text that brings its own beginning gets no other.
+  const beginning = later && prefixToken !== undefined ? tokenizer.decode([prefixToken]) : undefined;
+  const encoder: TaskEncoder = {
     addBosToken,
-    prefixToken: options.prefixToken ?? tokenizer.bos ?? tokenizer.eos,
-    encode: (text) => tokenizer.encode(text, { addSpecialTokens: addBosToken }),
+    prefixToken,
+    encode: (text) => {
+      const begun = beginning !== undefined && text.startsWith(beginning);
+      return tokenizer.encode(text, { addSpecialTokens: addBosToken && !begun });
+    },
+    alone: (text) => {
+      const start = prefixOf(encoder, "An empty context");
+      if (!later) return { context: Int32Array.of(start), continuation: encoder.encode(text) };
+      const ids = tokenizer.encode(text, { addSpecialTokens: false });
+      return ids[0] === start
+        ? { context: ids.slice(0, 1), continuation: ids.slice(1) }
+        : { context: Int32Array.of(start), continuation: ids };
+    },
   };
+  return encoder;
 }
 
 /**

@@ -8,13 +8,14 @@ import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects 
 import { harnessLength, taskEncoder } from "./encoder.ts";
 import type { ChatSettings } from "./chat.ts";
 import { TaskError } from "./error.ts";
+import { show } from "../../base/show.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { openLog, type TaskLog } from "./log.ts";
 import { type AnyExample, place, type TaskRows } from "./place.ts";
 import { groups, taskOf } from "./registry.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
 import { type Placed, runChoice, runGeneration, runRolling, type TaskRunner } from "./run.ts";
-import type { ChoiceExample, GenerationExample, RollingExample, Task } from "./task.ts";
+import type { ChoiceExample, GenerationExample, HarnessVersion, RollingExample, Task } from "./task.ts";
 
 /** Data that a caller has: files or rows. */
 export interface TaskData {
@@ -23,6 +24,8 @@ export interface TaskData {
   /** What worked examples are drawn from (default: the questions); for `bbh` the file of worked chains. */
   readonly shots?: string | readonly JsonObject[];
 }
+
+const harnessVersions: readonly HarnessVersion[] = ["0.4.8", "0.4.13"];
 
 /** How to evaluate. */
 export interface TaskOptions {
@@ -41,8 +44,13 @@ export interface TaskOptions {
   /** Most tokens that the model is fed (default: its positions, or 2048 where the harness finds none in the configuration). */
   readonly maxLength?: number;
   /**
-   * Whether texts get the tokenizer's special tokens (`add_bos_token`). Default, as in 0.4.8: only where the model's type
-   * contains "gemma". Since 0.4.9.2 the harness does as the tokenizer does: `true` is that.
+   * Which version's numbers (default `"0.4.8"`). `"0.4.13"` puts the beginning token where the tokenizer does, which moves
+   * log-probabilities by nats; worked examples and `truthfulqa_mc2` differ where rows repeat and labels are unsorted.
+   */
+  readonly harness?: HarnessVersion;
+  /**
+   * Whether texts get the tokenizer's special tokens (`add_bos_token`). Default: in 0.4.8 only where the model's type contains
+   * "gemma", in 0.4.13 always, but for a text that begins with that token.
    */
   readonly addBosToken?: boolean;
   /** The token before an empty context and before a page (`prefix_token_id`; default: the first token, else the end token). */
@@ -68,7 +76,7 @@ export interface TaskOptions {
 
 /**
  * Evaluates a model on a task, or on all members of a group (`mmlu`, `bbh`). Prompts, token splits, draws of worked
- * examples, metrics and standard errors are those of lm-evaluation-harness 0.4.8.
+ * examples, metrics and standard errors are those of lm-evaluation-harness, 0.4.8 or 0.4.13.
  *
  * @throws {TaskError} naming the file and line of what is wrong
  *
@@ -136,6 +144,7 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
     addBosToken: encoder.addBosToken,
     prefixToken: encoder.prefixToken,
     chat,
+    ...options.harness === "0.4.13" && { harness: options.harness },
   };
   using log = options.log === undefined ? null : openLog(options.log, key);
   using scorer = new LikelihoodScorer(model);
@@ -146,7 +155,8 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
     log,
     options,
   );
-  return resultOf(task.name, examples);
+  const { harness = "0.4.8" } = options, { addBosToken } = encoder;
+  return { ...resultOf(task.name, examples), asked: { harness, addBosToken } };
 }
 
 async function runAll(
@@ -173,7 +183,7 @@ function runOne(
   one: Placed<AnyExample>,
   options: TaskOptions,
 ): Promise<TaskExample> {
-  if (task.kind === "choice") return runChoice(runner, one as Placed<ChoiceExample>, task.metrics);
+  if (task.kind === "choice") return runChoice(runner, one as Placed<ChoiceExample>, task);
   if (task.kind === "rolling") return runRolling(runner, one as Placed<RollingExample>);
   return runGeneration(runner, task, one as Placed<GenerationExample>, newTokens(task, options) ?? 0);
 }
@@ -234,7 +244,16 @@ function chatSettings(
 }
 
 function checkOptions(model: Model, options: TaskOptions): void {
-  const { limit, fewShot, maxLength, maxNewTokens, prefixToken } = options;
+  const { limit, fewShot, maxLength, maxNewTokens, prefixToken, harness = "0.4.8" } = options;
+  if (!harnessVersions.includes(harness)) {
+    throw new TaskError("option", `harness is ${show(harness)}: expected ${harnessVersions.join(" or ")}`);
+  }
+  if (harness === "0.4.13" && (options.chatTemplate ?? false) !== false) {
+    throw new TaskError(
+      "option",
+      "chatTemplate: conversations are known of harness 0.4.8 alone, not of 0.4.13",
+    );
+  }
   const { maxPositions, vocabularySize } = model.architecture;
   const check = (name: string, value: number | undefined, least: number, most = Number.MAX_SAFE_INTEGER) => {
     if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;

@@ -5,7 +5,7 @@ import { TaskError } from "./error.ts";
 import { drawShots, shotsText, systemPrompt, type WorkedExample } from "./prompts.ts";
 import type { DataRow } from "./row.ts";
 import type { Placed } from "./run.ts";
-import type { ChoiceExample, GenerationExample, RollingExample, Task } from "./task.ts";
+import type { ChoiceExample, GenerationExample, HarnessVersion, RollingExample, Task } from "./task.ts";
 
 /** An example of any task. */
 export type AnyExample = ChoiceExample | GenerationExample | RollingExample;
@@ -28,6 +28,8 @@ export interface PromptSettings {
   readonly seed?: number;
   /** Stands before everything else. */
   readonly systemInstruction?: string;
+  /** Whose habits (default `"0.4.8"`). */
+  readonly harness?: HarnessVersion;
   /** Prompts are conversations; null: plain text. */
   readonly chat: ChatSettings | null;
 }
@@ -44,7 +46,7 @@ export function place(
   tokenizer: Tokenizer,
   settings: PromptSettings,
 ): Promise<Placed<AnyExample>[]> {
-  const { fewShot, seed = 1234, systemInstruction, chat } = settings;
+  const { fewShot, seed = 1234, systemInstruction, harness, chat } = settings;
   const { description = "", shots } = task, { prefix } = rows;
   const questions = rows.questions.slice(0, limit),
     pool = rows.pool ?? rows.questions,
@@ -61,16 +63,17 @@ export function place(
   }
   const draw = shots.draw === "first" && !ownPool ? "first" : "random";
   const twice = chat !== null && !chat.multiturn;
-  const drawn = drawShots(questions, { pool, count, draw, spare, seed, twice });
+  const again = harness === "0.4.13";
+  const drawn = drawShots(questions, { pool, count, draw, spare, seed, twice, again });
   const worked = new Map<number, WorkedExample>();
   const shot = (i: number) => {
-    const one = worked.get(i) ?? workedExample(task.example(pool[i]));
+    const one = worked.get(i) ?? workedExample(task.example(pool[i], harness));
     worked.set(i, one);
     return one;
   };
   const system = systemPrompt(systemInstruction, description + (prefix ?? ""));
   return Promise.all(questions.map(async (row, id) => {
-    const example = task.example(row), shown = drawn[id].map(shot), contexts = questionsOf(example);
+    const example = task.example(row, harness), shown = drawn[id].map(shot), contexts = questionsOf(example);
     const prompts = chat === null || contexts.length === 0
       ? contexts.map((one) => system + shotsText(shown) + one)
       : await conversations(tokenizer, chat, { system, shots: shown, questions: contexts });

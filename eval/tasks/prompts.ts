@@ -16,12 +16,14 @@ export interface ShotPlan {
   readonly seed: number;
   /** Whether each draw follows one that nobody uses, as in the harness where worked examples and question are one message. */
   readonly twice?: boolean;
+  /** Whether a draw that has the question in it more than once is made again without it, as since 0.4.9. */
+  readonly again?: boolean;
 }
 
 /** The worked examples of each question, as indices into the pool. */
 export function drawShots(
   questions: readonly DataRow[],
-  { pool, count, draw, spare, seed, twice = false }: ShotPlan,
+  { pool, count, draw, spare, seed, twice = false, again = false }: ShotPlan,
 ): number[][] {
   if (count === 0) return questions.map(() => []);
   const first = pool.slice(0, count).map((_, i) => i);
@@ -39,7 +41,10 @@ export function drawShots(
     const drawn = sample();
     if (!spare) return drawn;
     const same = known.get(JSON.stringify(values)) ?? [];
-    return drawn.filter((i) => !same.includes(i)).slice(0, count);
+    const others = drawn.filter((i) => !same.includes(i)).slice(0, count);
+    if (!again || others.length === count) return others;
+    const rest = indices.filter((i) => !same.includes(i));
+    return random.sample(rest, Math.min(rest.length, count));
   });
 }
 

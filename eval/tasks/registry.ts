@@ -5,10 +5,12 @@ import { boolq } from "./sets/boolq.ts";
 import { TaskError } from "./error.ts";
 import { gsm8k } from "./sets/gsm8k.ts";
 import { hellaswag } from "./sets/hellaswag.ts";
+import { lambadaOpenai } from "./sets/lambada.ts";
 import { mmlu } from "./sets/mmlu.ts";
 import { mmluSubjects } from "./sets/mmlu_subjects.ts";
 import { openbookqa } from "./sets/openbookqa.ts";
 import { piqa } from "./sets/piqa.ts";
+import { socialIqa } from "./sets/social_iqa.ts";
 import type { Task } from "./task.ts";
 import { truthfulqaGen, truthfulqaMc1, truthfulqaMc2 } from "./sets/truthfulqa.ts";
 import { wikitext } from "./sets/wikitext.ts";
@@ -22,6 +24,8 @@ const single: readonly Task[] = [
   piqa,
   winogrande,
   openbookqa,
+  socialIqa,
+  lambadaOpenai,
   gsm8k,
   truthfulqaMc1,
   truthfulqaMc2,

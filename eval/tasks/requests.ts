@@ -1,5 +1,5 @@
 /** From text to tokens: where a context ends and its continuation begins, and what of both fits into the model. */
-import { prefixOf, type TaskEncoder } from "./encoder.ts";
+import type { TaskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
 import { stripEnd } from "./text.ts";
 
@@ -26,10 +26,7 @@ export interface TokenRequest {
  * a context is a text of its own: with special tokens it begins with one that is scored.
  */
 export function encodePair(encoder: TaskEncoder, context: string, continuation: string): TokenPair {
-  if (context === "") {
-    const start = prefixOf(encoder, "An empty context");
-    return { context: Int32Array.of(start), continuation: encoder.encode(continuation) };
-  }
+  if (context === "") return encoder.alone(continuation);
   const stem = stripEnd(context);
   const before = encoder.encode(stem);
   const whole = encoder.encode(context + continuation);

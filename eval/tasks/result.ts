@@ -1,4 +1,5 @@
 /** What an evaluation returns: numbers, their errors, and every example that they come from. */
+import type { HarnessVersion } from "./task.ts";
 
 /** Fields that every example has. */
 export interface CommonExample {
@@ -85,6 +86,8 @@ export interface TaskResult {
   readonly standardErrors: Readonly<Record<string, number>>;
   /** In the order of the data. */
   readonly examples: readonly TaskExample[];
+  /** Whose habits, and whether texts got the tokenizer's special tokens. */
+  readonly asked?: { readonly harness: HarnessVersion; readonly addBosToken: boolean };
   /** The members of a group. */
   readonly subtasks?: readonly TaskResult[];
 }

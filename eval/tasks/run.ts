@@ -10,6 +10,7 @@ import type { DataRow } from "./row.ts";
 import type {
   ChoiceExample,
   ChoiceMetric,
+  ChoiceTask,
   GenerationExample,
   GenerationTask,
   RollingExample,
@@ -48,10 +49,10 @@ export interface Placed<E> {
 export async function runChoice(
   runner: TaskRunner,
   { id, row, example, prompts }: Placed<ChoiceExample>,
-  metrics: readonly ChoiceMetric[],
+  { metrics, verbatim = false }: Pick<ChoiceTask, "metrics" | "verbatim">,
 ): Promise<ChoiceRecord> {
   const { encoder, scorer, maxLength, delimiter } = runner;
-  const texts = example.continuations.map((one) => delimiter + one);
+  const texts = example.continuations.map((one) => verbatim ? one : delimiter + one);
   const contexts = texts.map((_, i) => prompts[prompts.length === 1 ? 0 : i]);
   const pairs = texts.map((text, i) => encodePair(encoder, contexts[i], text));
   const requests = pairs.map((pair) => atRow(row, () => tokenRequest(pair, maxLength)));
@@ -75,7 +76,7 @@ export async function runChoice(
     choices,
     prediction,
     gold: example.gold,
-    metrics: choiceMetrics(metrics, logs, example),
+    metrics: choiceMetrics(metrics, logs, { ...example, isGreedy: likelihoods[example.gold].isGreedy }),
   };
 }
 
@@ -83,8 +84,11 @@ export async function runChoice(
 export function choiceMetrics(
   metrics: readonly ChoiceMetric[],
   logs: readonly number[],
-  { continuations, gold, truths = 1 }: Pick<ChoiceExample, "continuations" | "gold" | "truths">,
+  { continuations, gold, truths = 1, isGreedy = false }:
+    & Pick<ChoiceExample, "continuations" | "gold" | "truths">
+    & { readonly isGreedy?: boolean },
 ): Record<string, number> {
+  const isTrue = (i: number) => typeof truths === "number" ? i < truths : truths[i];
   const compute: Record<ChoiceMetric, () => number> = {
     acc: () => Number(largest(logs) === gold),
     acc_norm: () => Number(largest(logs.map((one, i) => one / codePoints(continuations[i]))) === gold),
@@ -92,11 +96,15 @@ export function choiceMetrics(
       // No shift by the largest, as in the harness: tiny probabilities vanish there too, and give NaN.
       const masses = logs.map(Math.exp);
       const sum = (values: readonly number[]) => values.reduce((total, one) => total + one, 0);
-      return sum(masses.slice(0, truths)) / sum(masses);
+      return sum(masses.filter((_, i) => isTrue(i))) / sum(masses);
     },
+    // The perplexity of a task is taken over all of its examples.
+    perplexity: () => logs[gold],
+    greedy: () => Number(isGreedy),
   };
-  // The harness calls mc2's share an accuracy.
-  return Object.fromEntries(metrics.map((name) => [name === "mc2" ? "acc" : name, compute[name]()]));
+  // The harness calls mc2's share an accuracy, and that of words that the model would say.
+  const named = (name: ChoiceMetric) => name === "mc2" || name === "greedy" ? "acc" : name;
+  return Object.fromEntries(metrics.map((name) => [named(name), compute[name]()]));
 }
 
 /** Lets the model answer. */

@@ -46,12 +46,18 @@ export interface ChoiceExample {
   readonly continuations: readonly string[];
   /** Index of the right answer. */
   readonly gold: number;
-  /** For `mc2`: so many of the continuations, the first ones, are true. */
-  readonly truths?: number;
+  /** For `mc2`: so many of the continuations, the first ones, are true; or of each whether it is. */
+  readonly truths?: number | readonly boolean[];
 }
 
-/** `acc`: the likeliest answer; `acc_norm`: per character; `mc2`: the probability that true answers take of all. */
-export type ChoiceMetric = "acc" | "acc_norm" | "mc2";
+/**
+ * `acc`: the likeliest answer; `acc_norm`: per character; `mc2`: the probability that true answers take of all; of a single answer
+ * `perplexity`, and `greedy`: whether each of its tokens is the likeliest one.
+ */
+export type ChoiceMetric = "acc" | "acc_norm" | "mc2" | "perplexity" | "greedy";
+
+/** A version of lm-evaluation-harness whose numbers are measured here. */
+export type HarnessVersion = "0.4.8" | "0.4.13";
 
 /** A task that chooses among given answers. */
 export interface ChoiceTask extends Common {
@@ -59,8 +65,10 @@ export interface ChoiceTask extends Common {
   readonly kind: "choice";
   /** What is reported. */
   readonly metrics: readonly ChoiceMetric[];
-  /** Reads a row. */
-  example(row: DataRow): ChoiceExample;
+  /** Whether continuations bring what precedes them along. */
+  readonly verbatim?: boolean;
+  /** Reads a row; `harness` where its versions read it differently. */
+  example(row: DataRow, harness?: HarnessVersion): ChoiceExample;
 }
 
 /** A question that the model answers in its own words. */

@@ -50,6 +50,12 @@ export function everyEvalRecord(
   if (choices.length !== examples.length || choices.length === 0) {
     throw new TaskError("option", `${task} has no given choices: expected a task of kind choice`);
   }
+  if (choices.some((one) => one.choices.length < 2)) {
+    throw new TaskError(
+      "option",
+      `${task} has one answer to a question: a record here is of tasks that choose`,
+    );
+  }
   const { collection, developer, model } = run, whole = (seconds: number) => String(Math.floor(seconds));
   const evaluationId = `${collection}/${developer}_${model}/${whole(run.written)}`,
     modelId = `${developer}/${model}`;

@@ -9,7 +9,7 @@ import { PythonFloat, pythonFloat, pythonJson } from "./python_json.ts";
 export interface HarnessRun {
   /** The rows of the data, in the order of the examples. */
   readonly docs: readonly JsonObject[];
-  /** What the task's template makes of each answer (default: the index of the right choice, as most have it). */
+  /** What the task's template makes of each answer (default: the index of the right choice, as most have it, or the only one). */
   readonly targets?: readonly string[];
   /** Name of the model: the files lie in a folder of that name, `/` as `__`. */
   readonly model: string;
@@ -45,8 +45,12 @@ export interface HarnessFiles {
  */
 export function harnessFiles(result: TaskResult, run: HarnessRun): HarnessFiles {
   const examples = choicesOf(result, run), metrics = Object.keys(result.metrics);
+  // Of a single answer the harness keeps a likelihood, and counts in integers what it counts.
+  const scored = examples.every(({ choices }) => choices.length === 1);
+  const written = (name: string, value: number) => scored && name === "acc" ? value : new PythonFloat(value);
   const samples = examples.map((example, i) => {
-    const doc = run.docs[i], target = run.targets?.[i] ?? String(example.gold);
+    const doc = run.docs[i];
+    const target = run.targets?.[i] ?? (scored ? example.choices[0].continuation : String(example.gold));
     const answers = example.choices.map(({ logProbability, isGreedy }) => [
       pythonFloat(logProbability),
       isGreedy ? "True" : "False",
@@ -68,7 +72,7 @@ export function harnessFiles(result: TaskResult, run: HarnessRun): HarnessFiles 
       doc_hash: sha256Text(pythonJson(doc, 2)),
       prompt_hash: sha256Text(example.choices[0].context),
       target_hash: sha256Text(target),
-      ...Object.fromEntries(metrics.map((name) => [name, new PythonFloat(example.metrics[name])])),
+      ...Object.fromEntries(metrics.map((name) => [name, written(name, example.metrics[name])])),
     };
   });
   const hash = sha256Text(samples.map((one) => one.doc_hash + one.prompt_hash + one.target_hash).join(""));
@@ -92,15 +96,19 @@ export function harnessFiles(result: TaskResult, run: HarnessRun): HarnessFiles 
       [task]: {
         task,
         num_fewshot: run.fewShot,
-        metric_list: metrics.map((metric) => ({ metric, aggregation: "mean", higher_is_better: true })),
-        output_type: "multiple_choice",
+        metric_list: metrics.map((metric) => ({
+          metric,
+          aggregation: metric === "perplexity" ? metric : "mean",
+          higher_is_better: metric !== "perplexity",
+        })),
+        output_type: scored ? "loglikelihood" : "multiple_choice",
         repeats: 1,
         metadata: { version: new PythonFloat(run.version), ...args },
       },
     },
     versions: { [task]: new PythonFloat(run.version) },
     "n-shot": { [task]: run.fewShot },
-    higher_is_better: { [task]: Object.fromEntries(metrics.map((name) => [name, true])) },
+    higher_is_better: { [task]: Object.fromEntries(metrics.map((name) => [name, name !== "perplexity"])) },
     "n-samples": { [task]: { original: run.original ?? examples.length, effective: examples.length } },
     config: {
       model: "quantbook",

@@ -2,7 +2,7 @@
 import { bleu } from "../bleu.ts";
 import type { DataRow } from "../row.ts";
 import { rouge } from "../rouge.ts";
-import type { ChoiceTask, GenerationTask, Shots } from "../task.ts";
+import type { ChoiceTask, GenerationTask, HarnessVersion, Shots } from "../task.ts";
 import { strip } from "../text.ts";
 
 const primer = [
@@ -42,20 +42,27 @@ function choiceTask(set: "mc1" | "mc2"): ChoiceTask {
     hub: { ...published, config: "multiple_choice" },
     shots,
     metrics: [set === "mc1" ? "acc" : "mc2"],
-    example: (row) => {
-      const { choices, truths } = row.has(`${set}_targets`) ? listed(row, set) : derived(row, set);
+    example: (row, harness) => {
+      const { choices, truths } = row.has(`${set}_targets`) ? listed(row, set, harness) : derived(row, set);
       return { context: `${primer}Q: ${row.text("question")}\nA:`, continuations: choices, gold: 0, truths };
     },
   };
 }
 
-function listed(row: DataRow, set: "mc1" | "mc2"): { choices: readonly string[]; truths: number } {
+interface Answers {
+  readonly choices: readonly string[];
+  readonly truths: number | readonly boolean[];
+}
+
+function listed(row: DataRow, set: "mc1" | "mc2", harness?: HarnessVersion): Answers {
   const targets = row.object(`${set}_targets`);
   const choices = targets.texts("choices", 2);
   const labels = targets.numbers("labels");
   if (labels.length !== choices.length) {
     row.fail("format", `${set}_targets has ${choices.length} choices and ${labels.length} labels`);
   }
+  // Since 0.4.9 (version 3.0 of mc2) each label counts for itself.
+  if (set === "mc2" && harness === "0.4.13") return { choices, truths: labels.map((label) => label === 1) };
   // The harness cuts at the first 0; whatever comes later counts as false.
   const truths = labels.indexOf(0);
   if (truths < 1) {
@@ -64,7 +71,7 @@ function listed(row: DataRow, set: "mc1" | "mc2"): { choices: readonly string[];
   return { choices, truths };
 }
 
-function derived(row: DataRow, set: "mc1" | "mc2"): { choices: readonly string[]; truths: number } {
+function derived(row: DataRow, set: "mc1" | "mc2"): Answers {
   const correct = set === "mc1" ? [row.text("best_answer")] : row.texts("correct_answers");
   return { choices: [...correct, ...row.texts("incorrect_answers")], truths: correct.length };
 }
