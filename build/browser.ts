@@ -16,8 +16,14 @@ export interface Bundle {
   readonly files: readonly string[];
 }
 
-/** Bundles an entry for pages: by default `browser.ts`. Any use of a platform that has no stand-in is an error. */
-export async function bundle(entry = "browser.ts"): Promise<Bundle> {
+/**
+ * Bundles an entry for pages: by default `browser.ts`. Any use of a platform that has no stand-in is an error. What uses nothing of the
+ * suite can do without `standIns` of the language; a `script` is no module, and may run in workers from blobs of pages without an origin.
+ */
+export async function bundle(
+  entry = "browser.ts",
+  { standIns = true, script = false }: { readonly standIns?: boolean; readonly script?: boolean } = {},
+): Promise<Bundle> {
   const plugin: esbuild.Plugin = {
     name: "page",
     setup(build) {
@@ -38,16 +44,17 @@ export async function bundle(entry = "browser.ts"): Promise<Bundle> {
       absWorkingDir: resolve(root),
       entryPoints: [entry],
       // Before anything else, whatever an entry imports first.
-      inject: ["browser/stand_ins.ts"],
+      inject: standIns ? ["browser/stand_ins.ts"] : [],
       plugins: [plugin],
       bundle: true,
       write: false,
       metafile: true,
-      format: "esm",
+      format: script ? "iife" : "esm",
+      ...script && { define: { "import.meta.url": "location.href" } },
       platform: "browser",
       target: ["chrome120", "firefox121", "safari17.4"],
       minify: true,
-      keepNames: true,
+      keepNames: standIns,
       charset: "utf8",
       legalComments: "inline",
       logLevel: "silent",

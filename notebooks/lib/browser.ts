@@ -50,10 +50,10 @@ export class Browser implements AsyncDisposable {
     this.#profile = profile;
   }
 
-  /** Starts Chromium with an empty profile. */
-  static async start(executable = CHROMIUM): Promise<Browser> {
+  /** Starts Chromium with an empty profile, and flags of its own. */
+  static async start(executable = CHROMIUM, flags: readonly string[] = []): Promise<Browser> {
     const profile = await Deno.makeTempDir({ prefix: "quantbook-chromium-" });
-    const args = [...FLAGS, `--user-data-dir=${profile}`, "about:blank"];
+    const args = [...FLAGS, ...flags, `--user-data-dir=${profile}`, "about:blank"];
     const process = new Deno.Command(executable, { args, stdin: "null", stdout: "null", stderr: "piped" })
       .spawn();
     const browser = new Browser(process, profile);

@@ -1,16 +1,21 @@
 /**
- * Builds the published report: `deno task report [--all] [--fresh] [--committed] [--out folder] [name ...]`.
+ * Builds the published report: `deno task report [--all] [--fresh] [--committed] [--out folder] [name ...]`,
+ * or `deno task report --single name [--out file]`.
  *
  * Executes notebooks (or takes the outputs of an earlier run of the same sources) and writes `site/`. Without names these
  * are the two of the tour, which take minutes; `--all` executes every notebook. The others appear with the outputs that
  * they were committed with; with `--committed` all do, and nothing is executed. A notebook that fails is still rendered, with its error, and the exit code is 1.
+ * `--single` writes the page of one notebook, with the outputs that it was committed with, as a file that needs no server: what its button
+ * would load is inside.
  */
 import { basename, resolve } from "node:path";
+import { directoryOf, makeDirectory, writeAtomic } from "../../base/file.ts";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
 import { liveAssets, loadedBytes } from "./live/assets.ts";
 import { liveTables } from "./live/cells.ts";
 import { storedRuns } from "./live/record.ts";
 import { liveSection } from "./live/section.ts";
+import { singlePage } from "./live/single.ts";
 import { listNotebooks, ROOT } from "./notebook/files.ts";
 import { keepLock } from "./notebook/lock.ts";
 import { readBuild } from "./report/build.ts";
@@ -21,15 +26,31 @@ import { renderSite, writeSite } from "./report/site.ts";
 /** The notebooks that a build executes by default. */
 const TOUR = ["rtn", "smoothquant"];
 
-const usage = "usage: deno task report [--all] [--fresh] [--committed] [--out FOLDER] [NOTEBOOK...]";
+const usage = "usage: deno task report [--all] [--fresh] [--committed] [--out FOLDER] [NOTEBOOK...]\n" +
+  "       deno task report --single NOTEBOOK [--out FILE]";
 
 async function main(): Promise<number> {
   const { values, positionals } = commandLine(usage, {
     all: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
     committed: { type: "boolean", default: false },
-    out: { type: "string", default: "site" },
+    single: { type: "string" },
+    out: { type: "string" },
   });
+  if (values.single !== undefined) {
+    const { single, out = `site/single/${single}.html`, all, fresh, committed } = values;
+    if (all || fresh || committed || positionals.length > 0) {
+      throw new UsageError(
+        "--single takes one notebook as it was committed, and only --out beside it",
+        usage,
+      );
+    }
+    const page = await singlePage(single, usage), file = resolve(ROOT, out);
+    await makeDirectory(directoryOf(file));
+    await writeAtomic(file, [new TextEncoder().encode(page)]);
+    console.log(`${file}: one file of ${(page.length / 1e6).toFixed(1)} MB, which needs no server`);
+    return 0;
+  }
   const chosen = values.committed ? [] : positionals.length > 0 ? positionals : TOUR;
   const sources = await sourceHash();
   const paths = await listNotebooks(), names = paths.map((path) => basename(path, ".ipynb"));
@@ -57,7 +78,7 @@ async function main(): Promise<number> {
     }
   }));
   const notebooks = [...runs.values()].filter((run) => run !== null);
-  const folder = resolve(ROOT, values.out);
+  const folder = resolve(ROOT, values.out ?? "site");
   const assets = await liveAssets(), stored = await storedRuns();
   const live = new Map(
     liveTables.map((table) => [

@@ -2,8 +2,8 @@
 import { fixture } from "../../../base/fixture.ts";
 import { readBytes } from "../../../base/file.ts";
 import { receiptCode } from "../../../eval/receipt/run.ts";
+import type { Page } from "../report/page.ts";
 import { bundle } from "../../../build/browser.ts";
-import client from "./client.js" with { type: "text" };
 import { cellName, choicesOf, liveTables, liveTexts, runOf } from "./cells.ts";
 import { storedRuns } from "./record.ts";
 
@@ -24,12 +24,13 @@ const modelFiles = [
 export async function liveAssets(): Promise<Assets> {
   const utf8 = (text: string) => new TextEncoder().encode(text);
   const source = await receiptCode(), texts = await liveTexts(), runs = await storedRuns();
-  const worker = await bundle("notebooks/lib/live/worker.ts");
+  const worker = await bundle("notebooks/lib/live/worker.ts", { script: true });
   const given = new Map([["test.txt", utf8(texts.test)], ["train.txt", utf8(texts.train)]]);
   for (const name of modelFiles) given.set(name, await readBytes(await fixture(`models/${name}`)));
   const bytes = [...given.values()].reduce((sum, { length }) => sum + length, 0);
   const files = modelFiles.map((name) => [name, `/fixtures/models/${name}`]);
-  const assets = new Map([["live/client.js", utf8(client)], ["live/worker.js", worker.code]]);
+  const client = await bundle("notebooks/lib/live/client.js", { standIns: false });
+  const assets = new Map([["live/client.js", client.code], ["live/worker.js", worker.code]]);
   for (const [name, content] of given) assets.set(`live/${name}`, content);
   for (const table of liveTables) {
     const cells = Object.fromEntries(
@@ -47,6 +48,21 @@ export async function liveAssets(): Promise<Assets> {
     assets.set(`live/${table.notebook}.json`, utf8(JSON.stringify(page)));
   }
   return assets;
+}
+
+/** What the page of a notebook has within it where it is a single file. */
+export function insideOf(assets: Assets, notebook: string): NonNullable<Page["inside"]> {
+  const files = new Map<string, Uint8Array>();
+  for (const [path, bytes] of assets) {
+    const name = path.replace("live/", "");
+    if (
+      name !== "client.js" && (!name.endsWith(".json") || name === `${notebook}.json` || name.includes("/"))
+    ) {
+      files.set(name, bytes);
+    }
+  }
+  const script = new TextDecoder().decode(assets.get("live/client.js"));
+  return { script, files };
 }
 
 /** Bytes that the first press of the button on a notebook's page loads. */

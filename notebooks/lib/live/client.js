@@ -1,67 +1,45 @@
 /** "Measure it here": the button's other half, loaded when it is pressed. Never compares with a tolerance. */
-const here = (name) => new URL(name, import.meta.url);
+import { cellsOf, givenFiles, startWorker } from "./client/files.js";
+import { plotOf } from "./client/plot.js";
+
 // (module (func (drop (v128.const ...)))): validates where the engine has SIMD.
 const simd = new Uint8Array([
-  0,
-  97,
-  115,
-  109,
-  1,
-  0,
-  0,
-  0,
-  1,
-  4,
-  1,
-  96,
-  0,
-  0,
-  3,
-  2,
-  1,
-  0,
-  10,
-  23,
-  1,
-  21,
-  0,
-  253,
-  12,
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12],
   ...Array(16).fill(0),
-  26,
-  11,
+  ...[26, 11],
 ]);
 
-/** Takes over a section, and measures its first cell. */
-export async function start(section) {
+/** Why this browser cannot measure, or nothing. */
+function missing() {
+  if (typeof WebAssembly !== "object" || !WebAssembly.validate(simd)) {
+    return "This browser has no WebAssembly SIMD, which the kernels are made of: nothing was measured.";
+  }
+  if (typeof Worker !== "function") return "This browser has no workers: nothing was measured.";
+}
+
+/** What an engine says where it has no memory to give, in words of readers. */
+const reason = (message) =>
+  /out of memory|allocat|could not grow|memory.*(?:grow|exhaust)/i.test(message)
+    ? `this browser has no memory left for it (${message})`
+    : message;
+
+/** Takes over a section. */
+function takeOver(section) {
   const find = (selector) => section.querySelector(selector);
-  const run = find(".live-run"), stop = find(".live-stop"), copy = find(".live-copy"), bar = find("progress");
-  const status = find(".live-status"),
-    left = find(".live-left"),
+  const stop = find(".live-stop"), copy = find(".live-copy"), bar = find("progress");
+  const status = find(".live-status"), left = find(".live-left");
+  const buttons = [find(".live-run"), find(".live-gpu")].filter(Boolean),
     controls = [...section.querySelectorAll("select")];
   const say = (text, failed = false) => {
     status.textContent = text;
     status.classList.toggle("live-red", failed);
   };
   const running = (yes) => {
-    run.disabled = yes;
     stop.hidden = bar.hidden = !yes;
-    for (const control of controls) control.disabled = yes;
+    for (const one of [...buttons, ...controls, copy]) one.disabled = yes;
     if (!yes) left.textContent = "";
   };
-  if (typeof WebAssembly !== "object" || !WebAssembly.validate(simd)) {
-    return say(
-      "This browser has no WebAssembly SIMD, which the kernels are made of: nothing was measured.",
-      true,
-    );
-  }
-  let page, worker, measuredCell, ended = () => {};
-  const table = async () => {
-    if (page) return page;
-    const response = await fetch(here(`${section.dataset.live}.json`));
-    if (!response.ok) throw new Error(`the server says ${response.status} to its list of cells`);
-    return page = await response.json();
-  };
+  let page, worker, kindOfWorker, plot, measuredCell, ended = () => {};
   const rowOf = (name) => section.querySelector(`tr[data-cell="${CSS.escape(name)}"]`);
   const chosen = () =>
     [section.dataset.live, ...controls.map(({ name, value }) => `${name}=${value}`)].join(" ");
@@ -70,16 +48,35 @@ export async function start(section) {
       row.classList.toggle("live-chosen", row.dataset.cell === chosen());
     }
   };
-  const open = () => {
-    if (worker) return worker;
-    worker = new Worker(here("worker.js"), { type: "module" });
-    worker.onerror = (event) =>
-      ended({ kind: "failed", message: event.message || "the browser did not start a worker" });
-    worker.onmessage = ({ data }) => ended(data);
-    return worker;
+  const close = () => {
+    worker?.terminate();
+    worker = undefined;
   };
 
-  /** Lets the worker do one thing, and waits for what it says in the end. */
+  /** The list of cells, once; the plot with it. */
+  async function table() {
+    if (page) return page;
+    page = await cellsOf(section.dataset.live);
+    plot = plotOf(controls, page.cells);
+    find(".table-box").before(plot.figure);
+    return page;
+  }
+
+  /** A worker of a kind, and what it must be given at first. */
+  function open(kind) {
+    if (worker && kindOfWorker === kind) return {};
+    close();
+    kindOfWorker = kind;
+    worker = startWorker(kind);
+    worker.onerror = (event) => {
+      event.preventDefault?.();
+      ended({ kind: "failed", message: event.message || "this browser did not start a worker" });
+    };
+    worker.onmessage = ({ data }) => ended(data);
+    return { given: givenFiles(page) };
+  }
+
+  /** Lets a worker do one thing, and waits for what it says in the end. */
   function ask(kind, name) {
     const begun = performance.now();
     return new Promise((resolve, reject) => {
@@ -98,89 +95,121 @@ export async function start(section) {
       };
       table().then(({ cells, ...loaded }) => {
         // The reader may have stopped it meanwhile.
-        if (!over) open().postMessage({ ...loaded, kind, run: cells[name].run });
+        if (over) return;
+        const given = open(kind === "gpu" ? "gpu.js" : "worker.js");
+        worker.postMessage({ ...loaded, ...given, kind, run: cells[name].run, stored: cells[name].stored });
       }).catch(reject);
     });
   }
 
-  async function measure() {
-    const name = chosen();
+  /** Does one thing with everything that belongs to its beginning and its end; `done` is given the answer. */
+  async function perform(kind, name, saying, nothing, done) {
     running(true);
-    copy.hidden = true;
-    bar.value = 0;
-    say(`Measuring ${name} in this browser.`);
+    if (kind === "receipt") bar.removeAttribute("value");
+    else bar.value = 0;
+    say(saying);
     try {
-      const answer = await ask("measure", name);
-      if (answer.kind === "stopped") return say("Stopped: nothing was measured.");
+      const answer = await ask(kind, name);
+      if (answer.kind === "stopped") return say(`${answer.why ?? "Stopped"}: ${nothing}.`);
       if (answer.kind === "failed") throw new Error(answer.message);
-      show(name, page.cells[name].stored, answer);
+      await done(answer);
     } catch (error) {
-      worker?.terminate();
-      worker = undefined;
-      say(`Not measured: ${error.message}.`, true);
+      close();
+      if (kind === "measure") differ(name, "not measured");
+      say(`${kind === "receipt" ? "No receipt" : "Not measured"}: ${reason(error.message)}.`, true);
     } finally {
       running(false);
     }
   }
 
-  function show(name, stored, { measured, seconds }) {
-    const equal = measured.perplexity === stored.perplexity && measured.certificate === stored.certificate;
-    const row = rowOf(name),
-      value = row.querySelector("[data-here]"),
-      proof = row.querySelector("[data-proof]");
-    row.classList.toggle("live-red", !equal);
-    value.textContent = measured.perplexity.toFixed(6);
-    value.title = String(measured.perplexity);
+  /** A row whose number is not what is stored. */
+  function differ(name, text) {
+    const row = rowOf(name);
+    row.classList.add("live-red");
+    row.querySelector("[data-proof]").textContent = text;
+  }
+
+  function show(name, { measured, seconds }) {
+    const { stored } = page.cells[name], { perplexity, certificate } = measured;
+    const equal = perplexity === stored.perplexity && certificate === stored.certificate;
+    const row = rowOf(name), value = row.querySelector("[data-here]");
+    value.textContent = perplexity.toFixed(6);
+    value.title = String(perplexity);
+    row.classList.remove("live-red");
+    row.querySelector("[data-proof]").textContent = "equal";
     // Both hashes in full stand in the sentence above; the stored one also in the next column.
-    proof.textContent = equal ? "equal" : `differs: ${measured.certificate.slice(0, 12)}`;
+    if (!equal) differ(name, `differs: ${certificate.slice(0, 12)}`);
+    plot.add(name, perplexity, equal);
     measuredCell = name;
     copy.hidden = false;
     say(
       equal
-        ? `Equal, bit for bit: perplexity ${measured.perplexity} ± ${
+        ? `Equal, bit for bit: perplexity ${perplexity} ± ${
           measured.standardError.toFixed(2)
-        }, certificate ${measured.certificate}, in ${seconds.toFixed(1)} s.`
-        : `Not equal: the stored run has ${stored.perplexity} (${stored.certificate}), this browser ${measured.perplexity} (${measured.certificate}).`,
+        }, certificate ${certificate}, in ${seconds.toFixed(1)} s.`
+        : `Not equal: the stored run has ${stored.perplexity} (${stored.certificate}), this browser ${perplexity} (${certificate}).`,
       !equal,
     );
   }
 
-  stop.addEventListener("click", () => {
-    worker?.terminate();
-    worker = undefined;
-    ended({ kind: "stopped" });
-    run.focus();
-  });
-  // A receipt holds the bits of all logits together with what it says, so it is made by measuring once more.
-  copy.addEventListener("click", async () => {
-    running(true);
-    copy.disabled = true;
-    bar.removeAttribute("value");
-    say(`Making the receipt of ${measuredCell}.`);
-    try {
-      const answer = await ask("receipt", measuredCell);
-      if (answer.kind === "stopped") return say("Stopped: no receipt was made.");
-      if (answer.kind === "failed") throw new Error(answer.message);
-      const shown = find(".live-receipt");
-      shown.textContent = answer.text;
-      shown.hidden = false;
-      await navigator.clipboard.writeText(answer.text).then(
-        () => say("The receipt is copied: quantbook verify measures it again."),
-        () => {
-          // Without https there is no clipboard.
-          getSelection().selectAllChildren(shown);
-          say("The receipt is below, selected: quantbook verify measures it again.");
-        },
+  const measure = (kind) => {
+    const why = missing(), name = chosen();
+    if (why !== undefined) return say(why, true);
+    copy.hidden = true;
+    return kind === "gpu"
+      ? perform(
+        kind,
+        name,
+        `Testing this browser's GPU, then measuring ${name} on it.`,
+        "nothing was measured",
+        showGpu,
+      )
+      : perform(
+        kind,
+        name,
+        `Measuring ${name} in this browser.`,
+        "nothing was measured",
+        (answer) => show(name, answer),
       );
-    } catch (error) {
-      say(`No receipt: ${error.message}.`, true);
-    } finally {
-      copy.disabled = false;
-      running(false);
-    }
+  };
+  const showGpu = ({ text, failed }) => say(text, failed);
+
+  const end = (why) => {
+    close();
+    ended({ kind: "stopped", why });
+  };
+  stop.addEventListener("click", () => {
+    end("Stopped");
+    buttons[0].focus();
   });
+  // A page that is left computes nothing; it may be returned to.
+  addEventListener("pagehide", () => end("Stopped as the page was left"));
+  // A receipt holds the bits of all logits together with what it says, so it is made by measuring once more.
+  copy.addEventListener("click", () =>
+    perform(
+      "receipt",
+      measuredCell,
+      `Making the receipt of ${measuredCell}.`,
+      "no receipt was made",
+      async ({ text }) => {
+        const shown = find(".live-receipt");
+        shown.textContent = text;
+        shown.hidden = false;
+        await navigator.clipboard.writeText(text).then(
+          () => say("The receipt is copied: quantbook verify measures it again."),
+          () => {
+            // Without https there is no clipboard.
+            getSelection().selectAllChildren(shown);
+            say("The receipt is below, selected: quantbook verify measures it again.");
+          },
+        );
+      },
+    ));
   for (const control of controls) control.addEventListener("change", mark);
-  run.addEventListener("click", measure);
+  buttons.forEach((button, i) => button.addEventListener("click", () => measure(["measure", "gpu"][i])));
   mark();
-  await measure();
+  return measure;
 }
+
+// The page's script finds it here, whether it was loaded or stood in the page.
+globalThis.quantbookLive = takeOver;

@@ -3,11 +3,11 @@ import { attributes, escapeHtml } from "../html.ts";
 import { cellName, type Choice, choicesOf, type LiveTable, scored } from "./cells.ts";
 import type { StoredRun } from "./record.ts";
 
-/** The section of a notebook's page; `bytes` are what the first press of the button loads. */
+/** The section of a notebook's page; `bytes` are what the first press of the button loads, null where all is in the page. */
 export function liveSection(
   table: LiveTable,
   runs: Readonly<Record<string, StoredRun>>,
-  bytes: number,
+  bytes: number | null,
 ): string {
   const sized = choicesOf(table).some((choice) => runs[cellName(table, choice)].bitsPerWeight !== 16);
   const head = [
@@ -31,8 +31,10 @@ export function liveSection(
 <h2>Measure it here</h2>
 <p>${scored.windows} windows of ${scored.length} tokens of <code>${table.model}</code>, computed by your browser with the suite's own code
 (${
-    (bytes / 1e6).toFixed(1)
-  } MB, loaded once, sent nowhere) and compared with the stored run: perplexity, and one hash over model, codes and logits.
+    bytes === null
+      ? "it is in this file, and is sent nowhere"
+      : `${(bytes / 1e6).toFixed(1)} MB, loaded once, sent nowhere`
+  }) and compared with the stored run: perplexity, and one hash over model, codes and logits.
 The equation and its lines: <a${attributes({ href: `methods.html#${table.method}` })}>methods</a>.</p>
 <div class="live-controls">${controls.join("")}${button("run", "Measure it here")}${button("stop", "Stop")}${
     button("copy", "Copy receipt")

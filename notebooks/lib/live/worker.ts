@@ -15,6 +15,8 @@ export interface LiveQuestion {
   readonly files: readonly (readonly [path: string, place: string])[];
   /** Bytes of all files together. */
   readonly bytes: number;
+  /** The files themselves, where the page has them within. */
+  readonly given?: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /** Addresses of the texts, below the worker's own. */
   readonly test: string;
   readonly train: string;
@@ -39,11 +41,14 @@ const scope = globalThis as unknown as {
 const post = (answer: LiveAnswer) => scope.postMessage(answer);
 let texts: { test: string; train: string } | undefined;
 
-async function load({ files, bytes, test, train }: LiveQuestion): Promise<{ test: string; train: string }> {
+async function load(
+  { files, bytes, given, test, train }: LiveQuestion,
+): Promise<{ test: string; train: string }> {
   if (texts !== undefined) return texts;
   let loaded = 0;
   const fetched = async (path: string): Promise<Uint8Array<ArrayBuffer>> => {
-    const response = await fetch(new URL(path, import.meta.url));
+    if (given !== undefined) return given[path];
+    const response = await fetch(new URL(path, location.href));
     if (!response.ok || response.body === null) {
       throw new Error(`${path}: the server says ${response.status}`);
     }

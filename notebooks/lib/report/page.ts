@@ -16,6 +16,8 @@ export interface Page {
   readonly kind: "index" | "notebook" | "data";
   /** Whether it has a button that loads a worker and its files from beside the page. */
   readonly live?: boolean;
+  /** What the button would load, where the page is a single file: a script, and files by name. There are no other pages then. */
+  readonly inside?: { readonly script: string; readonly files: ReadonlyMap<string, Uint8Array> };
 }
 
 /** The pages that the navigation names. */
@@ -28,12 +30,13 @@ const NAVIGATION = [
 
 const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 // Hashes instead of 'unsafe-inline': only this very script and style sheet run, even if something slipped into a page.
-const policy = (live: boolean) =>
-  `default-src 'none'; script-src ${source(script)}${live ? " 'self'" : ""}; style-src ${
-    source(STYLE)
-  }; img-src data:; ` +
-  `${live ? "worker-src 'self'; connect-src 'self'; " : ""}base-uri 'none'; form-action 'none'`;
-const POLICY = policy(false), LIVE_POLICY = policy(true);
+const policyOf = (scripts: string, loads: string) =>
+  `default-src 'none'; script-src ${source(script)}${scripts}; style-src ${source(STYLE)}; img-src data:; ` +
+  `${loads}base-uri 'none'; form-action 'none'`;
+const POLICY = policyOf("", ""), LIVE_POLICY = policyOf(" 'self'", "worker-src 'self'; connect-src 'self'; ");
+// A worker from a blob is under its page's policy, and compiles the kernels.
+const singlePolicy = (inner: string) =>
+  policyOf(` ${source(inner)} 'wasm-unsafe-eval'`, "worker-src blob:; ");
 
 /** A mark in the tab, drawn from the logo: four levels of a quantizer. */
 const ICON = "data:image/svg+xml," + encodeURIComponent(
@@ -42,13 +45,15 @@ const ICON = "data:image/svg+xml," + encodeURIComponent(
 );
 
 /** The HTML file of a page. `footer` states the build, the same on every page. */
-export function renderPage({ file, title, description, body, kind, live }: Page, footer: string): string {
+export function renderPage(page: Page, footer: string): string {
+  const { file, title, description, body, kind, live, inside } = page;
   const links = NAVIGATION.map(([href, label]) =>
     `<a${attributes({ href, "aria-current": href === file ? "page" : undefined })}>${label}</a>`
   );
+  const policy = inside ? singlePolicy(inside.script) : live ? LIVE_POLICY : POLICY;
   const head = [
     `<meta charset="utf-8">`,
-    `<meta http-equiv="Content-Security-Policy" content="${escapeHtml(live ? LIVE_POLICY : POLICY)}">`,
+    `<meta http-equiv="Content-Security-Policy" content="${escapeHtml(policy)}">`,
     `<meta name="viewport" content="width=device-width, initial-scale=1">`,
     `<meta name="description" content="${escapeHtml(description)}">`,
     `<meta name="color-scheme" content="light dark">`,
@@ -57,7 +62,7 @@ export function renderPage({ file, title, description, body, kind, live }: Page,
     `<style>${STYLE}</style>`,
     `<script>${script}</script>`,
   ];
-  return `<!doctype html>
+  const html = `<!doctype html>
 <html lang="en">
 <head>
 ${head.join("\n")}
@@ -70,9 +75,23 @@ ${head.join("\n")}
 ${body}
 </main>
 <footer class="site">${footer}</footer>
-</body>
+${inside ? within(inside) : ""}</body>
 </html>
 `;
+  return inside ? html.replaceAll(elsewhere, "$1") : html;
+}
+
+/** Links to pages beside this one: their words stay. */
+const elsewhere = /<a\b(?=[^>]*\bhref="(?!#|https?:))[^>]*>([^]*?)<\/a>/g;
+
+/** A script, and files as base64 in blocks that no browser runs. */
+function within({ script, files }: NonNullable<Page["inside"]>): string {
+  const blocks = Array.from(
+    files,
+    ([name, bytes]) =>
+      `<script type="text/plain"${attributes({ "data-file": name })}>${bytes.toBase64()}</script>\n`,
+  );
+  return `${blocks.join("")}<script type="module">${script}</script>\n`;
 }
 
 const LOGO =

@@ -185,11 +185,12 @@
     const load = async () => {
       button.removeEventListener("click", load);
       try {
-        const { start } = await import("./live/client.js");
-        await start(section);
+        // In a single file it is there already.
+        if (!globalThis.quantbookLive) await import("./live/client.js");
+        quantbookLive(section)("measure");
       } catch {
         section.querySelector(".live-status").textContent = location.protocol === "file:"
-          ? "Not measured: a page opened from a disk may load nothing. Serve its folder (any file server will do) and open it there."
+          ? "Not measured: a page opened from a disk may load nothing. Serve its folder (any file server will do), or take the page as a single file."
           : "Not measured: live/client.js did not load from this server.";
         button.addEventListener("click", load);
       }

@@ -76,7 +76,8 @@ export async function writeSite(
   }
 }
 
-function footerOf({ commit, date, sourceUrl }: Build): string {
+/** What stands below every page. */
+export function footerOf({ commit, date, sourceUrl }: Omit<Build, "root">): string {
   const url = sourceUrl("README.md");
   const short = commit?.slice(0, 10);
   const built = short
