@@ -10,7 +10,7 @@ import { QuantbookError } from "./base/error.ts";
 import { exists } from "./base/file.ts";
 import { certify } from "./eval/metrics/certificate.ts";
 import { cpuDevice } from "./kernels/cpu/device.ts";
-import { loadModel } from "./model/load.ts";
+import { loadModel } from "./quant/published/load.ts";
 import type { Tokenizer } from "./model/tokenizer/tokenizer.ts";
 import { quantize } from "./quant/quantize.ts";
 import { describeScheme, parseScheme } from "./quant/scheme.ts";
@@ -34,8 +34,8 @@ export interface PageText {
 /** What {@linkcode measureInPage} measures. */
 export interface PageRun {
   /**
-   * Files by path: of a model directory `/model/config.json`, `/model/model.safetensors`, `/model/tokenizer.json`, or `/model.gguf`;
-   * of a model of the suite `/fixtures/models/llama/config.json` and so on. They stay: a later call need not pass them.
+   * Files by path: of a model directory `/model/config.json`, `/model/model.safetensors`, `/model/tokenizer.json`, or `/model.gguf`,
+   * quantized by others or not; of a model of the suite `/fixtures/models/llama/config.json` and so on. They stay: a later call need not pass them.
    */
   readonly files?: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /** `/model`, `/model.gguf` or `fixture:llama`. */

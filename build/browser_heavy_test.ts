@@ -1,6 +1,6 @@
 /** One certificate a run, whatever computes it: Deno on 1 and 2 threads, with and without shared memory, Chromium, Firefox, WebKit. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { pathOf } from "../base/file.ts";
+import { directoryOf, pathOf } from "../base/file.ts";
 import { bundle } from "./browser.ts";
 import { engines, missingOf, type Served, visit } from "./engines_testing.ts";
 import { runs } from "./page_testing.ts";
@@ -11,27 +11,56 @@ const script = `
   const post = (what) => fetch("/result", { method: "POST", body: JSON.stringify(what) });
   try {
     const files = {};
-    for (const path of await (await fetch("/files")).json()) {
-      files["/fixtures" + path] = new Uint8Array(await (await fetch("/fixtures" + path)).arrayBuffer());
+    for (const [path, source] of await (await fetch("/files")).json()) {
+      files["/fixtures/" + path] = new Uint8Array(await (await fetch("/fixtures/" + source)).arrayBuffer());
     }
     const found = { elementary: elementaryHash() };
-    for (const name of Object.keys(runs)) found[name] = await certified(name, files);
+    for (const name of Object.keys(runs)) found[name] = await certified(name, "/fixtures/published", files);
     await post(found);
   } catch (error) {
     await post({ error: String(error), cause: String(error.error ?? error.cause), stack: error.stack });
   }`;
 
 const names = ["config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json"];
-const paths = [...names, "tokenizer.json", "tokenizer_config.json"].map((name) => `/models/llama/${name}`);
-paths.push("/models/llama-outlier/outliers.json");
+const tokenizer = ["tokenizer.json", "tokenizer_config.json"];
+const own = [
+  ...[...names, ...tokenizer].map((name) => `models/llama/${name}`),
+  "models/llama-outlier/outliers.json",
+];
+
+/** Files by others, each with where it lies under `fixtures/`: their models are llama's layers, whose tokenizer is not there twice. */
+const published = [
+  ["published/llama2l-Q4_K_M.gguf", "published/llama2l-Q4_K_M.gguf"],
+  ...["published/AWQ-g64", "published/NF4-double"].flatMap((folder) => [
+    ...["config.json", "model.safetensors"].map((name) => [`${folder}/${name}`, `${folder}/${name}`]),
+    ...tokenizer.map((name) => [`${folder}/${name}`, `models/llama/${name}`]),
+  ]),
+];
 
 /** What a process of Deno finds. */
 async function inDeno(threads: number, kernels: "shared" | "plain"): Promise<Record<string, unknown>> {
+  const directory = await Deno.makeTempDir();
+  try {
+    for (const [path, source] of published) {
+      await Deno.mkdir(directoryOf(`${directory}/${path}`), { recursive: true });
+      await Deno.copyFile(new URL(`fixtures/${source}`, root), `${directory}/${path}`);
+    }
+    return await run(`${directory}/published`, threads, kernels);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function run(
+  directory: string,
+  threads: number,
+  kernels: "shared" | "plain",
+): Promise<Record<string, unknown>> {
   const code = `import { certified, elementaryHash, runs } from ${
     JSON.stringify(new URL("page_testing.ts", import.meta.url).href)
   };
     const found = { elementary: elementaryHash() };
-    for (const name of Object.keys(runs)) found[name] = await certified(name);
+    for (const name of Object.keys(runs)) found[name] = await certified(name, ${JSON.stringify(directory)});
     console.log(JSON.stringify(found));`;
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-lock", "--config", pathOf(new URL("deno.json", root)), code],
@@ -59,7 +88,9 @@ for (const engine of engines) {
     const serve = async (path: string): Promise<Served | null> => {
       if (path === "/") return ["text/html", `<!doctype html><script type="module">${script}</script>`];
       if (path === "/page.js") return ["text/javascript", code];
-      if (path === "/files") return ["application/json", JSON.stringify(paths)];
+      if (path === "/files") {
+        return ["application/json", JSON.stringify([...own.map((path) => [path, path]), ...published])];
+      }
       if (!path.startsWith("/fixtures/")) return null;
       return ["application/octet-stream", await Deno.readFile(new URL(path.slice(1), root))];
     };

@@ -27,8 +27,11 @@ const text = `The people of the United States have ordained and established a Co
     .repeat(12)
 }`;
 
-/** One run a kind of arithmetic: codes, factors of calibration, float64 factorizations, powers of grid search, caches, int8. */
-export const runs: Readonly<Record<string, Pick<PageRun, "scheme">>> = {
+/**
+ * One run a kind of arithmetic: codes, factors of calibration, float64 factorizations, powers of grid search, caches, int8; and files that
+ * others have quantized, by their name in a folder.
+ */
+export const runs: Readonly<Record<string, Pick<PageRun, "scheme"> & { readonly model?: string }>> = {
   float: { scheme: {} },
   rtn: { scheme: { weights: { method: "rtn", bits: 4, groupSize: 32 } } },
   smoothQuant: {
@@ -41,20 +44,24 @@ export const runs: Readonly<Record<string, Pick<PageRun, "scheme">>> = {
   gptq: { scheme: { weights: { method: "gptq", bits: 3, groupSize: 64 } } },
   kivi: { scheme: { kv: { method: "kivi", keyBits: 2, valueBits: 2 } } },
   llmInt8: { scheme: { linears: { method: "llmInt8" } } },
+  awqFile: { model: "AWQ-g64", scheme: {} },
+  nf4File: { model: "NF4-double", scheme: { weights: { method: "rtn", bits: 8 } } },
+  ggufFile: { model: "llama2l-Q4_K_M.gguf", scheme: {} },
 };
 
-/** Perplexity and certificate of one of {@linkcode runs}. */
+/** Perplexity and certificate of one of {@linkcode runs}; files of others are under `published`. */
 export async function certified(
   name: string,
+  published: string,
   files: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {},
 ): Promise<{ readonly perplexity: number; readonly certificate: string }> {
-  const part = { text, windows: 2, length: 128 };
+  const part = { text, windows: 2, length: 128 }, { model, scheme } = runs[name];
   const { perplexity, certificate } = await measureInPage({
     files,
-    model: "fixture:llama-outlier",
+    model: model === undefined ? "fixture:llama-outlier" : `${published}/${model}`,
     text: part,
     calibration: part,
-    ...runs[name],
+    scheme,
   });
   return { perplexity, certificate };
 }

@@ -11,4 +11,11 @@ export interface StoredWeight {
   dequantize(): Float32Array;
   /** What a device multiplies with in packed execution; absent where there is no kernel for the format. */
   pack?(): PackedCodes;
+  /** Reads the weight from its file, where this only says how large it is: all else is asked of what this gives. */
+  read?(): Promise<StoredWeight>;
+}
+
+/** A weight with its codes in memory: read now, where they were left in their file. */
+export async function heldWeight(stored: StoredWeight): Promise<StoredWeight> {
+  return await stored.read?.() ?? stored;
 }

@@ -6,7 +6,7 @@
  */
 import type { Device, DeviceBuffer, DeviceWeight } from "../../kernels/device.ts";
 import type { PackedCodes } from "../../kernels/codes.ts";
-import type { StoredWeight } from "../checkpoint/stored.ts";
+import { heldWeight, type StoredWeight } from "../checkpoint/stored.ts";
 
 export type { StoredWeight } from "../checkpoint/stored.ts";
 
@@ -110,10 +110,14 @@ export function storedLinear(
   stored: StoredWeight,
   bias: (() => Promise<Float32Array>) | null,
 ): Parameter<Linear> {
-  const pack = stored.pack?.bind(stored);
-  if (pack !== undefined) return packedLinear(device, name, stored, pack, bias);
-  const values = () => Promise.resolve(stored.dequantize());
-  return denseLinear(device, name, stored.shape, values, bias, stored);
+  const values = async () => (await heldWeight(stored)).dequantize();
+  const weight = async () => {
+    const held = await heldWeight(stored), [out, inputs] = held.shape;
+    return held.pack === undefined
+      ? device.weight(held.dequantize(), out, inputs)
+      : device.packedWeight(held.pack());
+  };
+  return new Parameter(name, stored.shape, values, () => linearOf(device, weight, bias), stored);
 }
 
 async function linearOf(

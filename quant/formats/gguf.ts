@@ -4,7 +4,7 @@ import { encodeF16 } from "../../model/files/dtype.ts";
 import { encodeGguf, type GgufSource } from "../../model/gguf/encode.ts";
 import { ggufName, splitRow } from "../../model/gguf/names.ts";
 import type { JsonObject } from "../../base/json.ts";
-import type { StoredWeight } from "../../model/decoder/parameter.ts";
+import { heldWeight, type StoredWeight } from "../../model/checkpoint/stored.ts";
 import type { Model } from "../../model/model.ts";
 import { ggufBlocks, mxfp4Blocks, nvfp4Blocks } from "./gguf/blocks.ts";
 import { ggufArchitecture, scalingTensors, shapeEntries } from "./gguf/entries.ts";
@@ -68,7 +68,10 @@ export async function encodeModelGguf(
       : weight instanceof TableWeight
       ? mxfp4Blocks(weight) ?? nvfp4Blocks(weight)
       : null;
-  const ends = new Map([[head, model.head.stored], [embedding, model.embedding.stored]]);
+  const ends = new Map<string, StoredWeight>();
+  for (const [tensor, { stored }] of [[head, model.head], [embedding, model.embedding]] as const) {
+    if (stored !== undefined) ends.set(tensor, await heldWeight(stored));
+  }
   for (const [tensor, { shape, values }] of parts.plain) {
     const blocks = blocksOf(tensor, ends.get(tensor));
     // llama.cpp multiplies only linear layers of decoder layers by a scale beside them.

@@ -6,14 +6,15 @@ import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
 import { ModelConfig } from "../../model/checkpoint/config.ts";
 import { requireFinite } from "../../model/checkpoint/weights.ts";
 import { CheckpointError } from "../../model/files/error.ts";
-import type { StoredWeight } from "../../model/decoder/parameter.ts";
+import { heldWeight, type StoredWeight } from "../../model/checkpoint/stored.ts";
+import { SchemeError } from "../error.ts";
 import { readAwq } from "./awq.ts";
 import { readBitsAndBytes } from "./bitsandbytes.ts";
 import { readCompressedTensors } from "./compressed_tensors.ts";
 import { readFp8Block } from "./fp8_block.ts";
 import { readGptq } from "./gptq.ts";
 import { readHqq } from "./hqq.ts";
-import type { FormatReader, Found, RuntimeScheme } from "./source.ts";
+import type { FormatReader, Found, QuantizedModule, RuntimeScheme } from "./source.ts";
 import { readTorchAo } from "./torchao.ts";
 
 /** By `quant_method`. */
@@ -39,11 +40,12 @@ export interface Imported {
 }
 
 /**
- * A checkpoint as one of floats, where others have quantized it; any other as it is. Codes are read and kept in memory as they are stored.
+ * A checkpoint as one of floats, where others have quantized it; any other as it is. Codes are kept in memory as they are stored; where it is
+ * `streaming` they are read and checked, one linear layer after the other, and read again whenever they are needed.
  *
  * @throws {CheckpointError} `config` naming a format or setting that cannot be read; `tensor`, `shape`, `dtype` or `nan` naming the tensor
  */
-export async function importCheckpoint(checkpoint: Checkpoint): Promise<Imported> {
+export async function importCheckpoint(checkpoint: Checkpoint, streaming = false): Promise<Imported> {
   const config = await settingsOf(checkpoint);
   if (config === null) return { checkpoint };
   const method = config.string("quant_method");
@@ -63,7 +65,7 @@ export async function importCheckpoint(checkpoint: Checkpoint): Promise<Imported
       }, but no tensor is stored so: expected none, or the quantized weights`,
     );
   }
-  return { checkpoint: await withModules(checkpoint, found), runtime: found.runtime };
+  return { checkpoint: await withModules(checkpoint, found, streaming), runtime: found.runtime };
 }
 
 /** The settings, in `config.json` or in the files of their own that older tools wrote; null where nothing says that it is quantized. */
@@ -100,8 +102,23 @@ function parsed(text: string, path: string): Record<string, unknown> {
   return json;
 }
 
+/** What is known of a weight whose codes are let go of; a closure over the weight would hold them. */
+function leftInFile(module: QuantizedModule, { shape, byteLength }: StoredWeight): StoredWeight {
+  return {
+    shape,
+    byteLength,
+    read: () => module.read(),
+    dequantize() {
+      throw new SchemeError(
+        "combination",
+        `${module.name}: its codes are left in their file by the option streaming: expected read() before them`,
+      );
+    },
+  };
+}
+
 /** The checkpoint with a matrix of floats in place of each module's tensors. */
-async function withModules(checkpoint: Checkpoint, found: Found): Promise<Checkpoint> {
+async function withModules(checkpoint: Checkpoint, found: Found, streaming: boolean): Promise<Checkpoint> {
   const { directory } = checkpoint, { modules, others = [], metadata = [], scheme } = found;
   const weights = new Map<string, StoredWeight>(),
     storage = new Map<string, { format: string; bytes: number }>();
@@ -110,13 +127,15 @@ async function withModules(checkpoint: Checkpoint, found: Found): Promise<Checkp
     const name = `${module.name}.weight`;
     const bytes = module.tensors.reduce((sum, one) => sum + checkpoint.storage(one).bytes, 0);
     for (const one of module.tensors) taken.add(one);
-    weights.set(name, await module.read());
+    const weight = await module.read();
+    weights.set(name, streaming ? leftInFile(module, weight) : weight);
     storage.set(name, { format: module.format, bytes });
   }
-  const values = (name: string) => {
+  const values = async (name: string) => {
     const weight = weights.get(name);
     if (weight === undefined) return undefined;
-    return requireFinite(Float32Array.from(weight.dequantize()), `${directory}: the weight of "${name}"`);
+    const held = (await heldWeight(weight)).dequantize();
+    return requireFinite(Float32Array.from(held), `${directory}: the weight of "${name}"`);
   };
   const shape = (name: string) => weights.get(name)?.shape ?? checkpoint.shape(name);
   return {
@@ -143,12 +162,9 @@ async function withModules(checkpoint: Checkpoint, found: Found): Promise<Checkp
         }], the configuration needs [${expected}]`,
       );
     },
-    tensor: (name) => {
-      const found = values(name);
-      return found === undefined ? checkpoint.tensor(name) : Promise.resolve(found);
-    },
+    tensor: async (name) => await values(name) ?? await checkpoint.tensor(name),
     async tensorRows(name, start, count) {
-      const found = values(name);
+      const found = await values(name);
       if (found === undefined) return await checkpoint.tensorRows(name, start, count);
       const columns = shape(name)[1];
       return found.slice(start * columns, (start + count) * columns);

@@ -4,20 +4,14 @@
  * Quantized weights become `MatMulNBits` nodes and stay packed.
  */
 import { recipeKey } from "./recipe.ts";
-import {
-  hasExperts,
-  type LinearRole,
-  linearRoles,
-  type NormNames,
-  tensorName,
-} from "../../model/architecture.ts";
+import { hasExperts, type LinearRole, type NormNames, tensorName } from "../../model/architecture.ts";
 import { seesWindow } from "../../model/decoder.ts";
 import type { Model } from "../../model/model.ts";
 import { rotaryTable } from "../../model/decoder/rotary.ts";
 import { OnnxGraph } from "./onnx/graph.ts";
 import { nBitsOf } from "./onnx/weight.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { storedWeight } from "../weights/linear.ts";
+import { heldWeightOf } from "../weights/linear.ts";
 import { onlinePart } from "./tensors.ts";
 import { SchemeError } from "../error.ts";
 
@@ -200,7 +194,7 @@ class Decoder {
   async #linear(x: string, layer: number, role: LinearRole): Promise<string> {
     const graph = this.#graph, { model } = this;
     const { name, shape: [out, inputs], values } = model.linear(layer, role);
-    const key = `${layer}.${role}`, packed = storedWeight(model, layer, role);
+    const key = `${layer}.${role}`, packed = await heldWeightOf(model, layer, role);
     const blocks = packed instanceof UniformWeight ? nBitsOf(packed) : null;
     let y: string;
     if (packed instanceof UniformWeight && blocks !== null) {
@@ -299,12 +293,4 @@ class Decoder {
   #softcap(x: string, cap: number): string {
     return this.#scale(this.#graph.node("Tanh", [this.#scale(x, 1 / cap)]), cap);
   }
-}
-
-/** Linear roles whose weights stay packed in the graph, for the model card. */
-export function packedRoles(model: Model): LinearRole[] {
-  return linearRoles(model.architecture).filter((role) => {
-    const packed = storedWeight(model, 0, role);
-    return packed instanceof UniformWeight && nBitsOf(packed) !== null;
-  });
 }

@@ -10,7 +10,7 @@ import { architectureOf } from "../../model/families.ts";
 import type { Model } from "../../model/model.ts";
 import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { storedWeight } from "../weights/linear.ts";
+import { heldWeightOf } from "../weights/linear.ts";
 import { sizes } from "../weights/sizes.ts";
 import { SchemeError } from "../error.ts";
 
@@ -60,7 +60,7 @@ export async function splitTensors(
       const names = architecture.linears[role];
       if (names === undefined) continue;
       const name = tensorName(names.weight, layer), parameter = model.linear(layer, role);
-      const packed = storedWeight(model, layer, role);
+      const packed = await heldWeightOf(model, layer, role);
       taken.add(name);
       if (packed === undefined) {
         plain.set(name, { shape: parameter.shape, values: await parameter.values() });

@@ -38,7 +38,7 @@ export async function loadModel(specifier: string, options: LoadOptions = {}): P
   oneOf(["quantized", "float"]).read("activations", activations);
   let runtime: RuntimeScheme | undefined;
   const model = await openModel(specifier, options, async (checkpoint) => {
-    const found = await importCheckpoint(checkpoint);
+    const found = await importCheckpoint(checkpoint, options.streaming);
     runtime = found.runtime;
     return found.checkpoint;
   });

@@ -14,6 +14,7 @@ import {
 import type { Intervention, Operand } from "../../model/decoder/intervention.ts";
 import { type Linear, Parameter } from "../../model/decoder/parameter.ts";
 import { linearKey } from "../../model/decoder/parameters.ts";
+import { heldWeight } from "../../model/checkpoint/stored.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import type { Model } from "../../model/model.ts";
 import { textOf } from "../formats/compressed_tensors/settings.ts";
@@ -75,13 +76,23 @@ class Rules {
 
   /** The rule of a linear layer by the name of its weight, which is then done. */
   take(weight: string, exists = true): InputRule | undefined {
-    const name = weight.replace(/\.weight$/, ""), rest = name.slice(name.indexOf("."));
-    const isIt = (key: string) =>
-      key === name || rest.startsWith(".") && key.endsWith(rest) || name.endsWith(`.${key}`);
-    const key = this.inputs.has(name) ? name : [...this.inputs.keys()].find(isIt);
+    const key = this.#keyOf(weight);
     if (!exists || key === undefined) return undefined;
     this.#left.delete(key);
     return this.inputs.get(key);
+  }
+
+  /** The rule of a linear layer, left as it is. */
+  find(weight: string): InputRule | undefined {
+    const key = this.#keyOf(weight);
+    return key === undefined ? undefined : this.inputs.get(key);
+  }
+
+  #keyOf(weight: string): string | undefined {
+    const name = weight.replace(/\.weight$/, ""), rest = name.slice(name.indexOf("."));
+    const isIt = (key: string) =>
+      key === name || rest.startsWith(".") && key.endsWith(rest) || name.endsWith(`.${key}`);
+    return this.inputs.has(name) ? name : [...this.inputs.keys()].find(isIt);
   }
 
   /** Nothing may be left over. */
@@ -101,17 +112,28 @@ function int8Linears(model: Model, rules: Rules): Map<string, Parameter<Linear>>
   const { architecture, device } = model, replaced = new Map<string, Parameter<Linear>>();
   for (let layer = 0; layer < architecture.layers; layer++) {
     for (const { role, expert } of layerLinears(architecture, layer)) {
-      const { name, shape, stored: weight } = model.linear(layer, role, expert);
-      if (!(weight instanceof Int8Weight)) continue;
-      const threshold = own(rules.take(name)?.settings ?? {}, "llmInt8");
+      const { name, shape, stored } = model.linear(layer, role, expert);
+      const threshold = own(rules.find(name)?.settings ?? {}, "llmInt8");
       if (threshold === undefined) continue;
+      if (stored === undefined) {
+        throw new CheckpointError(
+          "config",
+          `${name}: LLM.int8() of linear layers that share a tensor is not done here: expected the option activations: "float"`,
+        );
+      }
+      rules.take(name);
+      const read = async () => {
+        const weight = await heldWeight(stored);
+        if (weight instanceof Int8Weight) return weight;
+        throw new CheckpointError("config", `${name}: LLM.int8() multiplies weights of int8, found others`);
+      };
       const scheme = llmInt8({ threshold: Number(threshold) }),
         bias = expert === undefined ? model.bias(layer, role) : null;
-      const values = () => Promise.resolve(weight.dequantize());
-      const build = async () => new Int8Linear(device, weight, scheme, null, await bias?.() ?? null);
+      const values = async () => (await read()).dequantize();
+      const build = async () => new Int8Linear(device, await read(), scheme, null, await bias?.() ?? null);
       replaced.set(
         linearKey(layer, role, expert),
-        new Parameter<Linear>(name, shape, values, build, weight).asOriginal(),
+        new Parameter<Linear>(name, shape, values, build, stored).asOriginal(),
       );
     }
   }

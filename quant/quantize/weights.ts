@@ -3,6 +3,7 @@ import { type InputSite, layerLinears, type LinearPlace, siteOfRole } from "../.
 import type { Linear, Parameter, StoredWeight } from "../../model/decoder/parameter.ts";
 import type { Intervention } from "../../model/decoder/intervention.ts";
 import { linearKey, type Table } from "../../model/decoder/parameters.ts";
+import { heldWeight } from "../../model/checkpoint/stored.ts";
 import type { Model } from "../../model/model.ts";
 import { quantizeLayerwise } from "../calibration/layerwise.ts";
 import { SchemeError } from "../error.ts";
@@ -76,7 +77,8 @@ export async function quantizeWeights(
     const key = linearKey(layer, role, expert), known = finished.weight(layer, key);
     const quantizer = quantizerOf(context, bound), statistics = needsGram(bound) ? input : null;
     const stored = known ?? await quantizer(await finiteMatrix(parameter), place, statistics, device);
-    if (parameter.stored instanceof SparseWeight) requireZeros(parameter.stored, stored, bound, name);
+    const before = parameter.stored && await heldWeight(parameter.stored);
+    if (before instanceof SparseWeight) requireZeros(before, stored, bound, name);
     if (known === undefined) finished.add(key, stored);
     context.progress(`${known === undefined ? bound.scheme.method : "kept"} ${name}`, {
       done: ++done,

@@ -1,6 +1,7 @@
 /** Quantized weights as linear layers of a model, and their measured size. */
 import type { Device } from "../../kernels/device.ts";
 import type { LinearRole } from "../../model/architecture.ts";
+import { heldWeight } from "../../model/checkpoint/stored.ts";
 import type { Model } from "../../model/model.ts";
 import {
   denseLinear,
@@ -45,7 +46,7 @@ export function quantizedLinear(
   return packedLinear(device, name, stored, pack, bias);
 }
 
-/** The quantized weight of a linear layer, or undefined where it is dense. */
+/** The quantized weight of a linear layer, or undefined where it is dense; of a streaming model what is known without its codes. */
 export function storedWeight(
   model: Model,
   layer: number,
@@ -53,6 +54,17 @@ export function storedWeight(
   expert?: number,
 ): StoredWeight | undefined {
   return model.linear(layer, role, expert).stored;
+}
+
+/** The quantized weight of a linear layer with its codes, read now where a streaming model left them in their file. */
+export async function heldWeightOf(
+  model: Model,
+  layer: number,
+  role: LinearRole,
+  expert?: number,
+): Promise<StoredWeight | undefined> {
+  const stored = storedWeight(model, layer, role, expert);
+  return stored && await heldWeight(stored);
 }
 
 /** Bits per weight, all overhead included. */
