@@ -3,7 +3,7 @@
  * output projection. Everything that differs between families is data in {@linkcode Architecture}.
  */
 import type { AttentionShape, Device, DeviceBuffer, RotaryShape } from "../kernels/device.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, InputSite } from "./architecture.ts";
 import type { Intervention } from "./decoder/intervention.ts";
 import { Scratch } from "./decoder/scratch.ts";
 import { mixExperts } from "./decoder/experts.ts";
@@ -49,34 +49,52 @@ export function addToResidual(
   if (normPlace === "sum") renormalize(norm, x);
 }
 
-/** Runs one decoder layer on the hidden states `x` `[tokens, hidden]`, in place. */
+/** A part of the way through a decoder layer; the middle lies between the attention block and the feed-forward block. */
+export interface Stretch {
+  /** Where `x` stands: in the middle, where the blocks follow one another, or before the layer when absent. */
+  readonly from?: "middle";
+  /**
+   * Where it may end: in the middle, or once interventions have seen this input, which leaves `x` to be thrown away; behind the layer
+   * when absent.
+   */
+  readonly to?: "middle" | InputSite;
+}
+
+/** Runs one decoder layer, or a stretch of it, on the hidden states `x` `[tokens, hidden]`, in place. */
 export async function runLayer(
   context: PassContext,
   layer: LoadedLayer,
   x: DeviceBuffer,
   tokens: number,
+  { from, to }: Stretch = {},
 ): Promise<void> {
   const { device, architecture } = context;
   if (architecture.stateSpace) return await runStateSpace(context, architecture.stateSpace, layer, x, tokens);
   const { hiddenSize, heads, kvHeads, headDim } = architecture;
   using scratch = new Scratch(device);
   const normed = scratch.take(tokens * hiddenSize);
-  const attended = scratch.take(tokens * heads * headDim);
   const added = scratch.take(tokens * hiddenSize);
 
-  blockInput(context, layer.attentionNorm, x, normed, tokens);
-  const query = scratch.take(tokens * heads * headDim);
-  const key = scratch.take(tokens * kvHeads * headDim);
-  const value = scratch.take(tokens * kvHeads * headDim);
-  await runLinears(context, layer, ["q", "k", "v"], normed, [query, key, value], tokens);
-  await attend(context, layer, query, key, value, attended, tokens);
-  await runLinears(context, layer, ["o"], attended, [added], tokens);
-  if (!architecture.parallel) addToResidual(context, layer, "attention", x, added, tokens);
+  if (from === undefined) {
+    const attended = scratch.take(tokens * heads * headDim);
+    blockInput(context, layer.attentionNorm, x, normed, tokens);
+    const query = scratch.take(tokens * heads * headDim);
+    const key = scratch.take(tokens * kvHeads * headDim);
+    const value = scratch.take(tokens * kvHeads * headDim);
+    await runLinears(context, layer, ["q", "k", "v"], normed, [query, key, value], tokens);
+    if (to === "attention") return;
+    await attend(context, layer, query, key, value, attended, tokens);
+    await runLinears(context, layer, ["o"], attended, [added], tokens);
+    if (to === "output") return;
+    if (!architecture.parallel) addToResidual(context, layer, "attention", x, added, tokens);
+    if (to === "middle") return;
+  }
 
   blockInput(context, layer.mlpNorm, x, normed, tokens);
   const fed = architecture.parallel ? scratch.take(tokens * hiddenSize) : added;
   if (layer.experts) await mixExperts(context, layer.index, layer.experts, normed, fed, tokens);
-  else await feedForward(context, layer, normed, fed, tokens);
+  else await feedForward(context, layer, normed, fed, tokens, to);
+  if (to !== undefined) return;
   if (architecture.parallel) addToResidual(context, layer, "attention", x, added, tokens);
   addToResidual(context, layer, "mlp", x, fed, tokens);
 }
@@ -88,6 +106,7 @@ async function feedForward(
   normed: DeviceBuffer,
   added: DeviceBuffer,
   tokens: number,
+  to: Stretch["to"],
 ): Promise<void> {
   const { device, architecture: { intermediateSize, activation } } = context;
   using scratch = new Scratch(device);
@@ -95,10 +114,12 @@ async function feedForward(
   if (layer.linears.gate) {
     const gate = scratch.take(tokens * intermediateSize);
     await runLinears(context, layer, ["gate", "up"], normed, [gate, up], tokens);
+    if (to === "mlp") return;
     device.activate(activation, gate);
     device.multiply(up, gate);
   } else {
     await runLinears(context, layer, ["up"], normed, [up], tokens);
+    if (to === "mlp") return;
     device.activate(activation, up);
   }
   await runLinears(context, layer, ["down"], up, [added], tokens);

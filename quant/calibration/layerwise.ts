@@ -87,12 +87,26 @@ export async function quantizeLayerwise(
       let layer = withQuantizedExperts(await model.loadLayer(index), result);
       const drifting = places.filter((place) => drift?.(index, place)).map(({ role }) => siteOfRole(role));
       await float?.enter(layer, new Set(drifting));
+      // Once the attention block is done, what it gave is kept in place of what went into the layer: nothing runs twice.
+      const blocks = sequential(index) && !architecture.parallel && !architecture.stateSpace;
+      let stand: "middle" | undefined;
+      const advance = async (to?: "middle") => {
+        const context = await model.context(rounds, null, windows[0]?.length);
+        for (const [i, ids] of windows.entries()) {
+          await runLayer(context, layer, hidden[i], ids.length, { from: stand, to });
+        }
+      };
       for (const stage of stages(places, sequential(index))) {
+        const feeds = stage.some(({ role }) => siteOfRole(role) === "mlp" || siteOfRole(role) === "down");
+        if (blocks && feeds && stand === undefined && stage.some((place) => needed(index, place))) {
+          await advance("middle");
+          stand = "middle";
+        }
         const statistics = async (last: boolean) => {
           const observed = stage.filter((place) => needed(index, place) && lastWindow(index, place) === last);
           const sites = new Set(observed.map(({ role }) => siteOfRole(role))), from = last ? -1 : 0;
           // Nothing that looks at the last window alone asks for the float model's.
-          const others = { sites, rounds, float: last ? null : float };
+          const others = { sites, rounds, float: last ? null : float, from: stand };
           return await inputStatistics(model, layer, windows.slice(from), hidden.slice(from), others);
         };
         const ofAll = await statistics(false), ofLast = await statistics(true);
@@ -115,10 +129,7 @@ export async function quantizeLayerwise(
         }
       }
       // Nobody looks at what the last layer produces.
-      if (index + 1 < architecture.layers) {
-        const context = await model.context(rounds, null, windows[0]?.length);
-        for (const [i, ids] of windows.entries()) await runLayer(context, layer, hidden[i], ids.length);
-      }
+      if (index + 1 < architecture.layers) await advance();
       const after = async () => [
         ...await Promise.all(hidden.map((x) => model.device.read(x))),
         ...await float?.states() ?? [],
@@ -152,16 +163,17 @@ function withQuantizedExperts(
   return { ...layer, experts: { ...experts, load } };
 }
 
-/** Runs a layer over all windows, without keeping its output, and sums `X^T X` of the inputs of some sites. */
+/** Runs a layer, from where `hidden` stands, over all windows, without keeping its output, and sums `X^T X` of the inputs of some sites. */
 async function inputStatistics(
   model: Model,
   layer: LoadedLayer,
   windows: readonly Int32Array[],
   hidden: readonly DeviceBuffer[],
-  { sites, float, rounds }: {
+  { sites, float, rounds, from }: {
     readonly sites: ReadonlySet<InputSite>;
     readonly float: FloatPass | null;
     readonly rounds: readonly Intervention[];
+    readonly from: "middle" | undefined;
   },
 ): Promise<Map<string, InputStatistics>> {
   if (sites.size === 0) return new Map();
@@ -199,7 +211,7 @@ async function inputStatistics(
     using states = device.allocate(hidden[i].length);
     device.copy(hidden[i], 0, states, 0, states.length);
     window = i;
-    await runLayer(context, partial, states, ids.length);
+    await runLayer(context, partial, states, ids.length, { from, to: inputSites[last] });
   }
   const statistics = new Map<string, InputStatistics>();
   for (const [key, { gram, tokens }] of found) {

@@ -63,3 +63,21 @@ for (const sequential of [false, true]) {
     }
   });
 }
+
+Deno.test("a sequential layer runs no block again for the statistics of the next", async () => {
+  using model = await loadModel("fixture:llama");
+  const seen: Record<string, number> = {};
+  const parameters = await quantizeLayerwise(model, windows, {
+    needed: () => true,
+    sequential: () => true,
+    rounding: {
+      input(_, { layer, site }) {
+        if (layer === 1) seen[site] = (seen[site] ?? 0) + 1 / windows.length;
+      },
+    },
+    quantize: (layer, { role }) => Promise.resolve(model.linear(layer, role).retain()),
+  });
+  for (const one of parameters.values()) one.release();
+  // Each input for its own statistics and on the way to the next block; the first of a block also for those of its second.
+  assertEquals(seen, { attention: 3, output: 2, mlp: 3, down: 2 });
+});
