@@ -66,6 +66,20 @@ export interface BlockOptions {
   readonly quantizeInput?: (x: Float32Array, columns: number, site: InputSite) => Float32Array;
   /** What attention sees of its keys (positions rotated in) or values; gradients pass through unchanged. */
   readonly quantizeOperand?: (x: Float32Array, operand: "key" | "value") => Float32Array;
+  /**
+   * Roundings with a derivative of their own, before those above: of inputs of linear layers, and of what attention sees of its queries,
+   * keys (positions rotated in) and values. Null leaves them.
+   */
+  readonly round?: (x: Float32Array, place: InputSite | AttentionOperand, columns: number) => Rounded | null;
+}
+
+/** What attention multiplies. */
+export type AttentionOperand = "query" | "key" | "value";
+
+/** Rounded values, and the gradient with respect to what was rounded, given theirs. */
+export interface Rounded {
+  readonly values: Float32Array;
+  back(dy: Float32Array): Float32Array;
 }
 
 /** The inputs of linear layers in a layer of attention and feed-forward block. */
@@ -91,6 +105,8 @@ export interface BlockTape {
   readonly up: Float32Array;
   /** The activation function of `gate` (of `up`, where there is none). */
   readonly active: Float32Array;
+  /** Ways back through roundings that have a derivative of their own, by place. */
+  readonly back: ReadonlyMap<string, Rounded["back"]>;
 }
 
 /** Gradients of a loss. */
@@ -120,19 +136,29 @@ export class DifferentiableBlock {
 
   /** Runs windows of `tokens` tokens each through the layer. */
   async forward(input: Float32Array, tokens: number): Promise<BlockTape> {
-    const { architecture } = this;
-    const site = (name: InputSite, x: Float32Array, columns: number) =>
-      this.#options.quantizeInput?.(x, columns, name) ?? x;
+    const { architecture } = this, backs = new Map<string, Rounded["back"]>();
+    const round = (x: Float32Array, name: InputSite | AttentionOperand, columns: number) => {
+      const rounded = this.#options.round?.(x, name, columns) ?? null;
+      if (rounded !== null) backs.set(name, rounded.back);
+      return rounded?.values ?? x;
+    };
+    const site = (name: InputSite, x: Float32Array, columns: number) => {
+      const seen = round(x, name, columns);
+      return this.#options.quantizeInput?.(seen, columns, name) ?? seen;
+    };
     const { hiddenSize, intermediateSize, heads, headDim } = architecture;
     const attentionInput = site("attention", normForward(this.#norm("attentionNorm"), input), hiddenSize);
-    const operand = (x: Float32Array, name: "key" | "value") => this.#options.quantizeOperand?.(x, name) ?? x;
-    const query = await this.#linear("q", attentionInput), plainKey = await this.#linear("k", attentionInput);
+    const operand = (x: Float32Array, name: "key" | "value") => {
+      const seen = round(x, name, architecture.kvHeads * headDim);
+      return this.#options.quantizeOperand?.(seen, name) ?? seen;
+    };
+    const plain = await this.#linear("q", attentionInput), plainKey = await this.#linear("k", attentionInput);
     const value = operand(await this.#linear("v", attentionInput), "value");
-    this.#rotate(query, tokens, heads, 1);
+    this.#rotate(plain, tokens, heads, 1);
     this.#rotate(plainKey, tokens, architecture.kvHeads, 1);
-    this.#rotateHeads(query, 1);
+    this.#rotateHeads(plain, 1);
     this.#rotateHeads(plainKey, 1);
-    const key = operand(plainKey, "key");
+    const query = round(plain, "query", heads * headDim), key = operand(plainKey, "key");
     const windows = input.length / hiddenSize / tokens;
     const shape = this.#attention(tokens), attention: AttentionTape[] = [];
     const attended = new Float32Array(query.length);
@@ -154,7 +180,8 @@ export class DifferentiableBlock {
     const downInput = site("down", inner, intermediateSize);
     const output = sum(middle, await this.#linear("down", downInput));
     const sites = { attention: attentionInput, output: outputInput, mlp: mlpInput, down: downInput };
-    return { output, tokens, input, sites, query, key, value, attention, middle, gate, up, active };
+    const back = backs;
+    return { output, tokens, input, sites, query, key, value, attention, middle, gate, up, active, back };
   }
 
   /** Gradients, given that of the output. */
@@ -177,21 +204,26 @@ export class DifferentiableBlock {
       }
       return gradient.input;
     };
-    const dInner = await back("down", dOutput);
+    const through = (place: InputSite | AttentionOperand, dy: Float32Array) =>
+      tape.back.get(place)?.(dy) ?? dy;
+    const dInner = through("down", await back("down", dOutput));
     this.#rotateInput("down", dInner, -1);
     const { dUp, dGate } = this.#activationGradient(tape, dInner);
     const dMlp = await back("up", dUp);
-    const dMlpInput = dGate === null ? dMlp : sum(dMlp, await back("gate", dGate));
+    const dMlpInput = through("mlp", dGate === null ? dMlp : sum(dMlp, await back("gate", dGate)));
     const dMiddle = sum(dOutput, norm("mlpNorm", tape.middle, dMlpInput));
-    const dAttended = await back("o", dMiddle);
+    const dAttended = through("output", await back("o", dMiddle));
     this.#rotateInput("output", dAttended, -1);
-    const { query, key, value } = await this.#attentionGradient(tape, dAttended);
+    const raw = await this.#attentionGradient(tape, dAttended);
+    const query = through("query", raw.query), key = through("key", raw.key);
+    const value = through("value", raw.value);
     const rotatedKey = key.slice();
     this.#rotateHeads(query, -1);
     this.#rotateHeads(key, -1);
     this.#rotate(query, tape.tokens, architecture.heads, -1);
     this.#rotate(key, tape.tokens, architecture.kvHeads, -1);
-    const dAttention = sum(await back("q", query), sum(await back("k", key), await back("v", value)));
+    const dNormed = sum(await back("q", query), sum(await back("k", key), await back("v", value)));
+    const dAttention = through("attention", dNormed);
     const input = sum(dMiddle, norm("attentionNorm", tape.input, dAttention));
     return { input, key, rotatedKey, value, parameters };
   }

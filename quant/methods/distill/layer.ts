@@ -1,8 +1,8 @@
 /** The training loop of layer-by-layer distillation: one decoder layer, student against teacher. */
 import { linearRoles, linearShape } from "../../../model/architecture.ts";
 import type { Model } from "../../../model/model.ts";
-import { AdamW } from "../../gradients/adamw.ts";
-import { type BlockOptions, DifferentiableBlock, readBlock } from "../../gradients/block.ts";
+import { DifferentiableBlock, readBlock } from "../../gradients/block.ts";
+import { concatenate, reconstructBlock } from "../../gradients/reconstruction.ts";
 import {
   dequantizeGroups,
   fakeQuantizeWeight,
@@ -55,24 +55,30 @@ export async function distillLayer(
     activations === null ? x : dequantizeGroups(symmetricGroups(x, columns, activations.bits));
   const masters = await readBlock(model, layer);
   const teacher = new DifferentiableBlock(device, architecture, new Map(masters), { causal, rotations });
-  const targets = new Map<number, Float32Array>();
-  const student: BlockOptions = { causal, rotations, quantizeInput };
   for (const [name, values] of masters) masters.set(name, values.slice());
-  const optimizer = new AdamW(masters, { learningRate, weightDecay, betas: [0.9, 0.999], eps: 1e-6 });
-  const losses: number[] = [];
-  const batches = Math.max(1, Math.floor(inputs.length / scheme.batch));
-  for (let step = 0; step < steps; step++) {
-    const batch = step % batches;
-    const x = concatenate(inputs.slice(batch * scheme.batch, (batch + 1) * scheme.batch));
-    const target = targets.get(batch) ?? (await teacher.forward(x, tokens)).output;
-    targets.set(batch, target);
-    const block = new DifferentiableBlock(device, architecture, quantized(model, masters, scheme), student);
-    const tape = await block.forward(x, tokens);
-    const { loss, gradient } = squaredError(tape.output, target);
-    losses.push(loss);
-    const { parameters } = await block.backward(tape, gradient, true);
-    optimizer.step(parameters);
-  }
+  const targets = new Map<string, Float32Array>();
+  const { losses } = await reconstructBlock(device, architecture, {
+    parameters: masters,
+    options: { causal, rotations, quantizeInput },
+    rateOf: () => learningRate,
+    compute: () => ({ parameters: quantized(model, masters, scheme), back: (gradients) => gradients }),
+  }, {
+    inputs,
+    async targets(chosen) {
+      const key = chosen.join(), x = concatenate(chosen.map((i) => inputs[i]));
+      const target = targets.get(key) ?? (await teacher.forward(x, tokens)).output;
+      targets.set(key, target);
+      return [target];
+    },
+  }, {
+    steps,
+    batch: scheme.batch,
+    shape: "flat",
+    weightDecay,
+    gradientNorm: null,
+    adam: { form: "transformers", eps: 1e-6 },
+    seed: null,
+  });
   return { parameters: masters, losses };
 }
 
@@ -90,25 +96,4 @@ function quantized(
     parameters.set(role, fakeQuantizeWeight({ rows, columns, data }, weights, role));
   }
   return parameters;
-}
-
-function squaredError(y: Float32Array, target: Float32Array): { loss: number; gradient: Float32Array } {
-  const gradient = new Float32Array(y.length);
-  let sum = 0;
-  for (let i = 0; i < y.length; i++) {
-    const difference = y[i] - target[i];
-    sum += difference * difference;
-    gradient[i] = 2 * difference / y.length;
-  }
-  return { loss: sum / y.length, gradient };
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
