@@ -72,22 +72,6 @@ export type { Kivi, KiviOptions } from "./methods/kivi.ts";
 export type { KvQuant, KvQuantOptions } from "./methods/kvquant.ts";
 export type { GradientStart } from "./gradients/fisher.ts";
 export {
-  type BlockData,
-  type BlockFit,
-  type BlockLoss,
-  type ComputedBlock,
-  type LossCurve,
-  reconstructBlock,
-  type Schedule,
-} from "./gradients/reconstruction.ts";
-export type {
-  AttentionOperand,
-  BlockOptions,
-  BlockParameters,
-  BlockTape,
-  Rounded,
-} from "./gradients/block.ts";
-export {
   type ClipLogits,
   type RangeRule,
   type Rounding,
