@@ -74,6 +74,7 @@ export { smoothQuant } from "./quant/methods/smoothquant.ts";
 export { sparseGpt } from "./quant/methods/sparsegpt.ts";
 export { spinquant } from "./quant/methods/spinquant.ts";
 export { spqr } from "./quant/methods/spqr.ts";
+export { svdQuant } from "./quant/methods/svdquant.ts";
 export { wanda } from "./quant/methods/wanda.ts";
 export { zeroQuant } from "./quant/methods/zeroquant.ts";
 export type { Method, WeightMethod } from "./quant/method.ts";

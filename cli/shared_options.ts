@@ -19,7 +19,10 @@ export const schemeOptions: readonly VerbOption[] = [
   { flags: "--weights METHOD", about: "what quantizes weights, such as gptq:4:g128,actOrder" },
   { flags: "--activations METHOD", about: "what rounds activations, such as rtn:8,granularity=token" },
   { flags: "--kv METHOD", about: "what quantizes the cache, such as kivi:2" },
-  { flags: "--linears METHOD", about: "what owns the products of linear layers: llmFp4 or llmInt8" },
+  {
+    flags: "--linears METHOD",
+    about: "what owns the products of linear layers: llmFp4, llmInt8 or svdQuant",
+  },
 ];
 
 /** What the card of a written model says beside how it was made. */

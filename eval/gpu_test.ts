@@ -42,6 +42,7 @@ import { builtIn } from "../quant/registry.ts";
 import { magnitude } from "../quant/methods/magnitude.ts";
 import { rtn } from "../quant/methods/rtn.ts";
 import { sparseGpt } from "../quant/methods/sparsegpt.ts";
+import { svdQuant } from "../quant/methods/svdquant.ts";
 import { wanda } from "../quant/methods/wanda.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import { smoothQuant } from "../quant/methods/smoothquant.ts";
@@ -110,6 +111,9 @@ const schemes: Record<string, Scheme> = {
   // Candidates that float32 sums decide between: two, so that no near ties are among them.
   llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, from: 0.8, to: 1.2, tokens: 64 }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
+  svdQuant: {
+    linears: svdQuant({ rank: 8, iterations: 1, smooth: { alpha: 0.5, beta: 0.5 }, activations: token8 }),
+  },
   zeroQuant: { weights: zero, activations: token8 },
   distill: {
     transforms: [distill({ weights: zero, steps: 2, batch: 2, learningRate: 5e-6 })],

@@ -31,5 +31,6 @@ export { smoothQuantMethod as smoothQuant } from "./methods/smoothquant.ts";
 export { sparseGptMethod as sparseGpt } from "./methods/sparsegpt.ts";
 export { spinquantMethod as spinquant } from "./methods/spinquant.ts";
 export { spqrMethod as spqr } from "./methods/spqr.ts";
+export { svdQuantMethod as svdQuant } from "./methods/svdquant.ts";
 export { wandaMethod as wanda } from "./methods/wanda.ts";
 export { zeroQuantMethod as zeroQuant } from "./methods/zeroquant.ts";

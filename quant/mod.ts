@@ -110,6 +110,7 @@ export {
   type SpinRotations,
   type SpinTraining,
 } from "./methods/spinquant/training.ts";
+export type { Residual, RoundedInput, Smoothing, SvdQuant, SvdQuantOptions } from "./methods/svdquant.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
 export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
 export { type Measured, type Recipe, recipeIn, recipeKey } from "./formats/recipe.ts";
@@ -163,6 +164,12 @@ export { type RazoredParts, RazoredWeight } from "./weights/razored.ts";
 export { type PartKind, type PartSize, type Size, type Sizes, sizes } from "./weights/sizes.ts";
 export type { SparseMatrix } from "./weights/sparse.ts";
 export { type KeptColumnsParts, KeptColumnsWeight } from "./weights/kept_columns.ts";
+export {
+  type LowRankFactors,
+  type LowRankParts,
+  LowRankWeight,
+  type SharedParts,
+} from "./weights/low_rank.ts";
 export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
 export { type TableParts, TableWeight } from "./weights/table.ts";
 export { type UniformParts, UniformWeight } from "./weights/uniform.ts";

@@ -15,6 +15,7 @@ import { readMarlin } from "./schemes/marlin.ts";
 import { readOdyssey } from "./schemes/odyssey.ts";
 import { readQuik } from "./schemes/quik.ts";
 import { readLlmFp4 } from "./schemes/llmfp4.ts";
+import { readSvdQuant } from "./schemes/svdquant.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
 import { readMagnitude, readSparseGpt, readWanda } from "./schemes/sparse.ts";
@@ -56,7 +57,7 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     wanda: readWanda,
   },
   "learned": { baseline },
-  "mixed-lowrank-mamba": { baseline },
+  "mixed-lowrank-mamba": { baseline, none: baseline, SVDQuant: readSvdQuant },
 };
 
 /**

@@ -31,6 +31,7 @@ import { wanda } from "../methods/wanda.ts";
 import { parseScheme, type Scheme } from "../scheme.ts";
 import { smoothQuant } from "../methods/smoothquant.ts";
 import { spqr } from "../methods/spqr.ts";
+import { svdQuant } from "../methods/svdquant.ts";
 import { zeroQuant } from "../methods/zeroquant.ts";
 
 const token8 = rtn({ bits: 8, granularity: "token" });
@@ -57,6 +58,7 @@ const weights: Record<string, Scheme> = {
   wanda: { sparsity: wanda({ pattern: "6:8" }), weights: fp8() },
   sparseGpt: { sparsity: sparseGpt({ sparsity: 0.25, bits: 4 }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
+  svdQuant: { linears: svdQuant({ rank: 16, iterations: 1, smooth: "none", weights: nvfp4() }) },
 };
 const transforms: Record<string, Scheme> = {
   none: {},

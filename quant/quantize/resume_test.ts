@@ -25,6 +25,7 @@ import { smoothQuant } from "../methods/smoothquant.ts";
 import { sparseGpt } from "../methods/sparsegpt.ts";
 import { spinquant } from "../methods/spinquant.ts";
 import { spqr } from "../methods/spqr.ts";
+import { svdQuant } from "../methods/svdquant.ts";
 import { zeroQuant } from "../methods/zeroquant.ts";
 import { catalogue, type CatalogueEntry } from "../notation/catalogue.ts";
 import { quantize } from "../quantize.ts";
@@ -47,6 +48,15 @@ const written: Readonly<Record<string, Scheme>> = {
   quik: { weights: quik({ bits: 4, kept: 8 }), activations: quik({ bits: 4, kept: 8 }) },
   "sparsity, then rtn": { sparsity: sparseGpt({ pattern: "2:4" }), weights: rtn({ bits: 4 }) },
   llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, tokens: 8 }) },
+  svdQuant: {
+    linears: svdQuant({
+      rank: 2,
+      iterations: 1,
+      smooth: { alpha: 0.5, beta: 0.5 },
+      weights: gptq({ bits: 4 }),
+      activations: null,
+    }),
+  },
   gptaq: { weights: gptaq({ bits: 4 }) },
   dgq: { weights: dgq({ scales: "float" }), activations: dgq() },
   smoothQuant: {

@@ -15,6 +15,7 @@ import { ColumnScaledWeight } from "../weights/column_scaled.ts";
 import { DualGrainedWeight } from "../weights/dual_grained.ts";
 import { Int8Weight } from "../weights/int8.ts";
 import { KeptColumnsWeight } from "../weights/kept_columns.ts";
+import { LowRankWeight } from "../weights/low_rank.ts";
 import { QqqWeight } from "../weights/qqq.ts";
 import { RazoredWeight } from "../weights/razored.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
@@ -36,6 +37,7 @@ const classes: ReadonlyMap<string, { readonly prototype: object }> = new Map(
     DualGrainedWeight,
     Int8Weight,
     KeptColumnsWeight,
+    LowRankWeight,
     QqqWeight,
     RazoredWeight,
     RealZeroWeight,
