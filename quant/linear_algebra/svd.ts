@@ -1,5 +1,4 @@
 /** Singular values and the best approximation of a rank, in float64. */
-import type { Matrix } from "../method.ts";
 import { eigenSymmetric } from "./symmetric.ts";
 
 /** `A = U diag(values) V^T`, where `n` is the smaller of its dimensions. */
@@ -10,6 +9,13 @@ export interface Svd {
   readonly left: Float64Array;
   /** `V^T` `[n, columns]` likewise. */
   readonly right: Float64Array;
+}
+
+/** A matrix `[rows, columns]`, row-major. */
+export interface Values {
+  readonly rows: number;
+  readonly columns: number;
+  readonly data: ArrayLike<number>;
 }
 
 /** Sweeps of rotations at most; two or three are usual, as vectors are nearly orthogonal before the first. */
@@ -29,9 +35,7 @@ const mostSweeps = 30;
  * assertAlmostEquals(values[0] ** 2 + values[1] ** 2, 50, 1e-13);
  * ```
  */
-export function svd(
-  { rows, columns, data }: Omit<Matrix, "data"> & { readonly data: ArrayLike<number> },
-): Svd {
+export function svd({ rows, columns, data }: Values): Svd {
   const wide = rows < columns, n = Math.min(rows, columns), m = Math.max(rows, columns);
   // The longer dimension runs along rows: `long[i]` is column i of a tall matrix, row i of a wide one.
   const long = new Float64Array(n * m);
