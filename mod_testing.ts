@@ -195,7 +195,8 @@ export function supportInProduct(files: readonly File[]): string[] {
       const support = imports.filter(isSupport).map((target) =>
         `${path} imports ${target}: only tests may import their support`
       );
-      const mayTwin = /^kernels\/reference\b|\bmod\.ts$/.test(path);
+      // A page's worker is an entry of its own: it holds a reader's GPU to the twin.
+      const mayTwin = /^kernels\/reference\b|\bmod\.ts$|^notebooks\/lib\/live\/gpu\.ts$/.test(path);
       const twins = imports.filter((target) => roomOf(target) === "reference" && !mayTwin)
         .map((target) => `${path} imports ${target}: only tests and entries may import the plain twin`);
       return [...support, ...twins];

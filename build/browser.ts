@@ -37,6 +37,10 @@ export async function bundle(
         contents: await Deno.readFile(path),
         loader: "binary",
       }));
+      build.onLoad({ filter: /\.wgsl$/ }, async ({ path }) => ({
+        contents: await Deno.readTextFile(path),
+        loader: "text",
+      }));
     },
   };
   try {

@@ -1,4 +1,4 @@
-/** One certificate a run, whatever computes it: Deno on 1 and 2 threads, with and without shared memory, Chromium, Firefox, WebKit. */
+/** One certificate a run, whatever computes it: Deno on 1, 2 and 4 threads, with and without shared memory, Chromium, Firefox, WebKit. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { directoryOf, pathOf } from "../base/file.ts";
 import { bundle } from "./browser.ts";
@@ -74,7 +74,7 @@ async function run(
 let expected: Promise<Record<string, unknown>> | undefined;
 const threadsOfOne = () => expected ??= inDeno(1, "shared");
 
-for (const [threads, kernels] of [[2, "shared"], [1, "plain"]] as const) {
+for (const [threads, kernels] of [[2, "shared"], [4, "shared"], [1, "plain"]] as const) {
   Deno.test(`the certificates of Deno: ${threads} threads, ${kernels} memory`, async () => {
     assertEquals(await inDeno(threads, kernels), await threadsOfOne());
   });

@@ -16,8 +16,10 @@ export async function findAdapter(): Promise<GPUAdapter | string> {
   defaultEnvironment("XDG_RUNTIME_DIR", "/tmp");
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return "no WebGPU adapter: install a Vulkan, Metal or Direct3D 12 driver";
-  // Software rasterisers behind OpenGL take minutes for the first dispatch; those behind Vulkan can compute with f16.
-  if (isSoftware(adapter) && !adapter.features.has("shader-f16")) {
+  // Software rasterisers behind OpenGL take minutes for the first dispatch; those behind Vulkan can compute with f16, or are
+  // SwiftShader, which browsers bring along.
+  const behindVulkan = adapter.features.has("shader-f16") || /swiftshader/i.test(describe(adapter));
+  if (isSoftware(adapter) && !behindVulkan) {
     return `${describe(adapter)} is a software rasteriser behind OpenGL: install mesa-vulkan-drivers`;
   }
   return adapter;

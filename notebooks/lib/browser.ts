@@ -35,7 +35,7 @@ const FLAGS = [
 /** Where Debian's package puts Chromium. */
 export const CHROMIUM = "/usr/bin/chromium";
 
-/** A running browser with one page. Dispose of it with `await using`. */
+/** A running browser with a page, and more as tabs. Dispose of it with `await using`. */
 export class Browser implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #profile: string;
@@ -110,6 +110,21 @@ export class Browser implements AsyncDisposable {
     return Uint8Array.fromBase64(String(data));
   }
 
+  /** A new tab, which is the page from now on; gives its name for {@linkcode turnTo}. */
+  async tab(): Promise<string> {
+    this.#session = "";
+    const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
+    const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
+    this.#session = String(sessionId);
+    for (const domain of ["Page", "Runtime", "Log", "Network"]) await this.send(`${domain}.enable`);
+    return this.#session;
+  }
+
+  /** Turns to another tab. */
+  turnTo(tab: string): void {
+    this.#session = tab;
+  }
+
   /** Sends a command of the DevTools protocol to the page. */
   async send(method: string, params: JsonObject = {}): Promise<JsonObject> {
     const id = ++this.#count;
@@ -140,10 +155,7 @@ export class Browser implements AsyncDisposable {
     socket.onerror = () => opened.reject(new BrowserError("start", `Cannot connect to ${address}`));
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(String(data)));
     await opened.promise;
-    const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
-    const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
-    this.#session = String(sessionId);
-    for (const domain of ["Page", "Runtime", "Log", "Network"]) await this.send(`${domain}.enable`);
+    await this.tab();
   }
 
   #receive(message: unknown): void {

@@ -12,7 +12,7 @@ import { basename, resolve } from "node:path";
 import { directoryOf, makeDirectory, writeAtomic } from "../../base/file.ts";
 import { commandLine, runCommand, UsageError } from "../../cli/command_line.ts";
 import { liveAssets, loadedBytes } from "./live/assets.ts";
-import { liveTables } from "./live/cells.ts";
+import { liveTables } from "./live/tables.ts";
 import { storedRuns } from "./live/record.ts";
 import { liveSection } from "./live/section.ts";
 import { singlePage } from "./live/single.ts";

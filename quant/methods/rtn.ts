@@ -22,22 +22,14 @@ import {
   refused,
   type SuiteScheme,
 } from "../options.ts";
-import {
-  encode,
-  fitLeastError,
-  fitRange,
-  requireUnshifted,
-  unshifted,
-  type WeightRule,
-} from "../grids/uniform.ts";
+import { encode, fitLeastError, fitRange, type WeightRule } from "../grids/uniform.ts";
 
 /**
  * Which values share a scale. Weights: `tensor`, `channel` (output row), `group` (of input features in a row).
  * Activations and attention operands: `tensor`, `token`, `channel` (a column over tokens), `group` (of features of a
- * token); operands also `dimension` (a head dimension over tokens and heads) and `span` (so many values of all heads,
- * one head after the other, one token after the other: all heads of a token, or several tokens).
+ * token); operands also `dimension` (a head dimension over tokens and heads).
  */
-export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension" | "span";
+export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension";
 
 /** A round-to-nearest quantizer as data. */
 export interface Rtn<G extends Granularity = Granularity> extends SuiteScheme {
@@ -47,16 +39,15 @@ export interface Rtn<G extends Granularity = Granularity> extends SuiteScheme {
   readonly bits: number;
   /** Which values share a scale. */
   readonly granularity: G;
-  /** Values per group; only with granularity `"group"` or `"span"`. */
+  /** Values per group; only with granularity `"group"`. */
   readonly groupSize?: number;
   /** Whether the range is symmetric about 0. */
   readonly symmetric: boolean;
   /**
    * Codes of symmetric quantizers: signed; `"narrow"` without the lowest one (the JUNE reference code); or
-   * offset-binary (the LEGACY one). `"unshifted"`, of asymmetric weights: steps of an asymmetric range, but
-   * no zero point (`grids/uniform.ts`).
+   * offset-binary (the LEGACY one).
    */
-  readonly codes: "signed" | "narrow" | "offsetBinary" | "unshifted";
+  readonly codes: "signed" | "narrow" | "offsetBinary";
   /** Whether 0 is always representable (the reference code). */
   readonly zeroInRange: boolean;
   /** `"mse"` shrinks each weight range to the least error. */
@@ -75,8 +66,8 @@ export interface RtnOptions<G extends Granularity> {
   readonly groupSize?: number;
   /** Default false: codes from the smallest to the largest value. */
   readonly symmetric?: boolean;
-  /** Codes of symmetric quantizers (default `"signed"`); `"unshifted"` is for asymmetric weights. */
-  readonly codes?: Rtn["codes"];
+  /** Codes of symmetric quantizers (default `"signed"`). */
+  readonly codes?: "signed" | "narrow" | "offsetBinary";
   /** Whether 0 is always representable (default true). */
   readonly zeroInRange?: boolean;
   /** Whether weight ranges shrink to the least error (default `"none"`). */
@@ -85,7 +76,7 @@ export interface RtnOptions<G extends Granularity> {
   readonly clip?: number;
 }
 
-const anyCodes = oneOf(["signed", "narrow", "offsetBinary", "unshifted"], "signed");
+const anyCodes = oneOf(["signed", "narrow", "offsetBinary"], "signed");
 /** Schemes that were stored before call narrow codes restricted. */
 const codes: Option<Rtn["codes"]> = {
   ...anyCodes,
@@ -95,7 +86,7 @@ const codes: Option<Rtn["codes"]> = {
 /** What {@linkcode rtn} accepts. */
 export const rtnOptions: OptionTable<Rtn> = {
   bits: integer(2, 8),
-  granularity: optional(oneOf(["tensor", "channel", "token", "group", "dimension", "span"])),
+  granularity: optional(oneOf(["tensor", "channel", "token", "group", "dimension"])),
   symmetric: flag(false),
   codes,
   zeroInRange: flag(true),
@@ -119,12 +110,10 @@ export const rtnOptions: OptionTable<Rtn> = {
 export function rtn<const G extends Granularity = "group">(options: RtnOptions<G>): Rtn<G> {
   const { method, bits, granularity: given, ...rest } = readOptions<Rtn>("rtn", rtnOptions, options);
   const granularity = given ?? (rest.groupSize === undefined ? "channel" : "group");
-  const grouped = granularity === "group" || granularity === "span";
-  if (grouped !== (rest.groupSize !== undefined)) {
-    const expected = grouped ? groupSizeOption().expected : "none";
+  if ((granularity === "group") !== (rest.groupSize !== undefined)) {
+    const expected = granularity === "group" ? groupSizeOption().expected : "none";
     throw refused("groupSize", rest.groupSize, `${expected} with granularity "${granularity}"`);
   }
-  requireUnshifted({ bits, ...rest });
   return { method, bits, granularity: granularity as G, ...rest };
 }
 
@@ -148,12 +137,10 @@ export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
     zeros = new Uint8Array(groups),
     codes = new Uint8Array(data.length);
   // Signed codes are stored with an offset; their zero point is the offset.
-  const forgets = scheme.codes === "unshifted", bits = rule.bits + (forgets ? 1 : 0);
-  const signed = forgets || rule.mode === "symmetric", offset = signed ? 2 ** (bits - 1) : 0;
+  const offset = rule.mode === "symmetric" ? 2 ** (rule.bits - 1) : 0;
   for (let group = 0; group < groups; group++) {
     const start = group * groupSize;
-    const fitted = fit(data, start, groupSize, rule);
-    const quantizer = forgets ? unshifted(fitted, rule.bits) : fitted;
+    const quantizer = fit(data, start, groupSize, rule);
     scales[group] = quantizer.scale;
     zeros[group] = quantizer.zero + offset;
     for (let i = start; i < start + groupSize; i++) codes[i] = encode(data[i], quantizer) + offset;
@@ -161,11 +148,11 @@ export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
   const shape = [rows, columns] as const;
   return new UniformWeight({
     shape,
-    bits,
+    bits: rule.bits,
     groupSize,
     codes,
     scales,
-    zeros: rule.mode === "asymmetric" && !forgets ? zeros : zeros[0],
+    zeros: rule.mode === "asymmetric" ? zeros : zeros[0],
   });
 }
 
@@ -179,7 +166,7 @@ export function layoutOf(
   { rows, columns, heads }: OperandView,
   { granularity, groupSize }: Rtn,
 ): QuantizeLayout {
-  const vectors = { rows: rows * heads, columns: columns / heads }, size = groupSize ?? columns;
+  const vectors = { rows: rows * heads, columns: columns / heads };
   switch (granularity) {
     case "tensor":
       return { rows, columns, axis: "tensor" };
@@ -191,12 +178,6 @@ export function layoutOf(
       return { ...vectors, axis: "row" };
     case "group":
       return { ...vectors, axis: "row", groupSize };
-    case "span":
-      if (rows * columns % size === 0) return { rows: rows * columns / size, columns: size, axis: "row" };
-      throw new SchemeError(
-        "shape",
-        `groupSize ${size} does not divide the ${columns} values of ${rows} tokens`,
-      );
   }
 }
 
@@ -215,16 +196,7 @@ export const rtnMethod: MethodWith<
     link: "https://arxiv.org/abs/2106.08295",
   },
   options: rtnOptions,
-  parse(options, part) {
-    const scheme = rtn(options as unknown as RtnOptions<Granularity>);
-    if (part === "operand" && scheme.codes === "unshifted") {
-      throw refused("codes", scheme.codes, "signed, narrow or offsetBinary of what is rounded on the fly");
-    }
-    if (part === "weights" && scheme.granularity === "span") {
-      throw refused("granularity", "span", "tensor, channel or group of weights");
-    }
-    return scheme;
-  },
+  parse: (options) => rtn(options as unknown as RtnOptions<Granularity>),
   weights,
   operand,
 };

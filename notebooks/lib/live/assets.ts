@@ -4,7 +4,8 @@ import { readBytes } from "../../../base/file.ts";
 import { receiptCode } from "../../../eval/receipt/run.ts";
 import type { Page } from "../report/page.ts";
 import { bundle } from "../../../build/browser.ts";
-import { cellName, choicesOf, liveTables, liveTexts, runOf } from "./cells.ts";
+import { cellName, choicesOf, liveTexts, runOf } from "./cells.ts";
+import { liveTables } from "./tables.ts";
 import { storedRuns } from "./record.ts";
 
 /** Files of the site by their paths. */
@@ -30,7 +31,12 @@ export async function liveAssets(): Promise<Assets> {
   const bytes = [...given.values()].reduce((sum, { length }) => sum + length, 0);
   const files = modelFiles.map((name) => [name, `/fixtures/models/${name}`]);
   const client = await bundle("notebooks/lib/live/client.js", { standIns: false });
-  const assets = new Map([["live/client.js", client.code], ["live/worker.js", worker.code]]);
+  const gpu = await bundle("notebooks/lib/live/gpu.ts", { script: true });
+  const assets = new Map([
+    ["live/client.js", client.code],
+    ["live/worker.js", worker.code],
+    ["live/gpu.js", gpu.code],
+  ]);
   for (const [name, content] of given) assets.set(`live/${name}`, content);
   for (const table of liveTables) {
     const cells = Object.fromEntries(
@@ -69,6 +75,7 @@ export function insideOf(assets: Assets, notebook: string): NonNullable<Page["in
 export function loadedBytes(assets: Assets, notebook: string): number {
   let sum = 0;
   for (const [path, { length }] of assets) {
+    if (path === "live/gpu.js") continue;
     if (!path.endsWith(".json") || path === `live/${notebook}.json` || path.includes("llama")) sum += length;
   }
   return sum;

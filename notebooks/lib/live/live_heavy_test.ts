@@ -1,18 +1,9 @@
 /** Readers of all three engines press the button on every page, stop, start again, and are shown a planted change. */
 import { assert, assertEquals } from "@std/assert";
-import { engines, missingOf, type Served, visit } from "../../../build/engines_testing.ts";
+import { engines, missingOf, visit } from "../../../build/engines_testing.ts";
 import { verifyReceipt } from "../../../eval/receipt.ts";
-import { renderPage } from "../report/page.ts";
-import { type Assets, liveAssets, loadedBytes } from "./assets.ts";
-import { liveTables } from "./cells.ts";
-import { storedRuns } from "./record.ts";
-import { liveSection } from "./section.ts";
-
-const types: Readonly<Record<string, string>> = {
-  js: "text/javascript",
-  json: "application/json",
-  html: "text/html",
-};
+import { runs, siteOf } from "./site_testing.ts";
+import { liveTables } from "./tables.ts";
 
 /** What a reader does on a page, and what the page says then; the last page posts it all. */
 const drive = `addEventListener("load", async () => {
@@ -44,6 +35,8 @@ const drive = `addEventListener("load", async () => {
   else fetch("/result", { method: "POST", body: JSON.stringify(all) });
 });`;
 
+const driven: typeof siteOf = (names, change) => siteOf(names, change, drive);
+
 interface Found {
   readonly page: string;
   readonly found: readonly string[];
@@ -51,45 +44,12 @@ interface Found {
   readonly red: number;
 }
 
-const assets = liveAssets(), runs = await storedRuns();
-
-/** A site under a sub-path with these pages alone, one after the other. */
-async function siteOf(
-  names: readonly string[],
-  change: (path: string, bytes: Uint8Array<ArrayBuffer>) => void,
-) {
-  const held: Assets = await assets;
-  return (path: string): Served | null => {
-    const name = path.replace("/some/path/", "");
-    if (name === "drive.js") return ["text/javascript", drive];
-    const at = names.indexOf(name.replace(".html", "")),
-      table = liveTables.find(({ notebook }) => notebook === names[at]);
-    if (table !== undefined) {
-      const body = liveSection(table, runs, loadedBytes(held, table.notebook));
-      const html = renderPage({
-        file: name,
-        title: name,
-        description: "",
-        body,
-        kind: "notebook",
-        live: true,
-      }, "");
-      const next = names[at + 1] === undefined ? "" : `<link rel="next" href="${names[at + 1]}.html">`;
-      return ["text/html", html.replace("</head>", `${next}<script src="drive.js"></script></head>`)];
-    }
-    const bytes = held.get(name)?.slice();
-    if (bytes === undefined) return null;
-    change(name, bytes);
-    return [types[name.split(".").at(-1) ?? ""] ?? "application/octet-stream", bytes];
-  };
-}
-
 for (const engine of engines) {
   Deno.test(`${engine.name}: every page measures what is stored, bit for bit`, async () => {
     const missing = await missingOf(engine);
     if (missing !== null) return console.log(`${engine.name}: skipped, ${missing} is not installed`);
     const names = liveTables.map(({ notebook }) => notebook);
-    const visited = await visit(engine, `/some/path/${names[0]}.html`, await siteOf(names, () => {}), {
+    const visited = await visit(engine, `/some/path/${names[0]}.html`, await driven(names, () => {}), {
       seconds: 580,
     });
     const all = visited.result as Found[];
@@ -113,7 +73,7 @@ Deno.test("the receipt that a page gives is confirmed by measuring again here", 
   const visited = await visit(
     chromium,
     "/some/path/smoothquant.html?receipt",
-    await siteOf(["smoothquant"], () => {}),
+    await driven(["smoothquant"], () => {}),
   );
   const [{ found }] = visited.result as Found[], receipt = JSON.parse(found[1]);
   const { verdict, problems } = await verifyReceipt(receipt);
@@ -124,7 +84,7 @@ Deno.test("the receipt that a page gives is confirmed by measuring again here", 
 Deno.test("stopped and started again; one bit of the model, or of the stored run, is shown in red", async () => {
   const missing = await missingOf(chromium);
   if (missing !== null) return console.log(`${chromium.name}: skipped, ${missing} is not installed`);
-  const stopped = await visit(chromium, "/some/path/rtn.html?stop", await siteOf(["rtn"], () => {}));
+  const stopped = await visit(chromium, "/some/path/rtn.html?stop", await driven(["rtn"], () => {}));
   const [{ found: [first, second] }] = stopped.result as Found[];
   assertEquals([first, second.slice(0, 18)], ["Stopped: nothing was measured.", "Equal, bit for bit"]);
   const flips: readonly (readonly [path: string, at: (bytes: Uint8Array) => number])[] = [
@@ -136,7 +96,7 @@ Deno.test("stopped and started again; one bit of the model, or of the stored run
       // 0x01 turns a hexadecimal digit into its neighbour, and changes the last bit of a weight.
       if (path === flipped) bytes[at(bytes)] ^= 1;
     };
-    const { result } = await visit(chromium, "/some/path/rtn.html", await siteOf(["rtn"], change));
+    const { result } = await visit(chromium, "/some/path/rtn.html", await driven(["rtn"], change));
     const [{ found: [text], red }] = result as Found[];
     assert(text.startsWith("Not equal") && red === 1, `${flipped}: ${text}`);
   }

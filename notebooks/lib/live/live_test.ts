@@ -5,7 +5,8 @@ import { loadModel } from "../../../model/load.ts";
 import { methods } from "../../methods.ts";
 import script from "../report/script.js" with { type: "text" };
 import { renderPage } from "../report/page.ts";
-import { calibrated, cellName, choicesOf, liveTables, liveTexts, scored } from "./cells.ts";
+import { calibrated, cellName, choicesOf, liveTexts, scored } from "./cells.ts";
+import { liveTables } from "./tables.ts";
 import { recordCell, storedRuns } from "./record.ts";
 import { liveSection } from "./section.ts";
 

@@ -1,4 +1,5 @@
 /** A reader in Chromium: opens a page, presses its buttons, and waits for what it says. */
+import type { Served } from "../../../build/engines_testing.ts";
 import { Browser, CHROMIUM, type PageEvent, type Screen } from "../browser.ts";
 import { objectAt, own, stringAt } from "../json.ts";
 
@@ -15,6 +16,22 @@ export async function withChromium(
   }
   await using browser = await Browser.start(CHROMIUM, flags);
   await run(browser);
+}
+
+/** A server of these files on this machine, and its address. */
+export function serving(
+  serve: (path: string) => Served | null,
+  headers: Readonly<Record<string, string>> = {},
+): AsyncDisposable & { readonly url: string } {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const found = serve(request.url.replace(/^https?:\/\/[^/]+|[?#].*$/g, ""));
+    if (found === null) return new Response("", { status: 404 });
+    return new Response(found[1], { headers: { "content-type": found[0], ...headers } });
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/some/path/`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
 }
 
 /** Presses a button of the section. */

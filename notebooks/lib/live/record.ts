@@ -1,8 +1,9 @@
-/** Measures the cells of the pages in Deno and stores them: `deno run -A notebooks/lib/live/record.ts`. */
+/** Measures the cells of the pages in Deno and stores them: `deno run -A notebooks/lib/live/record.ts [NOTEBOOK ...]`. */
 import { fixture } from "../../../base/fixture.ts";
 import { pathOf, readText, writeAtomic } from "../../../base/file.ts";
 import { measureInPage, type PageMeasure } from "../../../browser.ts";
-import { cellName, type Choice, choicesOf, type LiveTable, liveTables, liveTexts, runOf } from "./cells.ts";
+import { cellName, choicesOf, liveTexts, runOf } from "./cells.ts";
+import { type Choice, type LiveTable, liveTables } from "./tables.ts";
 
 /** What is stored of a cell. */
 export interface StoredRun extends Omit<PageMeasure, "windowNll"> {
@@ -20,12 +21,16 @@ export async function recordCell(table: LiveTable, choice: Choice): Promise<Stor
 }
 
 if (import.meta.main) {
-  const all: Record<string, StoredRun> = {};
+  const all: Record<string, StoredRun> = {}, stored = await storedRuns(), named = Deno.args;
   for (const table of liveTables) {
     for (const choice of choicesOf(table)) {
       const name = cellName(table, choice), start = performance.now();
-      all[name] = await recordCell(table, choice);
-      console.log(`${name}: ${all[name].perplexity}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+      // Of pages that are not named what is stored stays.
+      const kept = named.length > 0 && !named.includes(table.notebook);
+      all[name] = kept ? stored[name] : await recordCell(table, choice);
+      if (!kept) {
+        console.log(`${name}: ${all[name].perplexity}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+      }
     }
   }
   const path = pathOf(new URL("../../../fixtures/results/live.json", import.meta.url));

@@ -1,6 +1,7 @@
 /** "Measure it here" as it stands in a page before anybody presses the button: a table of stored runs, which needs no script. */
 import { attributes, escapeHtml } from "../html.ts";
-import { cellName, type Choice, choicesOf, type LiveTable, scored } from "./cells.ts";
+import { cellName, choicesOf, scored } from "./cells.ts";
+import { type Choice, type LiveTable } from "./tables.ts";
 import type { StoredRun } from "./record.ts";
 
 /** The section of a notebook's page; `bytes` are what the first press of the button loads, null where all is in the page. */
@@ -36,9 +37,9 @@ export function liveSection(
       : `${(bytes / 1e6).toFixed(1)} MB, loaded once, sent nowhere`
   }) and compared with the stored run: perplexity, and one hash over model, codes and logits.
 The equation and its lines: <a${attributes({ href: `methods.html#${table.method}` })}>methods</a>.</p>
-<div class="live-controls">${controls.join("")}${button("run", "Measure it here")}${button("stop", "Stop")}${
-    button("copy", "Copy receipt")
-  }</div>
+<div class="live-controls">${controls.join("")}${button("run", "Measure it here")}${
+    button("gpu", "On the GPU")
+  }${button("stop", "Stop")}${button("copy", "Copy receipt")}</div>
 <p class="live-progress"><progress max="1" value="0" aria-label="Progress of the measurement" hidden></progress> <span class="live-left"></span></p>
 <p class="live-status" role="status" aria-live="polite"></p>
 <pre class="live-receipt" tabindex="0" hidden></pre>

@@ -8,7 +8,7 @@ import { notebookPage } from "../report/notebook_page.ts";
 import { renderPage } from "../report/page.ts";
 import { footerOf } from "../report/site.ts";
 import { insideOf, liveAssets } from "./assets.ts";
-import { liveTables } from "./cells.ts";
+import { liveTables } from "./tables.ts";
 import { storedRuns } from "./record.ts";
 import { liveSection } from "./section.ts";
 

@@ -179,23 +179,29 @@
 
   // The only thing that a page ever loads, and only when its button is pressed.
   function measureHere() {
-    const section = document.querySelector(".live"), button = section?.querySelector(".live-run");
-    if (!button) return;
-    button.hidden = false;
-    const load = async () => {
-      button.removeEventListener("click", load);
+    const section = document.querySelector(".live");
+    if (!section) return;
+    const find = (name) => section.querySelector(`.live-${name}`),
+      buttons = { run: find("run"), gpu: find("gpu") };
+    buttons.run.hidden = false;
+    if (buttons.gpu) buttons.gpu.hidden = !navigator.gpu;
+    const load = async ({ currentTarget }) => {
+      for (const button of Object.values(buttons)) button?.removeEventListener("click", load);
       try {
         // In a single file it is there already.
         if (!globalThis.quantbookLive) await import("./live/client.js");
-        quantbookLive(section)("measure");
+        quantbookLive(section)(currentTarget === buttons.gpu ? "gpu" : "measure");
       } catch {
-        section.querySelector(".live-status").textContent = location.protocol === "file:"
+        find("status").textContent = location.protocol === "file:"
           ? "Not measured: a page opened from a disk may load nothing. Serve its folder (any file server will do), or take the page as a single file."
           : "Not measured: live/client.js did not load from this server.";
-        button.addEventListener("click", load);
+        listen();
       }
     };
-    button.addEventListener("click", load);
+    const listen = () => {
+      for (const button of Object.values(buttons)) button?.addEventListener("click", load);
+    };
+    listen();
   }
 
   addEventListener("DOMContentLoaded", () => {
