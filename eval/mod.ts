@@ -6,13 +6,13 @@
 export { type Advice, advise } from "./advisor/advise.ts";
 export { allocate, type Allocation, type Choice } from "./advisor/allocate.ts";
 export { type Budget, readBudget } from "./advisor/budget.ts";
-export { readCandidates } from "./advisor/candidates.ts";
+export { readCandidates, type WeightChoice } from "./advisor/candidates.ts";
 export { AdvisorError } from "./advisor/error.ts";
 export { type Assignment, schemeOfAssignments } from "./advisor/mixture.ts";
 export type { AdviseOptions } from "./advisor/options.ts";
-export type { Proof, TestedDifference } from "./advisor/proof.ts";
+export type { Proof, TestedDifference, UnseenMeans } from "./advisor/proof.ts";
 export type { Entrant, Mixture } from "./advisor/run.ts";
-export type { ScoreName, Sensitivity } from "./advisor/scores.ts";
+export { type ScoreName, scoreNames, type Sensitivity } from "./advisor/scores/sensitivity.ts";
 export { type Candidate, compare, type Comparison } from "./compare.ts";
 export type { Clusters, Estimated, EstimatedMean, Interval } from "./compare/clusters.ts";
 export type { Difference } from "./compare/differences.ts";

@@ -1,18 +1,23 @@
 /**
  * The advisor: a budget and candidates in, a scheme with overrides out, and the proof on text that no score has seen. Where the mixture is
- * not better than the best uniform candidate within the same bytes, the advice is that one.
+ * not better than the best uniform candidate, the advice is that one.
  */
 import { hashOf } from "../../base/hash.ts";
 import type { Model } from "../../model/model.ts";
-import { sizes } from "../../quant/weights/sizes.ts";
+import { SchemeError } from "../../quant/error.ts";
+import { requireGradients } from "../../quant/gradients/decoder.ts";
 import type { Scheme } from "../../quant/scheme.ts";
+import { sizes } from "../../quant/weights/sizes.ts";
 import { FloatPredictions } from "../metrics/divergence.ts";
 import { bytesOf } from "./budget.ts";
 import { AdvisorError } from "./error.ts";
-import { type AdviseOptions, checkedOptions } from "./options.ts";
+import { type AdviseOptions, type CheckedOptions, checkedOptions } from "./options.ts";
 import { type Proof, prove } from "./proof.ts";
-import { best, type Entrant, type Mixture, mixtureOf, Run } from "./run.ts";
-import { scoreNames, sensitivities, type Sensitivity } from "./scores.ts";
+import { best, type Entrant, type Mixture, Run, smallest } from "./run.ts";
+import { scored } from "./scored.ts";
+import { type ScoreName, scoreNames, type Sensitivity } from "./scores/sensitivity.ts";
+import { mixtureWithin, smallestWithin } from "./search.ts";
+import { boundVerdict, budgetVerdict } from "./verdict.ts";
 
 /** What the advisor says. */
 export interface Advice {
@@ -22,17 +27,22 @@ export interface Advice {
   readonly text: string;
   /** Measured bytes of the whole model. */
   readonly bytes: number;
-  /** Measured bits per weight of its linear layers. */
+  /** Measured bits per weight of its linear layers (and of the ends of the decoder, where they had candidates). */
   readonly bitsPerWeight: number;
-  /** Bytes that the whole model may take. */
+  /** Bytes that the whole model may take; of a largest divergence, those of the uniform scheme, which the mixture has to be under. */
   readonly budget: number;
-  /** Whether the mixture was better on text that no score has seen; if not, `scheme` is the uniform one. */
+  /** The largest divergence that was asked for, in nats per token; null where bytes were. */
+  readonly bound: number | null;
+  /**
+   * Whether the mixture was better on text that no score has seen (of a largest divergence: smaller, and its mean there within the bound);
+   * if not, `scheme` is the uniform one.
+   */
   readonly better: boolean;
   /** That in a sentence. */
   readonly verdict: string;
   /** The best mixture on the scoring text. */
   readonly mixture: Mixture;
-  /** The best uniform candidate within the budget on the scoring text. */
+  /** The best uniform candidate on the scoring text: within the budget the nearest, within a divergence the smallest. */
   readonly uniform: Entrant;
   /** The mixture against the uniform candidate. */
   readonly proof: Proof;
@@ -40,8 +50,10 @@ export interface Advice {
   readonly mixtures: readonly Mixture[];
   /** Every candidate as a uniform scheme, beyond the budget or not. */
   readonly uniforms: readonly Entrant[];
-  /** Bytes and scores of every linear layer by every candidate. */
+  /** Bytes and scores of every part by every candidate. */
   readonly sensitivities: readonly Sensitivity[];
+  /** Why there are neither `fisher` nor `shapley` among the scores; null where there are, or where others were asked for. */
+  readonly withoutGradients: string | null;
   /** Hash of scheme, bytes and scores: the same on any number of threads. */
   readonly hash: string;
 }
@@ -50,7 +62,7 @@ export interface Advice {
  * The best mixture of candidates within a budget, by an exact allocation of each score, proved against the best uniform candidate.
  *
  * @throws {AdvisorError} `budget`, when no candidate fits; `candidates`, `option`, `seen`
- * @throws {SchemeError} where a candidate does not fit the model
+ * @throws {SchemeError} where a candidate does not fit the model, or no gradient is known of it and a score was asked for that needs one
  *
  * @example
  * ```ts
@@ -70,63 +82,105 @@ export interface Advice {
  * ```
  */
 export async function advise(model: Model, options: AdviseOptions): Promise<Advice> {
-  const checked = checkedOptions(options, model), { candidates, progress, proof: unseen } = checked;
+  const checked = checkedOptions(options, model), { proof: unseen } = checked;
+  const { scores, reason } = await knownScores(model, checked);
   const predictions = await FloatPredictions.of(model, checked.scoring);
-  const run = new Run(model, checked, predictions), budget = bytesOf(checked.budget, sizes(model));
-  const uniforms: Entrant[] = [], rows: (readonly Sensitivity[])[] = [];
-  for (const [i, weights] of candidates.entries()) {
-    using quantized = await run.quantized({ weights });
-    uniforms.push(await run.entrant({ weights }, quantized));
-    const text = { calibration: checked.calibration, predictions }, { layers } = model.architecture;
-    let done = i * layers;
-    const total = candidates.length * layers;
-    rows.push(await sensitivities(model, quantized, weights, text, () => progress("scores", ++done, total)));
-  }
-  const uniform = best(uniforms.filter(({ bytes }) => bytes <= budget));
-  if (uniform === null) {
-    const least = Math.min(...uniforms.map(({ bytes }) => bytes));
-    throw new AdvisorError(
-      "budget",
-      `the budget is ${budget} bytes for the whole model: expected at least ${least}, what the smallest candidate takes`,
-    );
-  }
-  const mixtures: Mixture[] = [];
-  for (const [i, score] of scoreNames.entries()) {
-    const found = await mixtureOf(run, rows, score, budget, mixtures);
-    if (found !== null) mixtures.push({ ...found, score });
-    progress("mixtures", i + 1, scoreNames.length);
-  }
-  const mixture = best(mixtures) ?? { ...uniform, score: scoreNames[0] };
+  const run = new Run(model, checked, predictions);
+  const { uniforms, groups } = await scored(model, run, checked, predictions, scores);
+  const { found, uniform, budget, bound } = await searched(model, run, checked, { uniforms, groups, scores });
+  const chosen = bound === null ? best(found) : smallest(found);
+  const mixture = chosen ?? { ...uniform, score: scores[0] };
   using mixed = await run.quantized(mixture.scheme);
   using plain = await run.quantized(uniform.scheme);
   const proof = await prove(model, mixed, plain, unseen);
-  const { scheme, text, bytes, bitsPerWeight } = proof.better ? mixture : uniform;
-  const all = rows.flat(), recipe = { text, bytes, budget, scores: all };
+  const better = bound === null
+    ? proof.better
+    : mixture.bytes < uniform.bytes && proof.mixture.divergence <= bound;
+  const { scheme, text, bytes, bitsPerWeight } = better ? mixture : uniform;
+  const sensitivities = groups.flat(), recipe = { text, bytes, budget, bound, scores: sensitivities };
   return {
     scheme,
     text,
     bytes,
     bitsPerWeight,
     budget,
-    better: proof.better,
-    verdict: verdictOf(mixture, uniform, proof),
+    bound,
+    better,
+    verdict: bound === null
+      ? budgetVerdict(mixture, uniform, proof)
+      : boundVerdict(mixture, uniform, proof, bound),
     mixture,
     uniform,
     proof,
-    mixtures,
+    mixtures: found,
     uniforms,
-    sensitivities: all,
+    sensitivities,
+    withoutGradients: reason,
     hash: hashOf(recipe),
   };
 }
 
-function verdictOf(mixture: Entrant, uniform: Entrant, { better, divergence, windows }: Proof): string {
-  if (mixture.text === uniform.text) return "the best mixture is the uniform scheme itself";
-  const { value, interval, pValue } = divergence, number = (x: number) => String(Number(x.toPrecision(3)));
-  const numbers = `${number(value)} nats per token of divergence [${interval.map(number).join(", ")}], p = ${
-    pValue.toPrecision(2)
-  }, on ${windows} windows that no score has seen`;
-  return better
-    ? `the mixture is better than ${uniform.text}: ${numbers}`
-    : `the mixture is not shown to be better than ${uniform.text}, which is the advice: ${numbers}`;
+/** The scores that can be computed: those that were asked for, or all that this model has. */
+async function knownScores(
+  model: Model,
+  { scores, scoring }: CheckedOptions,
+): Promise<{ scores: readonly ScoreName[]; reason: string | null }> {
+  const needing: readonly ScoreName[] = ["fisher", "shapley"], asked = scores ?? scoreNames;
+  if (!asked.some((name) => needing.includes(name))) return { scores: asked, reason: null };
+  try {
+    await requireGradients(model, scoring[0]);
+    return { scores: asked, reason: null };
+  } catch (error) {
+    if (scores !== undefined || !(error instanceof SchemeError)) throw error;
+    return { scores: asked.filter((name) => !needing.includes(name)), reason: error.message };
+  }
+}
+
+interface Searched {
+  readonly found: readonly Mixture[];
+  readonly uniform: Entrant;
+  readonly budget: number;
+  readonly bound: number | null;
+}
+
+/** The mixture of each score, and the uniform candidate that they are held against. */
+async function searched(
+  model: Model,
+  run: Run,
+  { budget: asked, progress }: CheckedOptions,
+  { uniforms, groups, scores }: {
+    readonly uniforms: readonly Entrant[];
+    readonly groups: readonly (readonly Sensitivity[])[];
+    readonly scores: readonly ScoreName[];
+  },
+): Promise<Searched> {
+  const whole = sizes(model), { rounded } = run, rest = whole.model.bytes - rounded.bytes;
+  const bound = "divergence" in asked ? asked.divergence : null;
+  const fitting = bound === null
+    ? uniforms.filter(({ bytes }) => bytes <= bytesOf(asked, whole, rounded))
+    // What is not rounded has no divergence.
+    : [...uniforms.filter(({ seenLimit }) => seenLimit <= bound), await run.measured({})];
+  const uniform = bound === null ? best(fitting) : smallest(fitting);
+  if (uniform === null) {
+    const least = Math.min(...uniforms.map(({ bytes }) => bytes));
+    throw new AdvisorError(
+      "budget",
+      `the budget is ${
+        bytesOf(asked, whole, rounded)
+      } bytes for the whole model: expected at least ${least}, ` +
+        "what the smallest candidate takes",
+    );
+  }
+  const budget = bound === null ? bytesOf(asked, whole, rounded) : uniform.bytes;
+  const found: Mixture[] = [];
+  for (const [i, score] of scores.entries()) {
+    // Of a largest divergence each score has to be under what the ones before it have reached.
+    const below = smallest(found)?.bytes ?? uniform.bytes;
+    const one = bound === null
+      ? await mixtureWithin(run, groups, score, budget, rest)
+      : await smallestWithin(run, groups, score, bound, { rest, below });
+    if (one !== null) found.push({ ...one, score });
+    progress("mixtures", i + 1, scores.length);
+  }
+  return { found, uniform, budget, bound };
 }

@@ -4,7 +4,7 @@ import { FloatPredictions } from "../metrics/divergence.ts";
 import { pairedDifference } from "../metrics/paired.ts";
 import { negativeLogLikelihood, type Perplexity, perplexityOf } from "../metrics/perplexity.ts";
 import { forEachLogProbabilities } from "../metrics/score.ts";
-import { type PairedTest, pairedTest, studentQuantile } from "../statistics.ts";
+import { meanOf, type PairedTest, pairedTest, studentQuantile } from "../statistics.ts";
 import type { TokenWindows } from "../windows.ts";
 import { AdvisorError } from "./error.ts";
 
@@ -12,6 +12,16 @@ import { AdvisorError } from "./error.ts";
 export interface TestedDifference extends PairedTest {
   /** Ends of Student's interval at 95 %. */
   readonly interval: readonly [low: number, high: number];
+}
+
+/** What one model gives on text that no score has seen. */
+export interface UnseenMeans {
+  /** Mean KL(float || model), in nats per token. */
+  readonly divergence: number;
+  /** Ends of Student's interval of it at 95 %, windows independent. */
+  readonly interval: readonly [low: number, high: number];
+  /** Perplexity. */
+  readonly perplexity: number;
 }
 
 /** What the held-out text says. */
@@ -24,10 +34,10 @@ export interface Proof {
   readonly divergence: TestedDifference;
   /** Negative log-likelihood, in nats per token: a mixture that is clearly worse by it is refused. */
   readonly perplexity: TestedDifference;
-  /** Means of the two models: divergence in nats per token, and perplexity. */
-  readonly mixture: Readonly<Record<"divergence" | "perplexity", number>>;
+  /** Means of the mixture. */
+  readonly mixture: UnseenMeans;
   /** Of the uniform scheme. */
-  readonly uniform: Readonly<Record<"divergence" | "perplexity", number>>;
+  readonly uniform: UnseenMeans;
   /** Whether the mixture's divergence is lower at `p < 0.05`, and its perplexity not higher at `p < 0.05`. */
   readonly better: boolean;
 }
@@ -56,11 +66,15 @@ export async function prove(
   const perplexities = losses.map((one): Perplexity => perplexityOf(one, predicted));
   const divergence = tested(pairedTest(divergences[0], divergences[1]));
   const perplexity = tested(pairedDifference(perplexities[0], perplexities[1]));
-  const mean = (values: readonly number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
-  const [ofMixture, ofUniform] = models.map((_, i) => ({
-    divergence: mean(divergences[i]),
-    perplexity: perplexities[i].value,
-  }));
+  const [ofMixture, ofUniform] = models.map((_, i): UnseenMeans => {
+    const { mean, standardError } = meanOf(divergences[i]);
+    const reach = studentQuantile(1 - alpha / 2, windows.length - 1) * standardError;
+    return {
+      divergence: mean,
+      interval: [mean - reach, mean + reach],
+      perplexity: perplexities[i].value,
+    };
+  });
   return {
     windows: windows.length,
     tokens: windows.reduce((sum, { length }) => sum + length, 0),

@@ -1,15 +1,15 @@
-/** Schemes within a budget: measured, and the nearest to the float model of them. */
+/** Schemes of one model within one advice: quantized, measured on the text that scores see, and the nearest to the float model of them. */
 import type { Model } from "../../model/model.ts";
 import { BoundedMemory } from "../../quant/calibration/memory.ts";
 import { writeScheme } from "../../quant/notation/scheme.ts";
 import { quantize } from "../../quant/quantize.ts";
 import type { Scheme } from "../../quant/scheme.ts";
-import { sizes } from "../../quant/weights/sizes.ts";
+import { type Size, sizes, sum } from "../../quant/weights/sizes.ts";
 import { divergenceOf, type FloatPredictions } from "../metrics/divergence.ts";
-import { allocate } from "./allocate.ts";
-import { schemeOfAssignments } from "./mixture.ts";
+import { studentQuantile } from "../statistics.ts";
 import type { CheckedOptions } from "./options.ts";
-import { divergencesOn, type ScoreName, type Sensitivity } from "./scores.ts";
+import { divergencesOn } from "./scores/alone.ts";
+import type { ScoreName } from "./scores/sensitivity.ts";
 
 /** A scheme, what it takes, and how far it is from the float model on text that scores have seen. */
 export interface Entrant {
@@ -19,10 +19,12 @@ export interface Entrant {
   readonly text: string;
   /** Measured bytes of the whole model. */
   readonly bytes: number;
-  /** Measured bits per weight of its linear layers. */
+  /** Measured bits per weight of what is rounded: linear layers, and the ends of the decoder where they have candidates. */
   readonly bitsPerWeight: number;
   /** Mean divergence on the scoring text, in nats per token. */
   readonly seenDivergence: number;
+  /** Upper limit of Student's one-sided interval of it at 95 %, windows independent; NaN of one window. */
+  readonly seenLimit: number;
 }
 
 /** A mixture and the score that it was made by. */
@@ -41,9 +43,20 @@ export function best<T extends Entrant>(entrants: readonly T[]): T | null {
   );
 }
 
+/** The smallest entrant; of equals the nearest to the float model, then the first. */
+export function smallest<T extends Entrant>(entrants: readonly T[]): T | null {
+  const before = (a: T, b: T) =>
+    a.bytes < b.bytes || a.bytes === b.bytes && a.seenDivergence < b.seenDivergence;
+  return entrants.reduce<T | null>(
+    (found, one) => found === null || before(one, found) ? one : found,
+    null,
+  );
+}
+
 /** Schemes of one model within one advice. */
 export class Run {
   readonly #memory = new BoundedMemory();
+  readonly #measured = new Map<string, Entrant>();
 
   constructor(
     private readonly float: Model,
@@ -56,49 +69,38 @@ export class Run {
     return quantize(this.float, scheme, { calibration: this.options.calibration, memory: this.#memory });
   }
 
-  /** What a scheme takes, and how far its model is from the float one. */
+  /** What a scheme takes, and how far its model is from the float one; measured once. */
+  async measured(scheme: Scheme): Promise<Entrant> {
+    const known = this.#measured.get(writeScheme(scheme));
+    if (known !== undefined) return known;
+    using model = await this.quantized(scheme);
+    return await this.entrant(scheme, model);
+  }
+
+  /** The same of a model that is at hand. */
   async entrant(scheme: Scheme, quantized: Model): Promise<Entrant> {
-    const { linear, model } = sizes(quantized), { predictions } = this;
+    const { model } = sizes(quantized), { predictions } = this, text = writeScheme(scheme);
     const seen = divergenceOf(await divergencesOn(predictions, quantized), predictions.windows);
-    return {
+    const freedom = predictions.windows.length - 1;
+    const entrant = {
       scheme,
-      text: writeScheme(scheme),
+      text,
       bytes: model.bytes,
-      bitsPerWeight: linear.bitsPerWeight,
+      bitsPerWeight: this.#rounded(quantized).bitsPerWeight,
       seenDivergence: seen.value,
+      seenLimit: freedom > 0 ? seen.value + studentQuantile(0.95, freedom) * seen.standardError : NaN,
     };
+    this.#measured.set(text, entrant);
+    return entrant;
   }
 
-  /** Bytes of all that is no linear layer. */
-  get rest(): number {
-    const { linear, model } = sizes(this.float);
-    return model.bytes - linear.bytes;
+  /** What has candidates, as it is in the float model. */
+  get rounded(): Size {
+    return this.#rounded(this.float);
   }
-}
 
-/** The mixture that one score asks for, measured. Where bytes depend on what a layer sees, the budget of the next try is less by the excess. */
-export async function mixtureOf(
-  run: Run,
-  rows: readonly (readonly Sensitivity[])[],
-  score: ScoreName,
-  budget: number,
-  known: readonly Entrant[],
-): Promise<Entrant | null> {
-  const groups = rows[0].map((_, place) => rows.map((row) => row[place]));
-  let left = budget - run.rest;
-  for (let attempt = 0; attempt < 8; attempt++) {
-    const found = allocate(
-      groups.map((group) => group.map(({ bytes, scores }) => ({ bytes, cost: scores[score] }))),
-      left,
-    );
-    if (found === null) return null;
-    const scheme = schemeOfAssignments(found.choices.map((choice, place) => groups[place][choice]));
-    const text = writeScheme(scheme), before = known.find((one) => one.text === text);
-    if (before !== undefined) return before;
-    using quantized = await run.quantized(scheme);
-    const entrant = await run.entrant(scheme, quantized);
-    if (entrant.bytes <= budget) return entrant;
-    left -= entrant.bytes - budget;
+  #rounded(model: Model): Size {
+    const kinds = this.options.ends.length > 0 ? ["linear", "embedding", "head"] : ["linear"];
+    return sum(sizes(model).parts.filter(({ kind }) => kinds.includes(kind)));
   }
-  return null;
 }

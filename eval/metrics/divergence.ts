@@ -116,6 +116,11 @@ export class FloatPredictions {
     return this.rows.reduce((sum, row) => sum + row.byteLength, 0);
   }
 
+  /** The reference's log-probabilities `[tokens, vocabulary]` on one of the windows; not to be changed. */
+  logProbabilities(index: number): Float32Array {
+    return this.rows[index];
+  }
+
   /** The divergence of a model's log-probabilities on one of the windows. */
   compare(index: number, logProbabilities: Float32Array): WindowDivergence {
     const reference = this.rows[index], tokens = this.windows[index].length;

@@ -4,11 +4,12 @@ import { checkGolden } from "./golden_testing.ts";
 /**
  * Float activations: the README's 1e-4. With int8 beside them, codes fall to the other side of a tie; and the original takes ranges and
  * searches behind layers with rounded weights, inputs and attention operands, we take ranges behind rounded inputs and search behind weights.
+ * In bfloat16 each window's loss is such a number itself, in steps of 1/64: half a percent (README). Ours has the same settings in float32.
  */
-const bound = (id: string) => /a16/.test(id) ? 1e-4 : 3e-3;
+const bound = (id: string) => /bf16/.test(id) ? 5e-3 : /a16/.test(id) ? 1e-4 : 3e-3;
 
 const quick: Readonly<Record<string, readonly string[]>> = {
-  llama: ["dgq-default-g64-bf16", "dgq-naive-g64-a16"],
+  llama: ["dgq-naive-g64-a16"],
   "llama-outlier": ["dgq-search-g64-single-a16"],
   opt: [],
 };
@@ -19,7 +20,6 @@ for (const [model, ids] of Object.entries(quick)) {
       covers: (_, method) => method === "dgq",
       bound,
       quick: ids,
-      refused: ["dgq-default-g64-bf16"],
     });
   });
 }

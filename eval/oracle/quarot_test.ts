@@ -13,7 +13,6 @@ Deno.test("quarot on llama: the original code's perplexity", async (t) => {
     covers,
     bound,
     quick: ["quarot-rotate-fp", "quarot-w4a16-rtn", "quarot-w4a4kv4-rtn"],
-    refused: ["quarot-readme-w4a4kv4", "quarot-readme-w4a4kv4-ascoded"],
   });
 });
 

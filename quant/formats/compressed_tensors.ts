@@ -3,7 +3,7 @@
  * of 32 / bits inputs in a word, `weight_scale`, `weight_shape`, and `weight_zero_point` where it is not the middle. Floats:
  * `compressed_tensors/floats.ts`.
  */
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, own } from "../../base/json.ts";
 import type { RawTensor } from "../../model/safetensors.ts";
 import { requireHalfScales } from "./half.ts";
 import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from "./tensors.ts";
@@ -179,7 +179,7 @@ function quantizedModule(
       name,
       format: `${format} ${weights.bits}`,
       tensors: present(checkpoint, name, marlin24Endings),
-      read: () => readMarlin24(checkpoint, name, weights),
+      read: () => readMarlin24(checkpoint, name, weights, own(config.values, "version")),
     };
   }
   const endings = [".weight", ...isFloat ? floatEndings : integerEndings];

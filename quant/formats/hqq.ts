@@ -55,6 +55,20 @@ export function readHqq(checkpoint: Checkpoint, config: ModelConfig): Found {
   return { modules, scheme: { ...config.values, quant_method: "hqq" }, notices };
 }
 
+/** The codes `[rows, columns]` of words that hold as many of them as HQQ puts into one: the first rows in their high bits. */
+export function unpackHqq(
+  packed: ArrayLike<number>,
+  rows: number,
+  columns: number,
+  bits: number,
+): Uint8Array {
+  const perWord = bits === 3 ? 10 : 8 / bits, words = Math.ceil(rows / perWord), mask = 2 ** bits - 1;
+  return Uint8Array.from({ length: rows * columns }, (_, i) => {
+    const row = Math.floor(i / columns), part = Math.floor(row / words);
+    return (packed[(row % words) * columns + i % columns] >> (bits * (perWord - 1 - part))) & mask;
+  });
+}
+
 async function readModule(checkpoint: Checkpoint, module: string): Promise<StoredWeight> {
   const number = async (name: string, fallback?: number) => {
     const tensor = `${module}.${name}`;
@@ -93,11 +107,7 @@ async function readModule(checkpoint: Checkpoint, module: string): Promise<Store
     requireShape(checkpoint, `${module}.${name}`, axis === 1 ? [groups, 1] : [1, groups], why);
   }
   const { data } = await rawOf(checkpoint, `${module}.W_q`, packing === "3bit_32" ? ["I32"] : ["U8"]);
-  const codes = new Uint8Array(count), mask = 2 ** bits - 1;
-  for (let i = 0; i < count; i++) {
-    const row = Math.floor(i / columns), part = Math.floor(row / words);
-    codes[i] = (Number(data[(row % words) * columns + i % columns]) >> (bits * (perWord - 1 - part))) & mask;
-  }
+  const codes = unpackHqq(data as ArrayLike<number>, rows, columns, bits);
   return new RealZeroWeight({
     shape: [out, inputs],
     bits,

@@ -45,13 +45,19 @@ function skewDirection(
   const along = multiply(direction, matrix, n);
   const inner = multiply(transpose(matrix, n), multiply(matrix, along, n), n);
   const half = along.map((value, i) => value - inner[i] / 2);
-  const skew = transpose(half, n).map((value, i) => half[i] - value), sums = new Float64Array(n);
-  for (let i = 0; i < skew.length; i++) sums[i % n] += Math.abs(skew[i]);
-  return { skew, norm: sums.reduce((a, b) => Math.max(a, b), 0) };
+  const skew = transpose(half, n).map((value, i) => half[i] - value);
+  return { skew, norm: largestColumnSum(skew, n) };
+}
+
+/** The norm of a matrix that is induced by that of the sum of magnitudes. */
+export function largestColumnSum(matrix: Float64Array, n: number): number {
+  const sums = new Float64Array(n);
+  for (let i = 0; i < matrix.length; i++) sums[i % n] += Math.abs(matrix[i]);
+  return sums.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /** `Y^T` after five times `Y <- X + a A (X + Y) / 2`, from `X = R^T` and `Y = X + a V`. */
-function cayley(
+export function cayley(
   matrix: Float64Array,
   skew: Float64Array,
   direction: Float64Array,

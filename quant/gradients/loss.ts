@@ -18,6 +18,20 @@ export interface LossGradient {
   readonly dStates: Float32Array;
 }
 
+/** A number of a window's logits with its derivatives. All matrices are `[tokens, hidden]`. */
+export interface TopGradient {
+  /** The number. */
+  readonly value: number;
+  /** With respect to the hidden states after the last layer. */
+  readonly hidden: Float32Array;
+  /** What the output projection reads. */
+  readonly states: Float32Array;
+  /** With respect to that. */
+  readonly dStates: Float32Array;
+  /** With respect to the logits `[tokens, vocabulary]`. */
+  readonly dLogits: Float32Array;
+}
+
 /**
  * The loss of a window, given its hidden states after the last layer. `head` stands in for the weight of the output projection.
  *
@@ -29,9 +43,36 @@ export async function lossOf(
   hidden: Float32Array,
   head?: Float32Array,
 ): Promise<LossGradient> {
-  const { device, architecture } = model, rows = ids.length;
-  const { hiddenSize, vocabularySize, finalNorm, logitScale, logitSoftcap, embeddingProjection } =
-    architecture;
+  const count = ids.length - 1;
+  const top = await topOf(model, hidden, (logits) => crossEntropyOf(logits, ids, count) / count, head);
+  return { loss: top.value, states: top.states, dStates: top.dStates, hidden: top.hidden };
+}
+
+/**
+ * A number of the logits of a window, given its hidden states after the last layer. `number` gives it, and puts its gradient in the place
+ * of the logits `[tokens, vocabulary]`; `head` stands in for the weight of the output projection.
+ *
+ * @throws {SchemeError} `combination` for models whose logits are more than a norm and a linear layer
+ */
+export async function topOf(
+  model: Model,
+  hidden: Float32Array,
+  number: (logits: Float32Array) => number,
+  head?: Float32Array,
+): Promise<TopGradient> {
+  const { device, architecture } = model, { hiddenSize, vocabularySize } = architecture;
+  const rows = hidden.length / hiddenSize, norm = await topNorm(model);
+  const weight = head ?? await model.head.values(), states = normForward(norm, hidden);
+  const forward = { m: rows, n: vocabularySize, k: hiddenSize, transposeB: true };
+  const dLogits = await product(device, states, weight, forward), value = number(dLogits);
+  const dStates = await product(device, dLogits, weight, { m: rows, n: hiddenSize, k: vocabularySize });
+  return { value, states, dStates, dLogits, hidden: normBackward(norm, hidden, dStates).input };
+}
+
+/** The norm below the output projection. */
+async function topNorm(model: Model): Promise<HostNorm> {
+  const { architecture } = model;
+  const { finalNorm, logitScale, logitSoftcap, embeddingProjection } = architecture;
   if (
     finalNorm === null ||
     (model.headBias ?? logitScale ?? logitSoftcap ?? embeddingProjection ?? null) !== null
@@ -41,22 +82,26 @@ export async function lossOf(
       `${model.name}: no gradient is known of the logits of ${architecture.family}: expected a norm and a linear layer alone`,
     );
   }
-  const norm: HostNorm = {
+  return {
     ...architecture.norm,
     weight: await model.vector(tensorName(finalNorm.weight, 0)).values(),
     bias: finalNorm.bias === undefined ? null : await model.vector(tensorName(finalNorm.bias, 0)).values(),
   };
-  const weight = head ?? await model.head.values(), states = normForward(norm, hidden);
-  const forward = { m: rows, n: vocabularySize, k: hiddenSize, transposeB: true };
-  const gradient = await product(device, states, weight, forward);
+}
+
+/**
+ * The cross-entropy of a window, summed over its `tokens - 1` predictions, in nats; logits become its gradient over `count`. Of the last
+ * row nothing is predicted.
+ */
+export function crossEntropyOf(logits: Float32Array, ids: Int32Array, count: number): number {
+  const width = logits.length / ids.length;
   let loss = 0;
-  for (let t = 0, start = 0; t < rows; t++, start += vocabularySize) {
-    const row = gradient.subarray(start, start + vocabularySize);
-    if (t === rows - 1) row.fill(0);
-    else loss += crossEntropy(row, ids[t + 1], rows - 1) / (rows - 1);
+  for (let t = 0; t < ids.length; t++) {
+    const row = logits.subarray(t * width, (t + 1) * width);
+    if (t === ids.length - 1) row.fill(0);
+    else loss += crossEntropy(row, ids[t + 1], count);
   }
-  const dStates = await product(device, gradient, weight, { m: rows, n: hiddenSize, k: vocabularySize });
-  return { loss, states, dStates, hidden: normBackward(norm, hidden, dStates).input };
+  return loss;
 }
 
 /** Cross-entropy of logits, which become `(softmax - onehot(target)) / count` in place. */

@@ -3,6 +3,7 @@ import { pow } from "../../base/elementary.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import { type UniformQuantizer, uniformQuantizer } from "../../kernels/quantizer.ts";
 import { roundHalfEven } from "../../kernels/round.ts";
+import { refused } from "../options.ts";
 
 /** A uniform rule of weights. */
 export interface WeightRule extends UniformRule {
@@ -13,6 +14,24 @@ export interface WeightRule extends UniformRule {
 function quantizerOf(least: number, most: number, rule: WeightRule): UniformQuantizer {
   const quantizer = uniformQuantizer(least, most, rule);
   return rule.narrow ? { ...quantizer, lowest: -quantizer.highest } : quantizer;
+}
+
+/** Refuses codes without a zero point where they would have no bit more, or no range that they forget the zero point of. */
+export function requireUnshifted({ bits, symmetric, codes }: {
+  readonly bits: number;
+  readonly symmetric: boolean;
+  readonly codes: string;
+}) {
+  if (codes !== "unshifted" || !symmetric && bits < 8) return;
+  throw refused("codes", codes, "signed, narrow or offsetBinary with symmetric, or with 8 bits");
+}
+
+/**
+ * A quantizer that forgets its zero point: steps of an asymmetric range of `bits` bits under signed codes of one bit more, from `-2^bits` on.
+ * SpinQuant's code (`fake_quantize` with `--w_asym`) rounds so: it calls 5 bits 4, and its clip search makes steps finer and clips nothing.
+ */
+export function unshifted(fitted: UniformQuantizer, bits: number): UniformQuantizer {
+  return { ...fitted, zero: 0, lowest: -(2 ** bits), highest: 2 ** bits - 1 };
 }
 
 /** Smallest and largest of `count` values from `start`, `stride` apart; 0 counts when the rule says so. */

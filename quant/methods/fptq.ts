@@ -67,6 +67,25 @@ export function logarithmicFactors(maxima: Float32Array): Float32Array {
   return maxima.map((a) => a === 0 ? 1 : a / log2(2 + a));
 }
 
+/** What is done for an input whose largest magnitude over a calibration text is `v`; `foldable` if a norm before it can take factors. */
+export function strategyOf(
+  v: number,
+  foldable: boolean,
+  { low, high }: Pick<Fptq, "low" | "high">,
+): "static" | "lae" | "token" {
+  if (v <= low) return "static";
+  return foldable && v < high ? "lae" : "token";
+}
+
+/** Values rounded to int codes of a fixed range. */
+export function roundFixed(values: Float32Array, v: number, bits: number): Float32Array {
+  const most = 2 ** (bits - 1) - 1, scale = Math.fround(v / most);
+  if (scale === 0) return values;
+  return values.map((value) =>
+    Math.max(-most, Math.min(most, roundHalfEven(Math.fround(value / scale)))) * scale
+  );
+}
+
 const largest = (maxima: Float32Array) => maxima.reduce((most, one) => Math.max(most, one), 0);
 
 const transform: ModelMethod<Fptq> = {
@@ -83,7 +102,7 @@ const transform: ModelMethod<Fptq> = {
         const seen = maxima.get(`${layer}.${site}`);
         if (seen === undefined || readersBehindNorm(model, site).length === 0) continue;
         const v = largest(seen);
-        if (scheme.equalize === "between" && (v <= scheme.low || v >= scheme.high)) continue;
+        if (scheme.equalize === "between" && strategyOf(v, true, scheme) !== "lae") continue;
         await folding.scale(layer, site, logarithmicFactors(seen));
       }
     }
@@ -97,16 +116,15 @@ const operand: OperandMethod<Fptq> = {
   },
   async calibrate(model, scheme, context) {
     if (scheme.ranges === "token") return null;
-    const { device } = model, most = 2 ** (scheme.bits - 1) - 1;
+    const { device } = model;
     const maximaAt = await calibratedMaxima(model, "fptq", context);
     return async (x, view, place) => {
       const v = largest(maximaAt(place));
-      if (scheme.ranges === "auto" && v > scheme.low) return operand.apply(device, x, view, scheme);
-      const scale = Math.fround(v / most), count = view.rows * view.columns;
-      if (scale === 0) return;
-      const rounded = (value: number) =>
-        Math.max(-most, Math.min(most, roundHalfEven(Math.fround(value / scale)))) * scale;
-      device.write(x, (await device.read(x, 0, count)).map(rounded));
+      // What was equalized lies within low, and what lies beyond could not be.
+      if (scheme.ranges === "auto" && strategyOf(v, false, scheme) === "token") {
+        return operand.apply(device, x, view, scheme);
+      }
+      device.write(x, roundFixed(await device.read(x, 0, view.rows * view.columns), v, scheme.bits));
     };
   },
 };

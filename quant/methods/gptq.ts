@@ -25,7 +25,7 @@ import {
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { bitsOfGrid, type BlockGrid, blockGridOption, blockGridRule, gptqBlockSteps } from "./gptq/blocks.ts";
 import { fitCompensated } from "./gptq/clip.ts";
-import { decode, encode, fitLeastError, fitRange } from "../grids/uniform.ts";
+import { decode, encode, fitLeastError, fitRange, requireUnshifted, unshifted } from "../grids/uniform.ts";
 import type { UniformRule } from "../../kernels/codes.ts";
 import type { UniformQuantizer } from "../../kernels/quantizer.ts";
 
@@ -46,9 +46,9 @@ export interface Gptq extends SuiteScheme {
   readonly symmetric: boolean;
   /**
    * Codes of symmetric quantizers at 4 bits: -8 to 7; -7 to 7 (the reference code in June 2025); or 0 to 15 with the
-   * zero at 8 (the legacy reference code).
+   * zero at 8 (the legacy reference code). `"unshifted"`, of asymmetric ranges: as in `rtn`.
    */
-  readonly codes: "signed" | "narrow" | "offsetBinary";
+  readonly codes: "signed" | "narrow" | "offsetBinary" | "unshifted";
   /** Columns by decreasing diagonal of the Hessian ("desc_act"). */
   readonly actOrder: boolean;
   /** Scales of groups from the weight as it was before any compensation. */
@@ -77,7 +77,7 @@ export const gptqOptions: OptionTable<Gptq> = {
   grid: optional(blockGridOption),
   groupSize: groupSizeOption(),
   symmetric: flag(false),
-  codes: oneOf(["signed", "narrow", "offsetBinary"], "signed"),
+  codes: oneOf(["signed", "narrow", "offsetBinary", "unshifted"], "signed"),
   actOrder: flag(false),
   staticGroups: flag(false),
   trueSequential: flag(false),
@@ -103,7 +103,11 @@ export function gptq(options: GptqOptions): Gptq {
     // What columns that lie apart leave to compensate is no block of the factor.
     throw refused("staticGroups", true, 'false with actOrder and search "compensated"');
   }
-  if (grid === undefined) return readOptions("gptq", gptqOptions, options);
+  if (grid === undefined) {
+    const scheme = readOptions<Gptq>("gptq", gptqOptions, options);
+    requireUnshifted(scheme);
+    return scheme;
+  }
   const bits = bitsOfGrid(blockGridOption.read("grid", grid) ?? grid);
   const ofIntegers = ["groupSize", "symmetric", "codes", "search"] as const;
   const defaults = readOptions<Gptq>("gptq", gptqOptions, { bits });
@@ -161,7 +165,8 @@ export function* gptqSteps(
   const signed = scheme.symmetric && scheme.codes !== "offsetBinary";
   const mode = !scheme.symmetric ? "asymmetric" : signed ? "symmetric" : "offsetBinary";
   const rule: UniformRule = { bits: scheme.bits, mode, zeroInRange: true };
-  const offset = signed ? 2 ** (scheme.bits - 1) : 0;
+  const forgets = scheme.codes === "unshifted", bits = scheme.bits + (forgets ? 1 : 0);
+  const offset = signed || forgets ? 2 ** (bits - 1) : 0;
   const groups = columns / groupSize;
   // Static groups are groups of the weight's own columns, others of the columns in the order they are taken.
   const ownOrder = scheme.staticGroups || groups === 1 || !scheme.actOrder;
@@ -172,7 +177,11 @@ export function* gptqSteps(
       ? fitCompensated(values, problem, group * groupSize, rule)
       : fitColumns(values, rows, rule, scheme.search);
     const narrow = signed && scheme.codes === "narrow";
-    grids[group] = narrow ? fitted.map((one) => ({ ...one, lowest: -one.highest })) : fitted;
+    grids[group] = narrow
+      ? fitted.map((one) => ({ ...one, lowest: -one.highest }))
+      : forgets
+      ? fitted.map((one) => unshifted(one, scheme.bits))
+      : fitted;
   };
   if (given !== undefined) grids[0] = given;
   else if (scheme.staticGroups || groups === 1) {
@@ -214,8 +223,8 @@ export function* gptqSteps(
   }
   const shape = [rows, columns] as const;
   const order = ownOrder ? {} : { permutation };
-  const parts = { shape, bits: scheme.bits, groupSize, codes, scales, ...order };
-  return { weight: new UniformWeight({ ...parts, zeros: mode === "asymmetric" ? zeros : zeros[0] }), loss };
+  const parts = { shape, bits, groupSize, codes, scales, ...order }, fixed = forgets || mode !== "asymmetric";
+  return { weight: new UniformWeight({ ...parts, zeros: fixed ? zeros[0] : zeros }), loss };
 }
 
 /** A weight as columns `[in, out]`. */

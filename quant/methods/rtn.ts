@@ -22,14 +22,22 @@ import {
   refused,
   type SuiteScheme,
 } from "../options.ts";
-import { encode, fitLeastError, fitRange, type WeightRule } from "../grids/uniform.ts";
+import {
+  encode,
+  fitLeastError,
+  fitRange,
+  requireUnshifted,
+  unshifted,
+  type WeightRule,
+} from "../grids/uniform.ts";
 
 /**
  * Which values share a scale. Weights: `tensor`, `channel` (output row), `group` (of input features in a row).
  * Activations and attention operands: `tensor`, `token`, `channel` (a column over tokens), `group` (of features of a
- * token); operands also `dimension` (a head dimension over tokens and heads).
+ * token); operands also `dimension` (a head dimension over tokens and heads) and `span` (so many values of all heads,
+ * one head after the other, one token after the other: all heads of a token, or several tokens).
  */
-export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension";
+export type Granularity = "tensor" | "channel" | "token" | "group" | "dimension" | "span";
 
 /** A round-to-nearest quantizer as data. */
 export interface Rtn<G extends Granularity = Granularity> extends SuiteScheme {
@@ -39,15 +47,16 @@ export interface Rtn<G extends Granularity = Granularity> extends SuiteScheme {
   readonly bits: number;
   /** Which values share a scale. */
   readonly granularity: G;
-  /** Values per group; only with granularity `"group"`. */
+  /** Values per group; only with granularity `"group"` or `"span"`. */
   readonly groupSize?: number;
   /** Whether the range is symmetric about 0. */
   readonly symmetric: boolean;
   /**
    * Codes of symmetric quantizers: signed; `"narrow"` without the lowest one (the JUNE reference code); or
-   * offset-binary (the LEGACY one).
+   * offset-binary (the LEGACY one). `"unshifted"`, of asymmetric weights: steps of an asymmetric range, but
+   * no zero point (`grids/uniform.ts`).
    */
-  readonly codes: "signed" | "narrow" | "offsetBinary";
+  readonly codes: "signed" | "narrow" | "offsetBinary" | "unshifted";
   /** Whether 0 is always representable (the reference code). */
   readonly zeroInRange: boolean;
   /** `"mse"` shrinks each weight range to the least error. */
@@ -66,8 +75,8 @@ export interface RtnOptions<G extends Granularity> {
   readonly groupSize?: number;
   /** Default false: codes from the smallest to the largest value. */
   readonly symmetric?: boolean;
-  /** Codes of symmetric quantizers (default `"signed"`). */
-  readonly codes?: "signed" | "narrow" | "offsetBinary";
+  /** Codes of symmetric quantizers (default `"signed"`); `"unshifted"` is for asymmetric weights. */
+  readonly codes?: Rtn["codes"];
   /** Whether 0 is always representable (default true). */
   readonly zeroInRange?: boolean;
   /** Whether weight ranges shrink to the least error (default `"none"`). */
@@ -76,7 +85,7 @@ export interface RtnOptions<G extends Granularity> {
   readonly clip?: number;
 }
 
-const anyCodes = oneOf(["signed", "narrow", "offsetBinary"], "signed");
+const anyCodes = oneOf(["signed", "narrow", "offsetBinary", "unshifted"], "signed");
 /** Schemes that were stored before call narrow codes restricted. */
 const codes: Option<Rtn["codes"]> = {
   ...anyCodes,
@@ -86,7 +95,7 @@ const codes: Option<Rtn["codes"]> = {
 /** What {@linkcode rtn} accepts. */
 export const rtnOptions: OptionTable<Rtn> = {
   bits: integer(2, 8),
-  granularity: optional(oneOf(["tensor", "channel", "token", "group", "dimension"])),
+  granularity: optional(oneOf(["tensor", "channel", "token", "group", "dimension", "span"])),
   symmetric: flag(false),
   codes,
   zeroInRange: flag(true),
@@ -110,10 +119,12 @@ export const rtnOptions: OptionTable<Rtn> = {
 export function rtn<const G extends Granularity = "group">(options: RtnOptions<G>): Rtn<G> {
   const { method, bits, granularity: given, ...rest } = readOptions<Rtn>("rtn", rtnOptions, options);
   const granularity = given ?? (rest.groupSize === undefined ? "channel" : "group");
-  if ((granularity === "group") !== (rest.groupSize !== undefined)) {
-    const expected = granularity === "group" ? groupSizeOption().expected : "none";
+  const grouped = granularity === "group" || granularity === "span";
+  if (grouped !== (rest.groupSize !== undefined)) {
+    const expected = grouped ? groupSizeOption().expected : "none";
     throw refused("groupSize", rest.groupSize, `${expected} with granularity "${granularity}"`);
   }
+  requireUnshifted({ bits, ...rest });
   return { method, bits, granularity: granularity as G, ...rest };
 }
 
@@ -137,10 +148,12 @@ export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
     zeros = new Uint8Array(groups),
     codes = new Uint8Array(data.length);
   // Signed codes are stored with an offset; their zero point is the offset.
-  const offset = rule.mode === "symmetric" ? 2 ** (rule.bits - 1) : 0;
+  const forgets = scheme.codes === "unshifted", bits = rule.bits + (forgets ? 1 : 0);
+  const signed = forgets || rule.mode === "symmetric", offset = signed ? 2 ** (bits - 1) : 0;
   for (let group = 0; group < groups; group++) {
     const start = group * groupSize;
-    const quantizer = fit(data, start, groupSize, rule);
+    const fitted = fit(data, start, groupSize, rule);
+    const quantizer = forgets ? unshifted(fitted, rule.bits) : fitted;
     scales[group] = quantizer.scale;
     zeros[group] = quantizer.zero + offset;
     for (let i = start; i < start + groupSize; i++) codes[i] = encode(data[i], quantizer) + offset;
@@ -148,11 +161,11 @@ export function quantizeRows(weight: Matrix, scheme: Rtn): UniformWeight {
   const shape = [rows, columns] as const;
   return new UniformWeight({
     shape,
-    bits: rule.bits,
+    bits,
     groupSize,
     codes,
     scales,
-    zeros: rule.mode === "asymmetric" ? zeros : zeros[0],
+    zeros: rule.mode === "asymmetric" && !forgets ? zeros : zeros[0],
   });
 }
 
@@ -166,7 +179,7 @@ export function layoutOf(
   { rows, columns, heads }: OperandView,
   { granularity, groupSize }: Rtn,
 ): QuantizeLayout {
-  const vectors = { rows: rows * heads, columns: columns / heads };
+  const vectors = { rows: rows * heads, columns: columns / heads }, size = groupSize ?? columns;
   switch (granularity) {
     case "tensor":
       return { rows, columns, axis: "tensor" };
@@ -178,6 +191,12 @@ export function layoutOf(
       return { ...vectors, axis: "row" };
     case "group":
       return { ...vectors, axis: "row", groupSize };
+    case "span":
+      if (rows * columns % size === 0) return { rows: rows * columns / size, columns: size, axis: "row" };
+      throw new SchemeError(
+        "shape",
+        `groupSize ${size} does not divide the ${columns} values of ${rows} tokens`,
+      );
   }
 }
 
@@ -196,7 +215,16 @@ export const rtnMethod: MethodWith<
     link: "https://arxiv.org/abs/2106.08295",
   },
   options: rtnOptions,
-  parse: (options) => rtn(options as unknown as RtnOptions<Granularity>),
+  parse(options, part) {
+    const scheme = rtn(options as unknown as RtnOptions<Granularity>);
+    if (part === "operand" && scheme.codes === "unshifted") {
+      throw refused("codes", scheme.codes, "signed, narrow or offsetBinary of what is rounded on the fly");
+    }
+    if (part === "weights" && scheme.granularity === "span") {
+      throw refused("granularity", "span", "tensor, channel or group of weights");
+    }
+    return scheme;
+  },
   weights,
   operand,
 };

@@ -5,7 +5,8 @@ import { oracleTensors } from "../../eval/oracle.ts";
 import { loadModel } from "../../model/load.ts";
 import { bitsPerWeight } from "../weights/linear.ts";
 import { packBits, unpackBits } from "../grids/bits.ts";
-import { quantizeRows, rtn, type RtnOptions } from "./rtn.ts";
+import { parseScheme } from "../scheme.ts";
+import { layoutOf, quantizeRows, rtn, type RtnOptions } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
 
 type WeightOptions = RtnOptions<"tensor" | "channel" | "group">;
@@ -140,4 +141,40 @@ Deno.test("options are checked", () => {
   const weight = { rows: 1, columns: 30, data: new Float32Array(30) };
   const error = assertThrows(() => quantizeRows(weight, rtn({ bits: 4, groupSize: 32 })), SchemeError);
   assertEquals([error.code, error.message], ["shape", "groupSize 32 does not divide 30 input features"]);
+});
+
+Deno.test("codes that forget their zero point: an asymmetric range's steps, one bit more, nothing clamped that rounds within", () => {
+  const data = Float32Array.of(-0.3, 0, 0.7, 1.2, -2, -1, 0.5, 0.2), weight = { rows: 2, columns: 4, data };
+  const found = quantizeRows(weight, rtn({ bits: 4, codes: "unshifted" }));
+  const plain = quantizeRows(weight, rtn({ bits: 4 }));
+  assertEquals([found.bits, [...found.scales]], [5, [...plain.scales]]);
+  for (const [i, value] of found.dequantize().entries()) {
+    const scale = found.scales[Math.floor(i / 4)];
+    assertAlmostEquals(value, scale * Math.round(data[i] / scale), 1e-6);
+  }
+  // A range whose ends are both half a step off has 17 points: 4 bits have a code less.
+  const wide = { rows: 1, columns: 2, data: Float32Array.of(-7.5, 7.5) };
+  assertEquals([...quantizeRows(wide, rtn({ bits: 4, codes: "unshifted" })).codes()], [8, 24]);
+  for (const options of [{ bits: 4, symmetric: true }, { bits: 8 }]) {
+    assertThrows(() => rtn({ ...options, codes: "unshifted" }), SchemeError, "codes is");
+  }
+});
+
+Deno.test("a span goes on over heads and tokens, and must divide them", () => {
+  const layout = (groupSize: number) =>
+    layoutOf({ rows: 4, columns: 8, heads: 2 }, rtn({ bits: 4, granularity: "span", groupSize }));
+  assertEquals(layout(16), { rows: 2, columns: 16, axis: "row" });
+  assertEquals(layout(8), { rows: 4, columns: 8, axis: "row" });
+  assertThrows(() => layout(12), SchemeError, "groupSize 12 does not divide the 8 values of 4 tokens");
+  assertThrows(() => rtn({ bits: 4, granularity: "span" }), SchemeError, "groupSize");
+  assertThrows(
+    () => parseScheme({ weights: rtn({ bits: 4, granularity: "span", groupSize: 8 }) as never }),
+    SchemeError,
+    "granularity",
+  );
+  assertThrows(
+    () => parseScheme({ key: rtn({ bits: 4, codes: "unshifted" }) as never }),
+    SchemeError,
+    "rounded on the fly",
+  );
 });

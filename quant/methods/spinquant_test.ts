@@ -11,6 +11,7 @@ import { quantize } from "../quantize.ts";
 import { quarot } from "./quarot.ts";
 import { type SpinQuant, spinquant } from "./spinquant.ts";
 import { drawRotations, learnRotations, Trainee } from "./spinquant/training.ts";
+import { rtn } from "./rtn.ts";
 import vectors from "../../fixtures/expected/methods2/rotation-w4a8/vectors.json" with { type: "json" };
 
 const folder = pathOf(new URL("../../fixtures/families/", import.meta.url));
@@ -162,7 +163,7 @@ Deno.test("rotations drawn, given or learnt keep the function", async () => {
   assertEquals(folded.rotations, { down: false, keys: false });
 });
 
-Deno.test("a training run of the oracle is a scheme, and what the suite does not do is refused by name", async () => {
+Deno.test("a training run of the oracle is a scheme, and so are weights that forget their zero point", async () => {
   const results = await goldenResults("rotation-w4a8", "llama-outlier");
   const run = (id: string) => {
     const result = results.get(id);
@@ -175,7 +176,10 @@ Deno.test("a training run of the oracle is a scheme, and what the suite does not
   });
   assertEquals(run("spin-train-fixed-noclip").calibrationWindows, 1);
   assertThrows(() => run("spin-w16a4kv4-learned"), Error, "needs the stored tensor spin.R1.learned");
-  assertThrows(() => run("spin-w4a16-rtn-wasym-R0"), Error, "ignore their zero point");
+  assertEquals(
+    run("spin-w4a16-rtn-wasym-R0").scheme.weights,
+    rtn({ bits: 4, codes: "unshifted" }),
+  );
 });
 
 Deno.test("bad rotations are refused by name", async () => {

@@ -47,7 +47,12 @@ export function requireFit(model: Model, scheme: ResolvedScheme): void {
 
 function requireGroups(site: string, bound: Bound<unknown> | undefined, columns: number, what: string): void {
   if (bound === undefined || bound.method.shortGroups) return;
-  const { groupSize }: Tagged & { readonly groupSize?: unknown } = bound.scheme;
+  const { groupSize, granularity }: Tagged & {
+    readonly groupSize?: unknown;
+    readonly granularity?: unknown;
+  } = bound.scheme;
+  // Spans go on from head to head and from token to token: how many values there are is known as the model runs.
+  if (granularity === "span") return;
   if (typeof groupSize !== "number" || groupSize === -1 || columns % groupSize === 0) return;
   throw new SchemeError("shape", `${site}: groupSize ${groupSize} does not divide ${columns} ${what}`);
 }

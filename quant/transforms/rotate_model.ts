@@ -249,7 +249,7 @@ function addProduct(y: Float64Array, weight: Float32Array, x: Float32Array): voi
 }
 
 /** Makes the mean of each vector of a `[rows, size, stride]` array zero. */
-function removeMean(x: Float64Array, rows: number, size: number, stride: number): void {
+export function removeMean(x: Float64Array, rows: number, size: number, stride: number): void {
   for (let row = 0; row < rows; row++) {
     for (let inner = 0; inner < stride; inner++) {
       const start = row * size * stride + inner;

@@ -92,15 +92,26 @@ export function rotations(args: Arguments, rotate: boolean, centered: boolean): 
   return { transforms: [quarot({ hidden, seed, keys, centered })] };
 }
 
-function quantizedWeights(args: Arguments, bits: number, clips = false): Pick<Scheme, "weights"> {
-  const search = args.flag("w_clip", clips) ? "mse" : "none", symmetric = !args.flag("w_asym");
+function quantizedWeights(args: Arguments, bits: number, spin = false): Pick<Scheme, "weights"> {
+  const search = args.flag("w_clip", spin) ? "mse" : "none", symmetric = !args.flag("w_asym");
+  // SpinQuant's evaluation forgets the zero point.
+  const codes = spin && !symmetric ? "unshifted" : "signed";
   const groupSize = args.number("w_groupsize", -1), actOrder = args.flag("act_order");
   const rounds = args.flag("w_rtn", args.names("rtn"));
   if (bits === 16) return {};
-  if (rounds) return { weights: rtn({ bits, symmetric, search, ...groupSize > 0 && { groupSize } }) };
+  if (rounds) return { weights: rtn({ bits, symmetric, codes, search, ...groupSize > 0 && { groupSize } }) };
   const groupStatistics = "block-start";
   return {
-    weights: gptq({ bits, symmetric, search, groupSize, actOrder, groupStatistics, trueSequential: true }),
+    weights: gptq({
+      bits,
+      symmetric,
+      codes,
+      search,
+      groupSize,
+      actOrder,
+      groupStatistics,
+      trueSequential: true,
+    }),
   };
 }
 
@@ -118,17 +129,33 @@ export function quantizedInputs(
   return { activations: rtn({ bits, groupSize, symmetric, zeroInRange: false, ...clip }) };
 }
 
-function quantizedCache(args: Arguments, model: string, asymmetric = false): Pick<Scheme, "key" | "value"> {
+/** Values of all keys of a token in the fixture models, and of its hidden state. */
+const cacheWidth: Readonly<Record<string, number>> = { llama: 128, "llama-outlier": 128, opt: 256 };
+const hiddenSize = 256;
+
+/**
+ * Roundings of keys and values. Where no groups are asked for, a token's values have one range, and so have keys: in SpinQuant's code those of a
+ * token, in QuaRot's as many as a hidden state has, which with fewer key than query heads are those of several tokens.
+ */
+function quantizedCache(
+  args: Arguments,
+  model: string,
+  spin = false,
+): Pick<Scheme, "key" | "value"> {
   const parts: { key?: ReturnType<typeof rtn>; value?: ReturnType<typeof rtn> } = {};
   for (const [letter, part] of [["k", "key"], ["v", "value"]] as const) {
     const bits = args.number(`${letter}_bits`, 16), groupSize = args.number(`${letter}_groupsize`, -1);
-    const symmetric = !args.flag(`${letter}_asym`, asymmetric), clip = clipOf(args, `${letter}_clip_ratio`);
+    const symmetric = !args.flag(`${letter}_asym`, spin), clip = clipOf(args, `${letter}_clip_ratio`);
     if (bits === 16) continue;
-    if (groupSize < 0) {
-      throw args.refused(
-        `${part}s of all heads of a token share a range, and on ${model} with fewer key than query heads those of two tokens: ` +
-          "expected groups of a head",
-      );
+    // SpinQuant's values are rounded by heads whatever the arguments say.
+    if (groupSize < 0 && !(spin && part === "value")) {
+      const size = part === "key" && !spin ? hiddenSize : cacheWidth[model];
+      if (size === undefined) throw args.refused(`how wide are keys of ${model}? expected a fixture model`);
+      parts[part] = rtn({ bits, granularity: "span", groupSize: size, symmetric, ...clip });
+      continue;
+    }
+    if (groupSize > 0 && groupSize !== headDim) {
+      throw args.refused(`${letter}_groupsize is ${groupSize}: expected -1 or ${headDim}, as its code does`);
     }
     parts[part] = rtn({ bits, granularity: "token", symmetric, zeroInRange: part === "key", ...clip });
   }
@@ -168,11 +195,6 @@ export const spinquantRun: GoldenReader = (result, tensor) => {
     abits = args.number("a_bits", 16),
     keys = args.number("k_bits", 16) < 16;
   if (config.steps !== undefined) return trainingRun(args, config);
-  if (wbits < 16 && args.flag("w_asym")) {
-    throw args.refused(
-      "its asymmetric weights ignore their zero point, so that they have 5 bits: expected symmetric ones",
-    );
-  }
   const rotate = args.flag("rotate", true), learnt = rotate && args.text("rotation", "learned") === "learned";
   if (!rotate && config.rotation !== null) {
     throw args.refused(`rotation is ${show(config.rotation)} without rotate: expected null`);

@@ -2,9 +2,12 @@
  * `marlin-24` of compressed-tensors up to 0.9, read: 4-bit codes of which two of four inputs are left, in the order in which Sparse-Marlin's
  * CUDA kernel reads them (Frantar et al., "MARLIN", 2024, section 4), and `meta`, the places of those that are left, in CUTLASS's.
  *
- * Scales of rows lie in order. Those of groups do in version 0.9.4 and do not in later ones, and nothing in a file says which: refused.
+ * Scales of rows lie in order. Those of groups lie as the kernel reads them since version 0.8, and in order before, where a string is asked
+ * whether it "is" a member of an enumeration, which it never is; and in order in all versions where a group has half the inputs or more,
+ * which is compared with the inputs that are left. Codes do not tell the orders apart, `version` does: without it they are refused.
  */
 import type { Checkpoint } from "../../../model/checkpoint/checkpoint.ts";
+import { show } from "../../../base/show.ts";
 import { CheckpointError } from "../../../model/files/error.ts";
 import { UniformWeight } from "../../weights/uniform.ts";
 import { floatsOf, integersOf, rawOf, refuse, requireShape } from "../source.ts";
@@ -12,6 +15,9 @@ import type { WeightSettings } from "./settings.ts";
 
 /** The endings of a module's tensors. */
 export const marlin24Endings = [".weight_packed", ".scale_packed", ".meta"];
+
+/** Which of eight scales of neighbouring rows stands at each place, where groups are in the kernel's order. */
+const scaleOrder = [0, 4, 1, 5, 2, 6, 3, 7];
 
 /** The code of a weight that was pruned. */
 const middle = 8;
@@ -50,13 +56,13 @@ function metaPlace(row: number, column: number, rows: number): number {
 export async function readMarlin24(
   checkpoint: Checkpoint,
   module: string,
-  { bits, strategy, symmetric }: WeightSettings,
+  { bits, strategy, symmetric, groupSize }: WeightSettings,
+  version: unknown,
 ): Promise<UniformWeight> {
-  if (bits !== 4 || strategy !== "channel" || !symmetric) {
+  if (bits !== 4 || strategy !== "channel" && strategy !== "group" || !symmetric) {
     refuse(
       checkpoint,
-      `${module}: format "marlin-24" with ${bits} bits by strategy "${strategy}": expected 4 bits, symmetric, by "channel" ` +
-        "(scales of groups lie in two orders under this name, by the version that wrote them)",
+      `${module}: format "marlin-24" with ${bits} bits by strategy "${strategy}": expected 4 bits, symmetric, by "channel" or "group"`,
     );
   }
   const [tiles, width = 0] = checkpoint.shape(`${module}.weight_packed`),
@@ -70,7 +76,19 @@ export async function readMarlin24(
   }
   const why = `a weight of [${out}, ${inputs}]`, kept = inputs / 2;
   requireShape(checkpoint, `${module}.meta`, [tiles, width], why);
-  requireShape(checkpoint, `${module}.scale_packed`, [1, out], why);
+  const size = strategy === "group" && groupSize !== null ? Math.min(groupSize, inputs) : inputs;
+  const groups = Math.ceil(inputs / size);
+  requireShape(checkpoint, `${module}.scale_packed`, [groups, out], why);
+  const inOrder = size >= kept || areInOrder(version);
+  if (inOrder === null) {
+    refuse(
+      checkpoint,
+      `${module}: format "marlin-24" in groups of ${size}: expected the version that wrote it as quantization_config's version, ` +
+        `got ${
+          show(version ?? null)
+        } (until 0.7.1 scales lie in order, from 0.8 on as the kernel reads them, and codes do not tell which)`,
+    );
+  }
   const words = await integersOf(checkpoint, `${module}.weight_packed`), order = tileOrder();
   const left = new Uint8Array(out * kept);
   for (let i = 0; i < left.length; i++) {
@@ -87,13 +105,20 @@ export async function readMarlin24(
       codes[row * inputs + 4 * (i >> 1) + at] = left[row * kept + i];
     }
   }
-  const scales = await floatsOf(checkpoint, `${module}.scale_packed`);
-  return new UniformWeight({
-    shape: [out, inputs],
-    bits: 4,
-    groupSize: inputs,
-    codes,
-    scales,
-    zeros: middle,
-  });
+  const stored = await floatsOf(checkpoint, `${module}.scale_packed`),
+    scales = new Float32Array(stored.length);
+  for (const [i, scale] of stored.entries()) {
+    const place = i % out, row = inOrder ? place : place - place % 8 + scaleOrder[place % 8];
+    scales[row * groups + Math.floor(i / out)] = scale;
+  }
+  return new UniformWeight({ shape: [out, inputs], bits: 4, groupSize: size, codes, scales, zeros: middle });
+}
+
+/** Whether a version of the library left scales of groups in order; null where it is no release that is known to do one of both. */
+function areInOrder(version: unknown): boolean | null {
+  const [, major, minor, rest] = /^(\d+)\.(\d+)(\..*)?$/.exec(String(version)) ?? [];
+  if (major === undefined) return null;
+  if (Number(major) > 0 || Number(minor) >= 8) return false;
+  // A preview of 0.8 counts on from 0.7.1.
+  return rest === undefined || /^\.\d+$/.test(rest) ? true : null;
 }

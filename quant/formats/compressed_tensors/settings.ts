@@ -47,6 +47,7 @@ const fields = {
   used: [
     ...["quant_method", "format", "config_groups", "ignore", "kv_cache_scheme", "sparsity_config"],
   ],
+  // The version tells two orders of marlin-24 apart.
   harmless: ["global_compression_ratio", "version"],
   refused: { quantization_status: ["compressed"], transform_config: [{}] },
 };
