@@ -14,7 +14,7 @@ import type { Verb } from "./verb.ts";
 /** The verb. */
 export const verb: Verb = {
   about:
-    "Writes a model for llama.cpp (gguf), ONNX Runtime and transformers.js (onnx) or vLLM (gptq, compressed-tensors): as it is, or " +
+    "Writes a model for llama.cpp (gguf), ONNX Runtime and transformers.js (onnx) or vLLM (gptq, marlin, compressed-tensors): as it is, or " +
     "as a scheme makes it.",
   words: [modelWord],
   options: [

@@ -66,7 +66,7 @@ const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
   ["--out is missing: expected such as --out quantized", "quantize", "fixture:llama", "--weights", "rtn:4"],
   ["a scheme is missing: expected such as --weights", "quantize", "fixture:llama", "--out", "x"],
   [
-    "Allowed choices are gptq, compressed-tensors, gguf, onnx",
+    "Allowed choices are gptq, marlin, compressed-tensors, gguf, onnx",
     "export",
     "m",
     "--format",

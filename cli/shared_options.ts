@@ -78,6 +78,6 @@ export const modelWord = {
 export const formatOption: VerbOption = {
   flags: "--format NAME",
   about: "files of which runtime",
-  choices: ["gptq", "compressed-tensors", "gguf", "onnx"],
+  choices: ["gptq", "marlin", "compressed-tensors", "gguf", "onnx"],
   fallback: "gguf",
 };

@@ -7,6 +7,7 @@ import { compressedTensors } from "./compressed_tensors.ts";
 import { encodeModelGguf } from "./gguf.ts";
 import { requireHalf } from "./half.ts";
 import { gptqTensors } from "./gptq.ts";
+import { marlinTensors } from "./marlin.ts";
 import { encodeOnnx } from "./onnx.ts";
 import {
   type Measured,
@@ -24,9 +25,12 @@ import { SchemeError } from "../error.ts";
 import { oneOf, requireKnown } from "../options.ts";
 
 /** What {@linkcode exportModel} can write. */
-export const exportFormats = ["gptq", "compressed-tensors", "gguf", "onnx"] as const;
+export const exportFormats = ["gptq", "marlin", "compressed-tensors", "gguf", "onnx"] as const;
 
-/** A format: `gptq` and `compressed-tensors` for vLLM, `gguf` for llama.cpp, `onnx` for ONNX Runtime and transformers.js. */
+/**
+ * A format: `gptq`, `compressed-tensors` and `marlin` (GPTQ's codes in the order of MARLIN's kernel) for vLLM, `gguf` for llama.cpp, `onnx`
+ * for ONNX Runtime and transformers.js.
+ */
 export type ExportFormat = typeof exportFormats[number];
 
 /** How {@linkcode exportModel} writes. */
@@ -53,7 +57,7 @@ const companions = [
 /**
  * Writes a model to a directory: weights, configuration, tokenizer and a model card (`README.md`).
  *
- * Codes stay as they are. GPTQ, compressed-tensors and GGUF store scales of integers in float16, to which they are rounded; ONNX keeps
+ * Codes stay as they are. GPTQ, MARLIN, compressed-tensors and GGUF store scales of integers in float16, to which they are rounded; ONNX keeps
  * them in float32. What float16 cannot hold (infinity, or bits lost below 6.1e-5) is refused by the name of the tensor. FP8, MXFP8,
  * MXFP6, MXFP4 and NVFP4 weights keep their scales as they are in compressed-tensors, MXFP4 and NVFP4 in GGUF too.
  *
@@ -149,15 +153,15 @@ async function encode(
     };
   }
   const { quantized, floats, plain, dense } = await splitTensors(model);
-  if (format === "gptq" && floats.length > 0) {
+  if (format !== "compressed-tensors" && floats.length > 0) {
     throw new SchemeError(
       "method",
-      `gptq: ${floats[0].name} has no integers: expected format "compressed-tensors" or "gguf"`,
+      `${format}: ${floats[0].name} has no integers: expected format "compressed-tensors" or "gguf"`,
     );
   }
-  const layers = format === "gptq"
-    ? gptqTensors(quantized, dense)
-    : compressedTensors(quantized, floats, dense);
+  const layers = format === "compressed-tensors"
+    ? compressedTensors(quantized, floats, dense)
+    : (format === "marlin" ? marlinTensors : gptqTensors)(quantized, dense);
   const tensors = new Map<string, RawTensor>(layers.tensors);
   const ends = [model.architecture.embedding, model.architecture.head];
   for (const [name, { shape, values: data }] of plain) {

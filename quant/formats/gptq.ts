@@ -13,6 +13,7 @@ import { commonShape, ordered, packWords, type QuantizedLayer, transposed } from
 import { SchemeError } from "../error.ts";
 import type { StoredWeight } from "../../model/decoder/parameter.ts";
 import { grouped } from "./grouped.ts";
+import { marlinModules } from "./marlin.ts";
 import {
   fieldNotices,
   floatsOf,
@@ -90,7 +91,7 @@ export function gptqTensors(
 const fields = {
   used: [
     ...["bits", "group_size", "desc_act", "sym", "checkpoint_format", "format", "method", "quant_method"],
-    ...["lm_head", "dynamic"],
+    ...["lm_head", "dynamic", "is_marlin_format"],
   ],
   // How it was quantized, and how others run it.
   harmless: [
@@ -100,7 +101,7 @@ const fields = {
     ...["module_name_preceding_first_block", "mse", "pad_token_id", "static_groups", "tokenizer"],
     ...["true_sequential", "use_cuda_fp16", "use_exllama", "disable_exllama", "version", "hyb_act"],
   ],
-  refused: { pack_dtype: ["int32"], is_marlin_format: [false], rotation: [], adapter: [] },
+  refused: { pack_dtype: ["int32"], rotation: [], adapter: [] },
 };
 
 /** Settings of one module. */
@@ -111,16 +112,24 @@ interface Settings {
 }
 
 /**
- * The quantized layers of a GPTQ file. Version 1 stores zero points less one, version 2 as they are, `gptq_p` codes in planes.
+ * The quantized layers of a GPTQ file. Version 1 stores zero points less one, version 2 as they are, `gptq_p` codes in planes;
+ * `marlin` has an order of its own, and before AutoGPTQ 0.8 said so by `is_marlin_format`.
  *
  * @throws {CheckpointError} `config` naming what cannot be read, or where the settings contradict the tensors
  */
 export function readGptq(checkpoint: Checkpoint, config: ModelConfig): Found {
   const notices = fieldNotices(config, fields);
   const named = ["checkpoint_format", "format"].filter((key) => config.has(key));
-  const accepted = ["gptq", "gptq_v2", "gptq_p"];
-  const [version = "gptq", ...others] = named.map((key) => config.string(key, { accepted }));
+  const accepted = ["gptq", "gptq_v2", "gptq_p", "marlin"];
+  const marlin = config.boolean("is_marlin_format", false);
+  const [version = marlin ? "marlin" : "gptq", ...others] = named.map((key) =>
+    config.string(key, { accepted })
+  );
   if (others.some((other) => other !== version)) config.fail("format", `"${version}" as checkpoint_format`);
+  if (marlin && version !== "marlin") config.fail("is_marlin_format", `false beside "${version}"`);
+  if (version === "marlin") {
+    return { modules: marlinModules(checkpoint, config), scheme: config.values, notices };
+  }
   const modules = modulesWith(checkpoint, ".qweight").map((name): QuantizedModule => {
     const settings = settingsOf(config, name);
     const wanted = name === "lm_head" && !config.boolean("lm_head", false) && !dynamicRule(config, name);

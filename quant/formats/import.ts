@@ -77,7 +77,9 @@ async function settingsOf(checkpoint: Checkpoint): Promise<ModelConfig | null> {
   if (checkpoint.names().some((name) => name.endsWith(".W_q"))) {
     return new ModelConfig(directory, { quant_method: "hqq" });
   }
-  if (!checkpoint.names().some((name) => name.endsWith(".qweight"))) return null;
+  const packed = (name: string) =>
+    name.endsWith(".qweight") || name.endsWith(".B") && checkpoint.has(`${name.slice(0, -1)}s`);
+  if (!checkpoint.names().some(packed)) return null;
   for (const [file, method] of [["quantize_config.json", "gptq"], ["quant_config.json", "awq"]]) {
     const path = `${directory}/${file}`;
     if (!await exists(path)) continue;

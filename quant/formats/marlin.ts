@@ -1,10 +1,26 @@
 /**
  * The order in which MARLIN's CUDA kernel reads 4-bit weights, and QQQ's after it: tiles of 16 inputs by 16 outputs, four of
  * them permuted together so that each thread of a warp finds the weights of its tensor-core fragment in consecutive
- * words, and eight nibbles of a word in the order in which two masks take them out.
+ * words, and eight nibbles of a word in the order in which two masks take them out. And the checkpoints in it that AutoGPTQ and vLLM
+ * read (`checkpoint_format: "marlin"`): `B` and `s` of every linear layer.
  */
+import type { JsonObject } from "../../base/json.ts";
+import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../../model/checkpoint/config.ts";
+import type { RawTensor } from "../../model/safetensors.ts";
 import { SchemeError } from "../error.ts";
 import { UniformWeight } from "../weights/uniform.ts";
+import { requireHalfScales } from "./half.ts";
+import {
+  floatsOf,
+  integersOf,
+  modulesWith,
+  present,
+  type QuantizedModule,
+  refuse,
+  requireShape,
+} from "./source.ts";
+import { commonShape, type QuantizedLayer } from "./tensors.ts";
 
 /**
  * Whose nibbles: MARLIN's, offset by 8 (`"marlin"`), or those of QQQ, two's complement per row (`"channel"`) or offset by 8 in groups
@@ -125,8 +141,13 @@ function orderOfScales(groupSize: number, inputs: number): number[] {
   return scalePermutation(groupSize !== inputs);
 }
 
+/** The sizes that the original's `Layer` accepts. */
+function fitsMarlin(out: number, inputs: number): boolean {
+  return inputs % 128 === 0 && out % 256 === 0 && out * inputs > 0;
+}
+
 function requireMarlin(out: number, inputs: number): void {
-  if (inputs % 128 === 0 && out % 256 === 0) return;
+  if (fitsMarlin(out, inputs)) return;
   throw new SchemeError("shape", `marlin: a weight of ${out} x ${inputs}: expected multiples of 256 x 128`);
 }
 
@@ -186,4 +207,86 @@ export function readMarlin({ shape: [out, inputs], words, scales }: MarlinTensor
   }
   const codes = Uint8Array.from(signed, (code) => code + 8);
   return new UniformWeight({ shape: [out, inputs], bits: 4, groupSize, codes, scales: own, zeros: 8 });
+}
+
+/**
+ * Tensors of a checkpoint in MARLIN's order, and the `quantization_config` by which AutoGPTQ and vLLM know it. The format has no list of
+ * layers that stay floats.
+ *
+ * @throws {SchemeError} `method`, `shape` or `values`, naming the layer that the format cannot hold
+ */
+export function marlinTensors(
+  quantized: readonly QuantizedLayer[],
+  dense: readonly string[],
+): { tensors: Map<string, RawTensor>; config: JsonObject } {
+  if (dense.length > 0) {
+    throw new SchemeError(
+      "method",
+      `marlin: ${dense[0]} is not quantized: expected codes in all linear layers`,
+    );
+  }
+  const { groupSize } = commonShape(quantized, "marlin"), tensors = new Map<string, RawTensor>();
+  for (const { name, weight } of quantized) {
+    requireHalfScales("marlin", name, weight);
+    const { shape: [out, inputs], words, scales } = packed(name, weight);
+    const signed = Int32Array.from(words, (word) => word | 0);
+    tensors.set(`${name}.B`, { dtype: "I32", shape: [inputs / 16, 2 * out], data: signed });
+    const data = Float32Array.from(scales);
+    tensors.set(`${name}.s`, { dtype: "F16", shape: [scales.length / out, out], data });
+  }
+  return {
+    tensors,
+    config: {
+      ...{ quant_method: "gptq", bits: 4, group_size: groupSize, desc_act: false, sym: true, lm_head: false },
+      ...{ checkpoint_format: "marlin", is_marlin_format: true },
+    },
+  };
+}
+
+function packed(name: string, weight: UniformWeight): MarlinTensors {
+  try {
+    return packMarlin(weight);
+  } catch (error) {
+    if (!(error instanceof SchemeError)) throw error;
+    throw new SchemeError(error.code, `${name}: ${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * The quantized layers of a checkpoint in MARLIN's order.
+ *
+ * @throws {CheckpointError} `config` where the settings say what the order cannot hold, `shape` where they contradict the tensors
+ */
+export function marlinModules(checkpoint: Checkpoint, config: ModelConfig): QuantizedModule[] {
+  config.integer("bits", { min: 4, max: 4 });
+  const groupSize = config.number("group_size", { fallback: -1 });
+  if (groupSize !== -1 && groupSize !== 128) config.fail("group_size", "-1 or 128 in MARLIN's order");
+  if (config.boolean("desc_act", false)) config.fail("desc_act", "false in MARLIN's order");
+  if (!config.boolean("sym", true)) config.fail("sym", "true in MARLIN's order");
+  return modulesWith(checkpoint, ".B").map((name) => {
+    if (name === "lm_head" && !config.boolean("lm_head", false)) {
+      refuse(
+        checkpoint,
+        `tensor "lm_head.B" contradicts ${config.source}, by which lm_head is not quantized`,
+      );
+    }
+    return {
+      name,
+      format: "marlin 4",
+      tensors: present(checkpoint, name, [".B", ".s", ".workspace"]),
+      read: () => marlinModule(checkpoint, name, groupSize),
+    };
+  });
+}
+
+async function marlinModule(checkpoint: Checkpoint, name: string, groupSize: number): Promise<UniformWeight> {
+  const [rows, columns] = checkpoint.shape(`${name}.B`), out = columns / 2, inputs = 16 * rows;
+  if (!fitsMarlin(out, inputs)) {
+    refuse(checkpoint, `"${name}.B" is [${rows}, ${columns}]: expected multiples of 8 x 512`);
+  }
+  const groups = groupSize === -1 ? 1 : inputs / groupSize;
+  requireShape(checkpoint, `${name}.s`, [groups, out], `group_size ${groupSize} of ${inputs} inputs`);
+  const words = Uint32Array.from(await integersOf(checkpoint, `${name}.B`), (word) => word >>> 0);
+  const scales = new Float16Array(await floatsOf(checkpoint, `${name}.s`));
+  return readMarlin({ shape: [out, inputs], words, scales });
 }

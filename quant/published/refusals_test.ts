@@ -31,7 +31,10 @@ const settings = (values: JsonObject) => (config: Config) => {
 
 Deno.test("formats and versions that are not read are refused by name", async () => {
   await refused(settings({ quant_method: "aqlm" }), 'quant_method is "aqlm", a format that is not read here');
-  await refused(settings({ checkpoint_format: "marlin" }), 'checkpoint_format must be "gptq" or "gptq_v2"');
+  await refused(
+    settings({ checkpoint_format: "bitblas" }),
+    'checkpoint_format must be "gptq" or "gptq_v2" or "gptq_p" or "marlin"',
+  );
   await refused(settings({ format: "gptq_v2" }), 'format must be "gptq" as checkpoint_format');
   await refused(settings({ bits: 5 }), 'format "gptq" has 5 bits: expected 2, 3, 4 or 8, or format "gptq_p"');
   await refused(settings({ pack_dtype: "int64" }), 'pack_dtype is "int64"');
