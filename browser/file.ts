@@ -4,10 +4,10 @@ import { DiskError } from "../base/disk.ts";
 /** A path, or the URL of a file. */
 export type FilePath = string | URL;
 
-const files = new Map<string, Uint8Array<ArrayBuffer>>();
+const files = new Map<string, Uint8Array<ArrayBuffer> | Blob>();
 
-/** Puts a file where it can be read under a path, which begins with `/`. */
-export function giveFile(path: string, bytes: Uint8Array<ArrayBuffer>): void {
+/** Puts a file where it can be read under a path, which begins with `/`; of a blob only what is asked for is ever in memory. */
+export function giveFile(path: string, bytes: Uint8Array<ArrayBuffer> | Blob): void {
   files.set(path, bytes);
 }
 
@@ -35,13 +35,15 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
+const sizeOf = (file: Uint8Array | Blob) => file instanceof Blob ? file.size : file.length;
+
 /** What lies under a path, or null when nothing does. */
 // deno-lint-ignore require-await -- as where files lie on a disk
 export async function statOf(
   path: FilePath,
 ): Promise<{ readonly isFile: boolean; readonly isDirectory: boolean; readonly size: number } | null> {
   const name = pathOf(path), file = files.get(name), folder = `${trimmedPath(name)}/`;
-  if (file !== undefined) return { isFile: true, isDirectory: false, size: file.length };
+  if (file !== undefined) return { isFile: true, isDirectory: false, size: sizeOf(file) };
   const isDirectory = [...files.keys()].some((one) => one.startsWith(folder));
   return isDirectory ? { isFile: false, isDirectory, size: 0 } : null;
 }
@@ -52,9 +54,9 @@ export async function exists(path: FilePath): Promise<boolean> {
 }
 
 /** All bytes of a file. */
-// deno-lint-ignore require-await -- as where files lie on a disk
 export async function readBytes(path: FilePath): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = files.get(pathOf(path));
+  if (bytes instanceof Blob) return new Uint8Array(await bytes.arrayBuffer());
   if (bytes !== undefined) return bytes.slice();
   throw Object.assign(new Error(`${pathOf(path)} was not given to this page`), { code: "ENOENT" });
 }
@@ -90,10 +92,13 @@ export interface OpenFile extends AsyncDisposable {
 export async function openFile(path: FilePath): Promise<OpenFile> {
   const all = files.get(pathOf(path)) ?? await readBytes(path);
   return {
-    read(bytes, position) {
-      const part = all.subarray(position, position + bytes.length);
+    async read(bytes, position) {
+      const end = position + bytes.length;
+      const part = all instanceof Blob
+        ? new Uint8Array(await all.slice(position, end).arrayBuffer())
+        : all.subarray(position, end);
       bytes.set(part);
-      return Promise.resolve(part.length);
+      return part.length;
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

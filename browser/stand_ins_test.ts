@@ -36,7 +36,10 @@ Deno.test("files in memory are read as on a disk", async () => {
     await Deno.mkdir(`${folder}/a/b`, { recursive: true });
     for (const [name, text] of [["a/b/one", "eins"], ["a/two", "zwei"]]) {
       await Deno.writeTextFile(`${folder}/${name}`, text);
-      file.giveFile(`${folder}/${name}`, new TextEncoder().encode(text));
+      file.giveFile(
+        `${folder}/${name}`,
+        name === "a/two" ? new Blob([text]) : new TextEncoder().encode(text),
+      );
     }
     const seen = async (
       files: Pick<typeof diskFile, "exists" | "namesIn" | "openFile" | "readText" | "statOf">,
@@ -47,6 +50,7 @@ Deno.test("files in memory are read as on a disk", async () => {
       return [
         await files.namesIn(`${folder}/a`),
         await files.readText(`${folder}/a/b/one`),
+        await files.readText(`${folder}/a/two`),
         await files.exists(`${folder}/a/`),
         await files.exists(`${folder}/three`),
         (await files.statOf(`${folder}/a/two`))?.size,

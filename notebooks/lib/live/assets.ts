@@ -32,10 +32,14 @@ export async function liveAssets(): Promise<Assets> {
   const files = modelFiles.map((name) => [name, `/fixtures/models/${name}`]);
   const client = await bundle("notebooks/lib/live/client.js", { standIns: false });
   const gpu = await bundle("notebooks/lib/live/gpu.ts", { script: true });
+  const own = await bundle("notebooks/lib/live/own/client.js", { standIns: false });
+  const ownWorker = await bundle("notebooks/lib/live/own/worker.ts", { script: true });
   const assets = new Map([
     ["live/client.js", client.code],
     ["live/worker.js", worker.code],
     ["live/gpu.js", gpu.code],
+    ["live/own.js", own.code],
+    ["live/own_worker.js", ownWorker.code],
   ]);
   for (const [name, content] of given) assets.set(`live/${name}`, content);
   for (const table of liveTables) {
@@ -75,7 +79,7 @@ export function insideOf(assets: Assets, notebook: string): NonNullable<Page["in
 export function loadedBytes(assets: Assets, notebook: string): number {
   let sum = 0;
   for (const [path, { length }] of assets) {
-    if (path === "live/gpu.js") continue;
+    if (/gpu\.js$|own/.test(path)) continue;
     if (!path.endsWith(".json") || path === `live/${notebook}.json` || path.includes("llama")) sum += length;
   }
   return sum;

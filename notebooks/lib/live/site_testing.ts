@@ -3,6 +3,7 @@ import type { Served } from "../../../build/engines_testing.ts";
 import { renderPage } from "../report/page.ts";
 import { type Assets, liveAssets, loadedBytes } from "./assets.ts";
 import { storedRuns } from "./record.ts";
+import { ownPage } from "./own/page.ts";
 import { liveSection } from "./section.ts";
 import { liveTables } from "./tables.ts";
 
@@ -29,6 +30,7 @@ export async function siteOf(
   const held: Assets = await assets;
   return (path: string): Served | null => {
     const name = path.replace("/some/path/", "");
+    if (name === ownPage.file) return ["text/html", renderPage(ownPage, "")];
     if (name === "drive.js") return ["text/javascript", drive];
     const at = names.indexOf(name.replace(".html", "")),
       table = liveTables.find(({ notebook }) => notebook === names[at]);

@@ -16,6 +16,8 @@ export interface Page {
   readonly kind: "index" | "notebook" | "data";
   /** Whether it has a button that loads a worker and its files from beside the page. */
   readonly live?: boolean;
+  /** A script beside that of all pages. */
+  readonly starter?: string;
   /** What the button would load, where the page is a single file: a script, and files by name. There are no other pages then. */
   readonly inside?: { readonly script: string; readonly files: ReadonlyMap<string, Uint8Array> };
 }
@@ -26,6 +28,7 @@ const NAVIGATION = [
   ["every-number.html", "Every number"],
   ["errata.html", "Errata"],
   ["methods.html", "Methods"],
+  ["your-model.html", "Your model"],
 ] as const;
 
 const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
@@ -33,7 +36,12 @@ const source = (text: string) => `'sha256-${createHash("sha256").update(text).di
 const policyOf = (scripts: string, loads: string) =>
   `default-src 'none'; script-src ${source(script)}${scripts}; style-src ${source(STYLE)}; img-src data:; ` +
   `${loads}base-uri 'none'; form-action 'none'`;
-const POLICY = policyOf("", ""), LIVE_POLICY = policyOf(" 'self'", "worker-src 'self'; connect-src 'self'; ");
+const POLICY = policyOf("", "");
+const livePolicy = (starter?: string) =>
+  policyOf(
+    `${starter === undefined ? "" : ` ${source(starter)}`} 'self'`,
+    "worker-src 'self'; connect-src 'self'; ",
+  );
 // A worker from a blob is under its page's policy, and compiles the kernels.
 const singlePolicy = (inner: string) =>
   policyOf(` ${source(inner)} 'wasm-unsafe-eval'`, "worker-src blob:; ");
@@ -46,11 +54,11 @@ const ICON = "data:image/svg+xml," + encodeURIComponent(
 
 /** The HTML file of a page. `footer` states the build, the same on every page. */
 export function renderPage(page: Page, footer: string): string {
-  const { file, title, description, body, kind, live, inside } = page;
+  const { file, title, description, body, kind, live, starter, inside } = page;
   const links = NAVIGATION.map(([href, label]) =>
     `<a${attributes({ href, "aria-current": href === file ? "page" : undefined })}>${label}</a>`
   );
-  const policy = inside ? singlePolicy(inside.script) : live ? LIVE_POLICY : POLICY;
+  const policy = inside ? singlePolicy(inside.script) : live ? livePolicy(starter) : POLICY;
   const head = [
     `<meta charset="utf-8">`,
     `<meta http-equiv="Content-Security-Policy" content="${escapeHtml(policy)}">`,
@@ -61,6 +69,7 @@ export function renderPage(page: Page, footer: string): string {
     `<link rel="icon" href="${escapeHtml(ICON)}">`,
     `<style>${STYLE}</style>`,
     `<script>${script}</script>`,
+    ...starter === undefined ? [] : [`<script>${starter}</script>`],
   ];
   const html = `<!doctype html>
 <html lang="en">

@@ -179,7 +179,7 @@
 
   // The only thing that a page ever loads, and only when its button is pressed.
   function measureHere() {
-    const section = document.querySelector(".live");
+    const section = document.querySelector("[data-live]");
     if (!section) return;
     const find = (name) => section.querySelector(`.live-${name}`),
       buttons = { run: find("run"), gpu: find("gpu") };

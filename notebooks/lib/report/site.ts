@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { directoryOf, makeDirectory, writeAtomic } from "../../../base/file.ts";
 import { escapeHtml } from "../html.ts";
 import { objectAt } from "../json.ts";
+import { ownPage } from "../live/own/page.ts";
 import { type ClaimRow, claimsPage } from "./claims_page.ts";
 import { errataPage, type ErratumRow } from "./errata_page.ts";
 import { indexPage } from "./index_page.ts";
@@ -48,6 +49,7 @@ export async function renderSite(
     claimsPage(claims),
     errataPage(errata),
     await methodsPage(methods, names, build.root, build.sourceUrl),
+    ownPage,
   ];
   const footer = footerOf(build);
   return new Map(pages.map((page) => [page.file, renderPage(page, footer)]));
