@@ -56,11 +56,21 @@ export type {
   Receipt,
   ReceiptBody,
   ReceiptText,
+  RowClaim,
   TextClaim,
   ValueClaim,
   WindowClaim,
 } from "./receipt/receipt.ts";
-export type { ReceiptProblem, Verification, VerifyOptions } from "./receipt/verify.ts";
+export {
+  type AskedTask,
+  type DocumentClaim,
+  makeTaskReceipt,
+  type TaskReceipt,
+  type TaskReceiptBody,
+  type TaskReceiptRun,
+} from "./receipt/task.ts";
+export type { ReceiptProblem } from "./receipt/findings.ts";
+export type { Verification, VerifyOptions } from "./receipt/verify.ts";
 export {
   adjustPValues,
   type BootstrapDifference,

@@ -2,6 +2,7 @@
  * Receipts: a measured number with the hashes of all that it comes from, such that it can be measured again, in whole or in part, and
  * that what was changed afterwards is found.
  */
+import { isJsonObject } from "../base/json.ts";
 import { runtimeVersions } from "../base/environment.ts";
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
@@ -19,8 +20,11 @@ import {
   receiptCode,
   windowsOf,
 } from "./receipt/run.ts";
+import { claimOfRow } from "./receipt/row.ts";
 import { comparisonOf, valueOf } from "./receipt/value.ts";
+import { checkTaskReceipt } from "./receipt/verify_task.ts";
 import { checkReceipt, type Verification, type VerifyOptions } from "./receipt/verify.ts";
+import type { Row } from "./sweep/cell.ts";
 import { requireWindows, type TokenWindows } from "./windows.ts";
 
 /** What a receipt is wanted of. */
@@ -37,6 +41,8 @@ export interface ReceiptRun {
   readonly reference?: { readonly model: string; readonly scheme?: Scheme };
   /** How quantized weights are multiplied (default `"simulated"`). */
   readonly execution?: Execution;
+  /** The row of a sweep that these numbers have to be: with `reference`, the float model, and the sweep's own windows. */
+  readonly row?: Row;
   /** Where models run (default: the process's device). */
   readonly device?: Device;
 }
@@ -44,6 +50,7 @@ export interface ReceiptRun {
 /**
  * Measures perplexity, and with a reference divergence, and writes the receipt of it (`writeNumbers` makes it JSON).
  *
+ * @throws {ReceiptError} `row`, where the row of a sweep is of another run or has other numbers
  * @throws {CorpusError} or {SchemeError}, as `corpus` and `quantize` do
  *
  * @example
@@ -77,9 +84,13 @@ export async function makeReceipt(run: ReceiptRun): Promise<Receipt> {
   const middle = performance.now(), found: MeasuredWindow[] = [];
   for (const ids of windows) found.push(await measureReceiptWindow(ran.model, reference?.model ?? null, ids));
   const end = performance.now();
+  const value = valueOf(found, windows);
+  const ofRow = { files, scheme, windows, calibration, execution };
+  const row = run.row && await claimOfRow(run.row, ofRow, ran.model, value);
   const body: ReceiptBody = {
     quantbookReceipt: 1,
-    value: { ...valueOf(found, windows), comparison: comparisonOf(found) },
+    value: { ...value, comparison: comparisonOf(found) },
+    ...row && { row },
     windows: found.map(({ loss, divergence, agreement }) => ({ loss, divergence, agreement })),
     model: ran.claim,
     reference: reference?.claim ?? null,
@@ -103,13 +114,16 @@ export async function makeReceipt(run: ReceiptRun): Promise<Receipt> {
  * changed in the fields of the receipt, and says nothing of the digests of the windows that are not in it. Another number of threads,
  * and other versions than the receipt's, give the same bits; another device does not, and is refused.
  *
- * @param receipt as `makeReceipt` gave it, or as `readNumbers` read it
- * @throws {ReceiptError} `format` when it is no receipt, `option`, or `text` when its windows are not told and not given
+ * @param receipt as `makeReceipt` or `makeTaskReceipt` gave it, or as `readNumbers` read it
+ * @throws {ReceiptError} `format` when it is no receipt, `option`, or `text` when its windows or rows are not told and not given
  */
 export async function verifyReceipt(receipt: unknown, options: VerifyOptions = {}): Promise<Verification> {
   const { sample } = options;
   if (sample !== undefined && !(Number.isSafeInteger(sample) && sample >= 0)) {
     throw new ReceiptError("option", `sample is ${sample}: expected an integer from 0`);
   }
-  return await checkReceipt(receipt, options, options.device ?? await defaultDevice());
+  const device = options.device ?? await defaultDevice();
+  return isJsonObject(receipt) && Object.hasOwn(receipt, "quantbookTaskReceipt")
+    ? await checkTaskReceipt(receipt, options, device)
+    : await checkReceipt(receipt, options, device);
 }

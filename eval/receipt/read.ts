@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject, own } from "../../base/json.ts";
 import { show } from "../../base/show.ts";
 import { ReceiptError } from "./error.ts";
 import type { Receipt } from "./receipt.ts";
+import type { TaskReceipt } from "./task.ts";
 
 type Check = (value: unknown, where: string) => void;
 
@@ -78,17 +79,8 @@ const sourceOfText = fields(
 );
 const textClaim = fields({ from: orNull(sourceOfText), hash, windows: count });
 const modelClaim = fields({ specifier: text, files: hash, scheme: object, model: hash });
-const receipt = fields({
-  quantbookReceipt: one(1),
-  value: fields({
-    perplexity: fields({ value: number, standardError: number, tokens: count }),
-    divergence: orNull(fields({ value: number, standardError: number, top1Agreement: finite })),
-    comparison: orNull(object),
-  }),
-  windows: list(fields({ loss: number, divergence: orNull(number), agreement: orNull(finite) })),
-  model: modelClaim,
-  reference: orNull(modelClaim),
-  text: textClaim,
+/** What receipts of every kind say of a run. */
+const run = {
   calibration: textClaim,
   execution: one("simulated", "packed"),
   source: hash,
@@ -98,9 +90,70 @@ const receipt = fields({
   seconds: fields({ quantize: finite, evaluate: finite }),
   peakBytes: count,
   logits: hash,
+};
+const receipt = fields({
+  quantbookReceipt: one(1),
+  value: fields({
+    perplexity: fields({ value: number, standardError: number, tokens: count }),
+    divergence: orNull(fields({ value: number, standardError: number, top1Agreement: finite })),
+    comparison: orNull(object),
+  }),
+  row: fields({ label: text, key: hash, bitsPerWeight: finite, modelBitsPerWeight: finite }),
+  windows: list(fields({ loss: number, divergence: orNull(number), agreement: orNull(finite) })),
+  model: modelClaim,
+  reference: orNull(modelClaim),
+  text: textClaim,
+  ...run,
+  digests: list(hash),
+  seal: hash,
+}, ["row"]);
+
+const flag: Check = (value, where) => {
+  if (typeof value !== "boolean") wrong(where, value, "true or false");
+};
+const dataClaim: Check = (value, where) => {
+  if (typeof value === "string" || value === null) return;
+  fields({ examples: text, shots: text }, ["shots"])(value, where);
+};
+const numbers: Check = (value, where) => {
+  object(value, where);
+  if (isJsonObject(value)) {
+    for (const [key, each] of Object.entries(value)) {
+      number(each, `${where}.${key}`);
+    }
+  }
+};
+const askedTask = fields({
+  ...{ name: text, data: dataClaim, limit: count, fewShot: count, seed: count, maxLength: count },
+  ...{ harness: one("0.4.8", "0.4.13"), addBosToken: flag, prefixToken: count, truncate: flag },
+  chatTemplate: (value, where) => typeof value === "string" || flag(value, where),
+  ...{ fewShotAsMultiturn: flag, systemInstruction: text },
+}, [
+  ...["data", "limit", "fewShot", "seed", "maxLength", "harness", "addBosToken", "prefixToken", "truncate"],
+  ...["chatTemplate", "fewShotAsMultiturn", "systemInstruction"],
+]);
+const taskReceipt = fields({
+  quantbookTaskReceipt: one(1),
+  value: fields({ metrics: numbers, standardErrors: numbers }),
+  task: askedTask,
+  rows: fields({ hash, documents: count }),
+  documents: list(
+    fields({ requests: hash, scores: list(fields({ logProbability: number, isGreedy: flag })) }),
+  ),
+  model: modelClaim,
+  ...run,
   digests: list(hash),
   seal: hash,
 });
+
+/**
+ * A task's receipt from parsed JSON (`readNumbers`).
+ *
+ * @throws {ReceiptError} `format`, naming the field
+ */
+export function requireTaskReceipt(value: unknown): asserts value is TaskReceipt & JsonObject {
+  taskReceipt(value, "receipt");
+}
 
 /**
  * A receipt from parsed JSON (`readNumbers`).

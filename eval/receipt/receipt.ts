@@ -56,6 +56,18 @@ export interface ValueClaim {
   readonly comparison: CandidateSummary | null;
 }
 
+/** The row of a sweep whose numbers a receipt has. */
+export interface RowClaim {
+  /** Name of the cell in tables. */
+  readonly label: string;
+  /** What the row is stored under: the hash of all that determines it. */
+  readonly key: string;
+  /** Storage of the linear layers, in bits per weight. */
+  readonly bitsPerWeight: number;
+  /** Storage of the whole model, in bits per parameter. */
+  readonly modelBitsPerWeight: number;
+}
+
 /** All that a receipt says, but the digests that tie it to the logits. */
 export interface ReceiptBody {
   /** The form of receipts: 1. */
@@ -64,6 +76,8 @@ export interface ReceiptBody {
   readonly value: ValueClaim;
   /** In order. */
   readonly windows: readonly WindowClaim[];
+  /** The row of a sweep, where it is one's. */
+  readonly row?: RowClaim;
   /** What was measured. */
   readonly model: ModelClaim;
   /** What its predictions are compared with; null where nothing is. */
@@ -101,13 +115,13 @@ export interface Receipt extends ReceiptBody {
   readonly seal: string;
 }
 
-/** The digest of a window. */
-export function digestOf(body: ReceiptBody, window: number, logits: string): string {
+/** The digest of a window, or of a task's document. */
+export function digestOf(body: object, window: number, logits: string): string {
   return hashOf([canonical(body), window, logits]);
 }
 
 /** The seal of a receipt. */
-export function sealOf(body: ReceiptBody, digests: readonly string[]): string {
+export function sealOf(body: object, digests: readonly string[]): string {
   return hashOf([canonical(body), digests]);
 }
 

@@ -10,8 +10,9 @@ import { type EncoderOptions, harnessLength, taskEncoder } from "./encoder.ts";
 import { evaluateTask } from "./evaluate.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { encodePair, rollingWindows, tokenRequest } from "./requests.ts";
-import { runGeneration, runRolling, type TaskRunner } from "./run.ts";
+import { answer, askRolling, runGeneration, type TaskRunner } from "./run.ts";
 import { gsm8k } from "./sets/gsm8k.ts";
+import { wikitext } from "./sets/wikitext.ts";
 import { DataRow } from "./row.ts";
 
 interface Scored {
@@ -77,7 +78,10 @@ for (const stored of cases) {
     const runner: TaskRunner = { model, encoder, scorer, maxLength, truncate: true, delimiter: " " };
     const at = { id: 0, row: new DataRow({}, "here") };
     const example = { text: page, words: 1, bytes: 1 };
-    const { logProbability } = await runRolling(runner, { ...at, example, prompts: [] });
+    const asked = askRolling(runner, { ...at, example, prompts: [] });
+    const rolled = asked.record(await answer(runner, wikitext, asked));
+    assert(rolled.kind === "rolling");
+    const { logProbability } = rolled;
     assertAlmostEquals(logProbability, stored.rolling, 1e-2);
     const task = { ...gsm8k, stop: ["Question:", "</s>", "<|im_end|>"] };
     for (const { context, ids, text } of stored.generation) {

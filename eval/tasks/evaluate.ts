@@ -3,18 +3,26 @@ import { namesIn } from "../../base/file.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { Model } from "../../model/model.ts";
 import { hashOf } from "../../base/hash.ts";
+import { show } from "../../base/show.ts";
 import { groupOf, resultOf } from "./aggregate.ts";
 import { findFile, hubRows, isFile, ownTasks, readRows, readText, rowsOfObjects } from "./data.ts";
 import { harnessLength, taskEncoder } from "./encoder.ts";
 import type { ChatSettings } from "./chat.ts";
 import { TaskError } from "./error.ts";
-import { show } from "../../base/show.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
 import { openLog, type TaskLog } from "./log.ts";
 import { type AnyExample, place, type TaskRows } from "./place.ts";
 import { groups, taskOf } from "./registry.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
-import { type Placed, runChoice, runGeneration, runRolling, type TaskRunner } from "./run.ts";
+import {
+  answer,
+  askChoice,
+  type Asked,
+  askRolling,
+  type Placed,
+  runGeneration,
+  type TaskRunner,
+} from "./run.ts";
 import type { ChoiceExample, GenerationExample, HarnessVersion, RollingExample, Task } from "./task.ts";
 
 /** Data that a caller has: files or rows. */
@@ -95,7 +103,6 @@ export async function evaluateTask(
   name: string,
   options: TaskOptions = {},
 ): Promise<TaskResult> {
-  checkOptions(model, options);
   if (!Object.hasOwn(groups, name)) return await evaluateOne(model, taskOf(name), options);
   const members = await membersOf(name, options.data ?? await ownTasks());
   const subtasks: TaskResult[] = [];
@@ -127,13 +134,44 @@ async function membersOf(name: string, data: string | TaskData): Promise<readonl
 }
 
 async function evaluateOne(model: Model, task: Task, options: TaskOptions): Promise<TaskResult> {
-  const { limit = Infinity, maxLength = harnessLength(model), truncate = false } = options;
-  const encoder = taskEncoder(model, options);
+  using open = await openTask(model, task, options);
+  using log = options.log === undefined ? null : openLog(options.log, open.key);
+  const examples: TaskExample[] = [];
+  for (const one of open.placed) {
+    const known = log?.done.get(one.id);
+    const example = known ?? await runOne(open, one, options);
+    if (known === undefined) log?.add(example);
+    examples.push(example);
+    options.onExample?.(example, examples.length, open.placed.length);
+  }
+  return open.resultOf(examples);
+}
+
+/** A task whose examples are in their places, and nothing has run. */
+export interface OpenTask extends TaskRunner, Disposable {
+  /** What it is. */
+  readonly task: Task;
+  /** Its examples. */
+  readonly placed: readonly Placed<AnyExample>[];
+  /** All that determines the results. */
+  readonly key: Readonly<Record<string, unknown>> & { readonly examples: string };
+  /** The result of examples. */
+  resultOf(examples: readonly TaskExample[]): TaskResult;
+}
+
+/** Reads the data of a task and writes its prompts; `onRows` is the scorer's. */
+export async function openTask(
+  model: Model,
+  task: Task,
+  options: TaskOptions,
+  onRows?: ConstructorParameters<typeof LikelihoodScorer>[1],
+): Promise<OpenTask> {
+  checkOptions(model, options);
+  const { limit = Infinity, maxLength = harnessLength(model), truncate = false, harness = "0.4.8" } = options;
+  const encoder = taskEncoder(model, options), { addBosToken, prefixToken } = encoder;
   const chat = chatSettings(options);
-  const placed = await place(task, await readData(task, options), limit, model.tokenizer, {
-    ...options,
-    chat,
-  });
+  const rows = await readData(task, options);
+  const placed = await place(task, rows, limit, model.tokenizer, { ...options, chat });
   const key = {
     task: task.name,
     model: await model.hash(),
@@ -141,51 +179,34 @@ async function evaluateOne(model: Model, task: Task, options: TaskOptions): Prom
     maxLength,
     truncate,
     maxNewTokens: newTokens(task, options),
-    addBosToken: encoder.addBosToken,
-    prefixToken: encoder.prefixToken,
+    addBosToken,
+    prefixToken,
     chat,
-    ...options.harness === "0.4.13" && { harness: options.harness },
+    ...harness === "0.4.13" && { harness },
   };
-  using log = options.log === undefined ? null : openLog(options.log, key);
-  using scorer = new LikelihoodScorer(model);
-  const examples = await runAll(
-    { model, encoder, scorer, maxLength, truncate, delimiter: chat === null ? " " : "" },
-    task,
-    placed,
-    log,
-    options,
-  );
-  const { harness = "0.4.8" } = options, { addBosToken } = encoder;
-  return { ...resultOf(task.name, examples), asked: { harness, addBosToken } };
+  const scorer = new LikelihoodScorer(model, onRows), delimiter = chat === null ? " " : "";
+  return {
+    ...{ model, task, placed, key, encoder, scorer, maxLength, truncate, delimiter },
+    resultOf: (examples) => ({ ...resultOf(task.name, examples), asked: { harness, addBosToken } }),
+    [Symbol.dispose]: () => scorer[Symbol.dispose](),
+  };
 }
 
-async function runAll(
-  runner: TaskRunner,
-  task: Task,
-  placed: readonly Placed<AnyExample>[],
-  log: TaskLog | null,
-  options: TaskOptions,
-): Promise<TaskExample[]> {
-  const examples: TaskExample[] = [];
-  for (const one of placed) {
-    const known = log?.done.get(one.id);
-    const example = known ?? await runOne(runner, task, one, options);
-    if (known === undefined) log?.add(example);
-    examples.push(example);
-    options.onExample?.(example, examples.length, placed.length);
+async function runOne(open: OpenTask, one: Placed<AnyExample>, options: TaskOptions): Promise<TaskExample> {
+  const { task } = open;
+  if (task.kind === "generation") {
+    return await runGeneration(open, task, one as Placed<GenerationExample>, newTokens(task, options) ?? 0);
   }
-  return examples;
+  const asked = ask(open, one);
+  return asked.record(await answer(open, task, asked));
 }
 
-function runOne(
-  runner: TaskRunner,
-  task: Task,
-  one: Placed<AnyExample>,
-  options: TaskOptions,
-): Promise<TaskExample> {
-  if (task.kind === "choice") return runChoice(runner, one as Placed<ChoiceExample>, task);
-  if (task.kind === "rolling") return runRolling(runner, one as Placed<RollingExample>);
-  return runGeneration(runner, task, one as Placed<GenerationExample>, newTokens(task, options) ?? 0);
+/** What a model is asked of an example of a task that generates nothing. */
+export function ask(open: OpenTask, one: Placed<AnyExample>): Asked {
+  const { task } = open;
+  return task.kind === "choice"
+    ? askChoice(open, one as Placed<ChoiceExample>, task)
+    : askRolling(open, one as Placed<RollingExample>);
 }
 
 function newTokens(task: Task, { maxNewTokens }: TaskOptions): number | undefined {

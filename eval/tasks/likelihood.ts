@@ -30,8 +30,11 @@ export class LikelihoodScorer implements Disposable {
   #held: Int32Array = new Int32Array(0);
   #computed = 0;
 
-  /** Makes a scorer; dispose of it to free its cache. */
-  constructor(private readonly model: Model) {
+  /** Makes a scorer; dispose of it to free its cache. `onRows` gets each request's logits at the positions that predict its targets. */
+  constructor(
+    private readonly model: Model,
+    private readonly onRows: (request: TokenRequest, rows: Float32Array) => void = () => {},
+  ) {
     requireModel(model);
     this.#shares = sharesPrefixes(model);
     const { positions } = model.architecture;
@@ -59,7 +62,11 @@ export class LikelihoodScorer implements Disposable {
       : null;
     for (const [i, group] of groups.entries()) {
       const rows = shared?.[i] ?? await this.#whole(fed[i]);
-      for (const request of group) found.set(request, likelihoodOf(rows, request));
+      for (const request of group) {
+        found.set(request, likelihoodOf(rows, request));
+        const start = (request.fed.length - request.targets.length - rows.first) * rows.width;
+        this.onRows(request, rows.values.subarray(start, start + request.targets.length * rows.width));
+      }
     }
     return requests.map((request) => found.get(request) ?? { logProbability: NaN, isGreedy: false });
   }

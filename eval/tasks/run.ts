@@ -3,8 +3,8 @@ import type { Model } from "../../model/model.ts";
 import { generateUntil } from "../generation/until.ts";
 import { prefixOf, type TaskEncoder } from "./encoder.ts";
 import { TaskError } from "./error.ts";
-import type { LikelihoodScorer } from "./likelihood.ts";
-import { encodePair, rollingWindows, type TokenPair, tokenRequest } from "./requests.ts";
+import type { Likelihood, LikelihoodScorer } from "./likelihood.ts";
+import { encodePair, rollingWindows, type TokenPair, type TokenRequest, tokenRequest } from "./requests.ts";
 import type { ChoiceRecord, GenerationRecord, RollingRecord } from "./result.ts";
 import type { DataRow } from "./row.ts";
 import type {
@@ -14,6 +14,7 @@ import type {
   GenerationExample,
   GenerationTask,
   RollingExample,
+  Task,
 } from "./task.ts";
 import { codePoints } from "./text.ts";
 
@@ -45,38 +46,49 @@ export interface Placed<E> {
   readonly prompts: readonly string[];
 }
 
-/** Scores the answers of a question. */
-export async function runChoice(
+/** What a model is asked of an example, and the record that likelihoods make of it. */
+export interface Asked {
+  /** What is scored, in order. */
+  readonly requests: readonly TokenRequest[];
+  /** From the likelihoods of all requests. */
+  record(likelihoods: readonly Likelihood[]): ChoiceRecord | RollingRecord;
+}
+
+/** Asks for the answers of a question. */
+export function askChoice(
   runner: TaskRunner,
   { id, row, example, prompts }: Placed<ChoiceExample>,
   { metrics, verbatim = false }: Pick<ChoiceTask, "metrics" | "verbatim">,
-): Promise<ChoiceRecord> {
-  const { encoder, scorer, maxLength, delimiter } = runner;
+): Asked {
+  const { encoder, maxLength, delimiter } = runner;
   const texts = example.continuations.map((one) => verbatim ? one : delimiter + one);
   const contexts = texts.map((_, i) => prompts[prompts.length === 1 ? 0 : i]);
   const pairs = texts.map((text, i) => encodePair(encoder, contexts[i], text));
   const requests = pairs.map((pair) => atRow(row, () => tokenRequest(pair, maxLength)));
   const truncated = pairs.map((pair, i) => lengthOf(pair) - 1 - requests[i].fed.length);
   refuseTruncation(runner, row, Math.max(...truncated) + maxLength);
-  const likelihoods = await scorer.score(requests);
-  const choices = pairs.map((pair, i) => ({
-    context: contexts[i],
-    contextIds: [...pair.context],
-    continuation: texts[i],
-    continuationIds: [...pair.continuation],
-    truncated: truncated[i],
-    ...likelihoods[i],
-  }));
-  const logs = likelihoods.map(({ logProbability }) => logProbability);
-  const prediction = largest(logs);
   return {
-    kind: "choice",
-    id,
-    where: row.where,
-    choices,
-    prediction,
-    gold: example.gold,
-    metrics: choiceMetrics(metrics, logs, { ...example, isGreedy: likelihoods[example.gold].isGreedy }),
+    requests,
+    record: (likelihoods) => {
+      const logs = likelihoods.map(({ logProbability }) => logProbability);
+      return {
+        kind: "choice",
+        id,
+        where: row.where,
+        choices: pairs.map((pair, i) => ({
+          context: contexts[i],
+          contextIds: [...pair.context],
+          continuation: texts[i],
+          continuationIds: [...pair.continuation],
+          truncated: truncated[i],
+          logProbability: likelihoods[i].logProbability,
+          isGreedy: likelihoods[i].isGreedy,
+        })),
+        prediction: largest(logs),
+        gold: example.gold,
+        metrics: choiceMetrics(metrics, logs, { ...example, isGreedy: likelihoods[example.gold].isGreedy }),
+      };
+    },
   };
 }
 
@@ -143,27 +155,35 @@ export async function runGeneration(
   };
 }
 
-/** Predicts every token of a page; a special token that the page begins with is one of them, after the prefix. */
-export async function runRolling(
-  { encoder, scorer, maxLength }: TaskRunner,
+/** Asks for every token of a page; a special token that the page begins with is one of them, after the prefix. */
+export function askRolling(
+  { encoder, maxLength }: TaskRunner,
   { id, row, example: { text, words, bytes } }: Placed<RollingExample>,
-): Promise<RollingRecord> {
+): Asked {
   const ids = encoder.encode(text), start = prefixOf(encoder, "A page");
-  let logProbability = 0;
-  for (const window of rollingWindows(ids, start, maxLength)) {
-    const [found] = await scorer.score([atRow(row, () => tokenRequest(window, maxLength))]);
-    logProbability += found.logProbability;
-  }
   return {
-    kind: "rolling",
-    id,
-    where: row.where,
-    tokens: ids.length,
-    logProbability,
-    words,
-    bytes,
-    metrics: {},
+    requests: rollingWindows(ids, start, maxLength).map((one) =>
+      atRow(row, () => tokenRequest(one, maxLength))
+    ),
+    record: (likelihoods) => ({
+      kind: "rolling",
+      id,
+      where: row.where,
+      tokens: ids.length,
+      logProbability: likelihoods.reduce((sum, one) => sum + one.logProbability, 0),
+      words,
+      bytes,
+      metrics: {},
+    }),
   };
+}
+
+/** Scores what is asked: the answers of a question together, since they share its context; a page's windows one by one. */
+export async function answer({ scorer }: TaskRunner, task: Task, { requests }: Asked): Promise<Likelihood[]> {
+  if (task.kind === "choice") return await scorer.score(requests);
+  const found: Likelihood[] = [];
+  for (const request of requests) found.push(...await scorer.score([request]));
+  return found;
 }
 
 /** The index of the largest value, the first of equals. */
