@@ -10,7 +10,7 @@ import { harnessLength, taskEncoder } from "./encoder.ts";
 import type { ChatSettings } from "./chat.ts";
 import { TaskError } from "./error.ts";
 import { LikelihoodScorer } from "./likelihood.ts";
-import { openLog, type TaskLog } from "./log.ts";
+import { openLog } from "./log.ts";
 import { type AnyExample, place, type TaskRows } from "./place.ts";
 import { groups, taskOf } from "./registry.ts";
 import type { TaskExample, TaskResult } from "./result.ts";
