@@ -20,6 +20,7 @@ export const verb: Verb = {
   examples: ["quantbook completion bash", "quantbook completion fish --json"],
   async run(call, all) {
     const { UsageError } = await import("./command_line.ts");
+    const { didYouMean } = await import("../base/nearest.ts");
     const { sharedOptions } = await import("./parse.ts");
     const words = await Promise.all(
       Object.entries(all).map(async ([name, { phrase, load }]): Promise<Words> => {
@@ -33,7 +34,11 @@ export const verb: Verb = {
       }),
     );
     const [shell] = call.words, write = Object.hasOwn(shells, shell) ? shells[shell] : undefined;
-    if (write === undefined) throw new UsageError(`shell is ${shell}: expected bash, zsh or fish`);
+    if (write === undefined) {
+      throw new UsageError(
+        `shell is ${shell}${didYouMean(shell, Object.keys(shells)) || ": expected bash, zsh or fish"}`,
+      );
+    }
     const script = write(words);
     call.out.result({ shell, script }, () => [script]);
     return 0;

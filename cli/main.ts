@@ -6,39 +6,46 @@
  *
  * @module
  */
+import { isMissing } from "../base/file.ts";
 import { didYouMean } from "../base/nearest.ts";
 import { QuantbookError } from "../base/error.ts";
 import { UsageError } from "./command_line.ts";
-import type { Verbs } from "./verb.ts";
+import type { Verb, Verbs } from "./verb.ts";
+
+/** A verb's file. Its path is computed: one that a loader follows has packages fetched before the first line of the help. */
+const file = (name: string) => (): Promise<{ readonly verb: Verb }> => import(beside(name));
 
 /** The verbs, in the order of the help. */
 export const verbs: Verbs = {
-  measure: { phrase: "perplexity of a model, with its uncertainty", load: () => import("./measure.ts") },
+  measure: {
+    phrase: "perplexity of a model or its answers to a task, with their uncertainty",
+    load: file("measure"),
+  },
   compare: {
     phrase: "models and schemes against a reference, with intervals",
-    load: () => import("./compare.ts"),
+    load: file("compare"),
   },
-  verify: { phrase: "a receipt, measured again", load: () => import("./verify.ts") },
+  verify: { phrase: "a receipt, measured again", load: file("verify") },
   quantize: {
     phrase: "quantize a model and write it for other runtimes",
-    load: () => import("./quantize.ts"),
+    load: file("quantize"),
   },
-  export: { phrase: "write a model for other runtimes", load: () => import("./export.ts") },
-  fit: { phrase: "the best mixture of bits within a budget, proved", load: () => import("./fit.ts") },
-  sizes: { phrase: "what a model takes, and what of", load: () => import("./sizes.ts") },
-  scheme: { phrase: "a scheme as text and as JSON", load: () => import("./scheme.ts") },
-  sweep: { phrase: "a grid of cells, on one machine or many", load: () => import("./sweep.ts") },
-  reproduce: { phrase: "a published number, measured on a model", load: () => import("./reproduce.ts") },
+  export: { phrase: "write a model for other runtimes", load: file("export") },
+  fit: { phrase: "the best mixture of bits within a budget, proved", load: file("fit") },
+  sizes: { phrase: "what a model takes, and what of", load: file("sizes") },
+  scheme: { phrase: "a scheme as text and as JSON", load: file("scheme") },
+  sweep: { phrase: "a grid of cells, on one machine or many", load: file("sweep") },
+  reproduce: { phrase: "a published number, measured on a model", load: file("reproduce") },
   report: {
     phrase: "the report: notebooks and published numbers as pages",
-    load: () => import("./report.ts"),
+    load: file("report"),
   },
-  methods: { phrase: "what there is: methods, options, papers", load: () => import("./methods.ts") },
+  methods: { phrase: "what there is: methods, options, papers", load: file("methods") },
   doctor: {
     phrase: "devices, cache, versions, and whether the kernels are right",
-    load: () => import("./doctor.ts"),
+    load: file("doctor"),
   },
-  completion: { phrase: "words for the tab key of bash, zsh or fish", load: () => import("./completion.ts") },
+  completion: { phrase: "words for the tab key of bash, zsh or fish", load: file("completion") },
 };
 
 const usage = () =>
@@ -62,7 +69,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await run(args);
   } catch (error) {
     if (error instanceof QuantbookError || isFileError(error)) {
-      console.error(error.message);
+      console.error(isMissing(error) ? missingText(error) : error.message);
       return 2;
     }
     console.error(error);
@@ -89,7 +96,8 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
       }`,
     );
   }
-  const [{ verb }, { HelpWanted, readCall }] = await Promise.all([verbs[name].load(), import("./parse.ts")]);
+  const parser: Promise<typeof import("./parse.ts")> = import(beside("parse"));
+  const [{ verb }, { HelpWanted, readCall }] = await Promise.all([verbs[name].load(), parser]);
   const call = readCall(name, verb, args);
   if (call instanceof HelpWanted) {
     console.log(call.text.trimEnd());
@@ -98,6 +106,17 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
   const device = call.text("device");
   if (device !== undefined) Deno.env.set("QUANTBOOK_DEVICE", device);
   return await verb.run(call, verbs);
+}
+
+/** The address of a file beside this one. */
+function beside(name: string): string {
+  return import.meta.url.replace(/\/main(\.\w+)$/, `/${name}$1`);
+}
+
+/** What is not there, in a sentence: Deno and Node each have their own. */
+function missingText({ message }: Error): string {
+  const path = /'([^']*)'/.exec(message)?.[1];
+  return path === undefined ? message : `${path} is not there: expected a file or a directory`;
 }
 
 /** An error of the operating system: by Deno's name, or by Node's code. */

@@ -1,6 +1,6 @@
 /** The command: its help and every example in it, what wrong calls are told, exit codes, and how little it loads. */
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { pathOf, readText } from "../base/file.ts";
+import { exists, namesIn, pathOf, readText } from "../base/file.ts";
 import { exportFormats } from "../quant/formats/export.ts";
 import { catalogue } from "../quant/notation/catalogue.ts";
 import { fileOf } from "../mod_testing.ts";
@@ -47,6 +47,13 @@ Deno.test("every verb has a help of its own, with its options and examples", asy
   }
 });
 
+Deno.test("each verb has a wrong call below", () => {
+  for (const [name, { words = [], options = [] }] of loaded) {
+    // What takes nothing can be called wrongly by its options alone.
+    if (words.length + options.length > 0) assert(wrong.some(([, verb]) => verb === name), name);
+  }
+});
+
 const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
   ['quantbook has no verb "mesure": did you mean measure?', "mesure"],
   ['quantbook has no verb "dance": expected one of measure, ', "dance"],
@@ -58,22 +65,37 @@ const wrong: readonly (readonly [said: string, ...args: string[]])[] = [
     "rtn:4",
   ],
   ["quantbook measure: missing required argument 'MODEL'", "measure"],
-  ["quantbook measure: too many arguments", "measure", "a", "b"],
+  ["quantbook measure: too many arguments: expected 1 argument but got 2", "measure", "a", "b"],
   ["quantbook measure: option '--windows <N>' argument missing", "measure", "a", "--windows"],
-  ["expected fixture: and one of llama, ", "measure", "fixture:lama"],
+  ["specifier is fixture:lama: did you mean fixture:llama?", "measure", "fixture:lama"],
+  ["specifier is fixture:gemma: expected fixture: and one of llama, ", "measure", "fixture:gemma"],
   ['there is no method "gtpq": did you mean gptq?', "measure", "fixture:llama", "--weights", "gtpq:4"],
   ['--windows is "few": expected a whole number from 1 on', "measure", "fixture:llama", "--windows", "few"],
   ["--out is missing: expected such as --out quantized", "quantize", "fixture:llama", "--weights", "rtn:4"],
   ["a scheme is missing: expected such as --weights", "quantize", "fixture:llama", "--out", "x"],
   [
-    "Allowed choices are gptq, marlin, compressed-tensors, gguf, onnx",
-    "export",
-    "m",
-    "--format",
-    "gguff",
-    "--out",
-    "x",
+    'quantbook export: --format is "gguff": did you mean gguf?',
+    ...["export", "m", "--format", "gguff", "--out", "x"],
   ],
+  [
+    'quantbook measure: --harness is "1.0": expected one of 0.4.8, 0.4.13',
+    ...["measure", "m", "--task", "piqa", "--harness", "1.0"],
+  ],
+  ['quantbook doctor: --device is "gpuu": did you mean gpu?', "doctor", "--device", "gpuu"],
+  ["quantbook compare: missing required argument 'CANDIDATE'", "compare", "fixture:llama"],
+  ["specifier is fixture:otp: did you mean fixture:opt?", "compare", "fixture:llama", "fixture:otp"],
+  ["specifier is fixture:lama: did you mean fixture:llama?", "sizes", "fixture:lama"],
+  ["action is rnu: did you mean run?", "sweep", "rnu", "manifest.jsonl"],
+  ["nothing.jsonl is not there: expected a file or a directory", "sweep", "run", "nothing.jsonl"],
+  ["nothing.json is not there: expected a file or a directory", "verify", "nothing.json"],
+  ["quantbook report: unknown option '--comitted': did you mean --committed?", "report", "--comitted"],
+  ['There is no task "arc_eazy": did you mean arc_easy?', "measure", "fixture:llama", "--task", "arc_eazy"],
+  ["--limit is of a task: expected --task NAME", "measure", "fixture:llama", "--limit", "3"],
+  [
+    "gsm8k generates text: receipts are of tasks whose answers or pages are scored",
+    ...["measure", "fixture:llama", "--task", "gsm8k", "--receipt", "x.json"],
+  ],
+  ["shell is bsh: did you mean bash?", "completion", "bsh"],
   ['there is no method "gtpq": did you mean gptq?', "methods", "gtpq"],
   ['no claim "nothing"', "reproduce", "nothing", "--model", "fixture:llama"],
   [
@@ -119,6 +141,31 @@ Deno.test("results and progress: JSON alone on standard output, plain lines besi
   assert(!stdout.includes("\x1b") && !stderr.includes("\x1b") && !stderr.includes("\r"));
   const quiet = await quantbook([...args, "--quiet"]);
   assertEquals([quiet.code, quiet.stderr], [0, ""]);
+});
+
+Deno.test("every verb has its result as one JSON value: those whose examples do not show it", async () => {
+  const folder = await Deno.makeTempDir();
+  const calls: Readonly<Record<string, readonly string[]>> = {
+    export: ["export", "fixture:llama", "--out", "e"],
+    quantize: ["quantize", "fixture:llama", "--weights", "rtn:4:g32", "--out", "q"],
+    scheme: ["scheme", "weights=rtn:4"],
+    methods: ["methods", "rtn"],
+    sweep: ["sweep", "plan", "grid.ts", "--out", "manifest.jsonl"],
+  };
+  try {
+    await Deno.writeTextFile(
+      `${folder}/grid.ts`,
+      'export default { windows: [Int32Array.of(1, 2, 3)], cells: [{ model: "fixture:llama", label: "float", scheme: {} }] };',
+    );
+    for (const [name, { examples }] of loaded) {
+      if (examples.some((line) => line.includes("--json"))) continue;
+      const { code, stdout, stderr } = await quantbook([...calls[name], "--json"], folder);
+      assertEquals(code, 0, stderr);
+      assertEquals(typeof JSON.parse(stdout), "object", name);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("what is kept to resume is told before, and is there; the second run ends with the same file", async () => {
@@ -204,16 +251,28 @@ async function graph(path: string, found = new Set<string>()): Promise<Set<strin
   return found;
 }
 
-Deno.test("the help loads the command's own files and one package, within 0.4 s", async () => {
+Deno.test("the help of a verb loads the command's own files and one package", async () => {
   const found = new Set([...await graph("cli/main.ts"), ...await graph("cli/parse.ts")]);
   for (const name of Object.keys(verbs)) for (const one of await graph(`cli/${name}.ts`)) found.add(one);
   const others = [...found].filter((path) => !/^(?:cli|base)\//.test(path) && !path.startsWith("node:"));
   assertEquals(others, ["commander"]);
+});
+
+Deno.test("quantbook --help takes less than 0.4 s, and fetches no package where nothing is cached", async () => {
   const times: number[] = [];
   for (let i = 0; i < 5; i++) {
     const start = performance.now();
-    await quantbook(["measure", "--help"]);
+    await quantbook(["--help"]);
     times.push(performance.now() - start);
   }
   assertLess(Math.min(...times), 400);
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, stdout } = await quantbook(["--help"], root, { DENO_DIR: folder });
+    assertEquals([code, stdout.startsWith("Usage: ")], [0, true]);
+    const packages = `${folder}/npm/registry.npmjs.org`;
+    assertEquals(await exists(packages) ? await namesIn(packages) : [], []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -1,5 +1,12 @@
 /** `quantbook measure`: perplexity of a model, and of what a scheme makes of it. */
-import { calibrationOptions, modelOptions, modelWord, schemeOptions, textOptions } from "./shared_options.ts";
+import {
+  calibrationOptions,
+  modelOptions,
+  modelWord,
+  schemeOptions,
+  taskOptions,
+  textOptions,
+} from "./shared_options.ts";
 import type { Perplexity } from "../eval/metrics/perplexity.ts";
 import type { Model } from "../model/model.ts";
 import type { Scheme } from "../quant/scheme.ts";
@@ -9,7 +16,8 @@ import type { Call, Verb } from "./verb.ts";
 export const verb: Verb = {
   about:
     "Measures the perplexity of a model on windows of text, with its standard error. With a scheme, also of what the scheme makes " +
-    "of it: the paired difference, the divergence of its predictions, and its bits per weight.",
+    "of it: the paired difference, the divergence of its predictions, and its bits per weight. With --task the same of a task of " +
+    "lm-evaluation-harness, question by question.",
   words: [modelWord],
   options: [
     ...schemeOptions,
@@ -19,13 +27,23 @@ export const verb: Verb = {
       flags: "--receipt FILE",
       about: "measure once more, and write what it takes to do so again (quantbook verify)",
     },
+    ...taskOptions,
     ...modelOptions,
   ],
   examples: [
     "quantbook measure fixture:llama",
     "quantbook measure fixture:llama --weights rtn:4:g32 --kv kivi:2 --windows 4 --length 256 --json",
+    "quantbook measure fixture:llama --task arc_easy --limit 8 --harness 0.4.13 --out evaluation --receipt task.json",
   ],
   async run(call) {
+    if (call.text("task") !== undefined) return await (await import("./measure_task.ts")).measureTask(call);
+    const { UsageError } = await import("./command_line.ts");
+    for (const { flags } of taskOptions) {
+      const [name] = flags.slice(2).split(" ");
+      if (call.text(name) !== undefined) {
+        throw new UsageError(`--${name} is of a task: expected --task NAME, such as --task arc_easy`);
+      }
+    }
     const { calibrationOf, modelOf, schemeOf, windowsOf, wordOf } = await import("./model_options.ts");
     const { assess } = await import("../eval/metrics/assess.ts");
     const { writeScheme } = await import("../quant/notation/scheme.ts");
@@ -90,7 +108,8 @@ async function writeReceipt(call: Call, model: Model, scheme: Scheme, file: stri
 }
 
 function valueText({ value, standardError, tokens }: Perplexity): string {
-  return `${value.toFixed(4)} ± ${standardError.toFixed(4)} (standard error, ${tokens} tokens)`;
+  const error = Number.isNaN(standardError) ? "?" : standardError.toFixed(4);
+  return `${value.toFixed(4)} ± ${error} (standard error, ${tokens} tokens)`;
 }
 
 function signed(value: number): string {

@@ -1,5 +1,6 @@
 /** A verb's words and options, read by commander; what is wrong with them is told in a sentence with the nearest right spelling. */
 import { Command, CommanderError, Option } from "commander";
+import { didYouMean } from "../base/nearest.ts";
 import { UsageError } from "./command_line.ts";
 import { Output } from "./output.ts";
 import { Call, type Verb, type VerbOption } from "./verb.ts";
@@ -62,5 +63,15 @@ function commandOf(name: string, verb: Verb, write: (text: string) => void): Com
 function sentenceOf(name: string, message: string): string {
   const [said, hint] = message.replace(/^error: /, "").replace(/\.$/, "").split("\n");
   const meant = /^\(Did you mean (?:one of )?(.*)\?\)$/.exec(hint ?? "")?.[1];
-  return `quantbook ${name}: ${said}${meant === undefined ? "" : `: did you mean ${meant}?`}`;
+  return `quantbook ${name}: ${reworded(said)}${meant === undefined ? "" : `: did you mean ${meant}?`}`;
+}
+
+/** Two sentences as one, and the nearest of a few values. */
+function reworded(said: string): string {
+  const choice = /^option '(--\S+) .*' argument '(.*)' is invalid\. Allowed choices are (.*)$/s.exec(said);
+  if (choice === null) return said.replace(/\. Expected (\d+ arguments? but got \d+).*$/s, ": expected $1");
+  const [, flag, value, all] = choice;
+  return `${flag} is ${JSON.stringify(value)}${
+    didYouMean(value, all.split(", ")) || `: expected one of ${all}`
+  }`;
 }

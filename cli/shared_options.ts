@@ -56,6 +56,25 @@ export const textOptions: readonly VerbOption[] = [
   { flags: "--length N", about: "tokens of a window", fallback: "512, or the model's positions" },
 ];
 
+/** A task that is measured. */
+export const taskOptions: readonly VerbOption[] = [
+  {
+    flags: "--task NAME",
+    about: "a task of lm-evaluation-harness, such as arc_easy, lambada_openai or mmlu_biology",
+  },
+  { flags: "--data PATH", about: "task: its rows, a directory, a file or hub", fallback: "the suite's own" },
+  { flags: "--limit N", about: "task: first examples that are asked", fallback: "all" },
+  { flags: "--shots N", about: "task: worked examples before each question", fallback: "the task's" },
+  {
+    flags: "--harness VERSION",
+    about: "task: whose numbers",
+    choices: ["0.4.8", "0.4.13"],
+    fallback: "0.4.8",
+  },
+  { flags: "--out DIR", about: "task: write lm-evaluation-harness' files, and a record of Every Eval Ever" },
+  { flags: "--organization NAME", about: "task: who measures, for that record", fallback: "unknown" },
+];
+
 /** How models are opened and run. */
 export const modelOptions: readonly VerbOption[] = [
   {

@@ -42,6 +42,10 @@ export const verb: Verb = {
       about: "run, status: where rows are kept",
       fallback: "QUANTBOOK_CACHE, or .quantbook/results",
     },
+    {
+      flags: "--receipts DIR",
+      about: "run: measure each row once more, and write its receipt there as KEY.json",
+    },
     { flags: "--into STORE", about: "merge: where all rows go" },
   ],
   examples: [
@@ -49,6 +53,8 @@ export const verb: Verb = {
     `cells: [4, 3].map((bits) => ({ model: "fixture:llama", label: "W" + bits, scheme: { weights: rtn({ bits }) } })) };' > grid.ts; ` +
     "quantbook sweep plan grid.ts --out manifest.jsonl; quantbook sweep run manifest.jsonl --results rows",
     "quantbook sweep merge manifest.jsonl rows --into all; quantbook sweep status manifest.jsonl --results all",
+    "quantbook sweep run manifest.jsonl --results rows --receipts receipts; " +
+    'for one in receipts/*; do quantbook verify "$one" --manifest manifest.jsonl --sample 1; done',
   ],
   async run(call) {
     const [action, file, ...rest] = call.words, names = Object.keys(actions);
@@ -145,7 +151,20 @@ async function run(call: Call, file: string): Promise<number> {
       if (!call.out.json) console.log(`${event} ${key} ${label}`);
     },
   });
-  call.out.result({ events, failed }, () => []);
+  const directory = call.text("receipts"), receipts: string[] = [];
+  if (directory !== undefined) {
+    const { receiptsOfRows } = await import("../eval/receipt/rows.ts");
+    const { writeAtomic } = await import("../base/file.ts");
+    const { writeNumbers } = await import("../base/json.ts");
+    await Deno.mkdir(directory, { recursive: true });
+    for await (const receipt of receiptsOfRows(manifest, { shard, results: await resultsOf(call) })) {
+      const path = `${directory}/${receipt.row?.key}.json`;
+      await writeAtomic(path, [new TextEncoder().encode(`${writeNumbers(receipt)}\n`)]);
+      receipts.push(path);
+      if (!call.out.json) console.log(path);
+    }
+  }
+  call.out.result({ events, failed, ...directory !== undefined && { receipts } }, () => []);
   return failed.length === 0 ? 0 : 1;
 }
 

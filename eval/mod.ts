@@ -49,7 +49,7 @@ export {
 export { assess, type Assessment, type AssessOptions, type QuantizedAssessment } from "./metrics/assess.ts";
 export { type Certified, certify } from "./metrics/certificate.ts";
 export { FloatPredictions, type WindowDivergence } from "./metrics/divergence.ts";
-export { makeReceipt, type ReceiptRun, verifyReceipt } from "./receipt.ts";
+export { makeReceipt, type ReceiptRun } from "./receipt.ts";
 export { ReceiptError } from "./receipt/error.ts";
 export type {
   ModelClaim,
@@ -70,7 +70,8 @@ export {
   type TaskReceiptRun,
 } from "./receipt/task.ts";
 export type { ReceiptProblem } from "./receipt/findings.ts";
-export type { Verification, VerifyOptions } from "./receipt/verify.ts";
+export { verifyReceipt } from "./receipt/verify.ts";
+export type { Verification, VerifyOptions } from "./receipt/verify/windows.ts";
 export {
   adjustPValues,
   type BootstrapDifference,

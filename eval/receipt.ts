@@ -2,13 +2,11 @@
  * Receipts: a measured number with the hashes of all that it comes from, such that it can be measured again, in whole or in part, and
  * that what was changed afterwards is found.
  */
-import { isJsonObject } from "../base/json.ts";
 import { runtimeVersions } from "../base/environment.ts";
 import { defaultDevice } from "../kernels/default.ts";
 import type { Device } from "../kernels/device.ts";
 import type { Scheme } from "../quant/scheme.ts";
 import type { Execution } from "../quant/weights/linear.ts";
-import { ReceiptError } from "./receipt/error.ts";
 import { digestOf, type Receipt, type ReceiptBody, type ReceiptText, sealOf } from "./receipt/receipt.ts";
 import {
   claimOf,
@@ -22,8 +20,6 @@ import {
 } from "./receipt/run.ts";
 import { claimOfRow } from "./receipt/row.ts";
 import { comparisonOf, valueOf } from "./receipt/value.ts";
-import { checkTaskReceipt } from "./receipt/verify_task.ts";
-import { checkReceipt, type Verification, type VerifyOptions } from "./receipt/verify.ts";
 import type { Row } from "./sweep/cell.ts";
 import { requireWindows, type TokenWindows } from "./windows.ts";
 
@@ -107,23 +103,4 @@ export async function makeReceipt(run: ReceiptRun): Promise<Receipt> {
   };
   const digests = found.map(({ logits }, i) => digestOf(body, i, logits));
   return { ...body, digests, seal: sealOf(body, digests) };
-}
-
-/**
- * Measures a receipt's numbers again, on all windows or on a sample, and lists what does not agree. A sample refutes whatever was
- * changed in the fields of the receipt, and says nothing of the digests of the windows that are not in it. Another number of threads,
- * and other versions than the receipt's, give the same bits; another device does not, and is refused.
- *
- * @param receipt as `makeReceipt` or `makeTaskReceipt` gave it, or as `readNumbers` read it
- * @throws {ReceiptError} `format` when it is no receipt, `option`, or `text` when its windows or rows are not told and not given
- */
-export async function verifyReceipt(receipt: unknown, options: VerifyOptions = {}): Promise<Verification> {
-  const { sample } = options;
-  if (sample !== undefined && !(Number.isSafeInteger(sample) && sample >= 0)) {
-    throw new ReceiptError("option", `sample is ${sample}: expected an integer from 0`);
-  }
-  const device = options.device ?? await defaultDevice();
-  return isJsonObject(receipt) && Object.hasOwn(receipt, "quantbookTaskReceipt")
-    ? await checkTaskReceipt(receipt, options, device)
-    : await checkReceipt(receipt, options, device);
 }

@@ -1,4 +1,5 @@
 /** Opens models by specifier: a fixture, a directory or a file. */
+import { didYouMean } from "../base/nearest.ts";
 import { exists } from "../base/file.ts";
 import { fixture } from "../base/fixture.ts";
 import { defaultDevice } from "../kernels/default.ts";
@@ -183,7 +184,10 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
   if (!fixtureModels.some((one) => one === name)) {
     throw new ModelError(
       "family",
-      `specifier is ${specifier}: expected fixture: and one of ${fixtureModels.join(", ")}`,
+      `specifier is ${specifier}${
+        didYouMean(specifier, fixtureModels.map((one) => `fixture:${one}`)) ||
+        `: expected fixture: and one of ${fixtureModels.join(", ")}`
+      }`,
     );
   }
   const directory = await fixture(`models/${name.replace("-outlier", "")}`);

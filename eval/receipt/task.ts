@@ -14,6 +14,7 @@ import { ask, type OpenTask, openTask, type TaskData, type TaskOptions } from ".
 import { groups, taskOf } from "../tasks/registry.ts";
 import type { TokenRequest } from "../tasks/requests.ts";
 import { answer, type Asked } from "../tasks/run.ts";
+import type { Task } from "../tasks/task.ts";
 import type { TokenWindows } from "../windows.ts";
 import { ReceiptError } from "./error.ts";
 import { digestOf, type ModelClaim, type ReceiptText, sealOf, type TextClaim } from "./receipt.ts";
@@ -186,21 +187,29 @@ export interface ReceiptTask extends Pick<OpenTask, "placed" | "key">, Disposabl
   valueOf(documents: readonly DocumentClaim[]): TaskReceiptBody["value"];
 }
 
+/**
+ * The task of that name, if it has receipts.
+ *
+ * @throws {ReceiptError} `task`
+ */
+export function taskOfReceipt(name: string): Task {
+  if (Object.hasOwn(groups, name)) {
+    throw new ReceiptError("task", `${name} is a group of tasks: a receipt is of one of its members`);
+  }
+  const task = taskOf(name);
+  if (task.kind !== "generation") return task;
+  throw new ReceiptError(
+    "task",
+    `${name} generates text: receipts are of tasks whose answers or pages are scored`,
+  );
+}
+
 /** Opens a task for a receipt; what is asked runs only where it is measured. */
 export async function openReceiptTask(
   model: Model,
   { name, data, ...options }: TaskReceiptRun["task"],
 ): Promise<ReceiptTask> {
-  if (Object.hasOwn(groups, name)) {
-    throw new ReceiptError("task", `${name} is a group of tasks: a receipt is of one of its members`);
-  }
-  const task = taskOf(name);
-  if (task.kind === "generation") {
-    throw new ReceiptError(
-      "task",
-      `${name} generates text: receipts are of tasks whose answers or pages are scored`,
-    );
-  }
+  const task = taskOfReceipt(name);
   const hashes = new Map<TokenRequest, string>();
   const open = await openTask(model, task, { ...options, data }, (request, rows) => {
     hashes.set(request, sha256Hex(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength)));

@@ -6,7 +6,7 @@ import { loadModel } from "../../model/load.ts";
 import { gptq } from "../../quant/methods/gptq.ts";
 import { rtn } from "../../quant/methods/rtn.ts";
 import { quantize } from "../../quant/quantize.ts";
-import { verifyReceipt } from "../receipt.ts";
+import { verifyReceipt } from "./verify.ts";
 import { evaluateTask } from "../tasks/evaluate.ts";
 import { ReceiptError } from "./error.ts";
 import { sealOf } from "./receipt.ts";

@@ -1,4 +1,5 @@
 /** The tasks by name. */
+import { didYouMean } from "../../base/nearest.ts";
 import { arcChallenge, arcEasy } from "./sets/arc.ts";
 import { bbh } from "./sets/bbh.ts";
 import { boolq } from "./sets/boolq.ts";
@@ -61,7 +62,10 @@ export function taskOf(name: string): Task {
   const member = /^(mmlu|bbh_cot_fewshot|bbh)_(\w+)$/.exec(name);
   if (member === null) {
     const names = [...taskNames, "mmlu_<subject>", "bbh_<subtask>"].join(", ");
-    throw new TaskError("task", `There is no task "${name}": expected ${names}`);
+    throw new TaskError(
+      "task",
+      `There is no task "${name}"${didYouMean(name, taskNames) || `: expected ${names}`}`,
+    );
   }
   return member[1] === "mmlu" ? mmlu(member[2]) : bbh(member[2]);
 }

@@ -1,7 +1,7 @@
 /** Readers of all three engines press the button on every page, stop, start again, and are shown a planted change. */
 import { assert, assertEquals } from "@std/assert";
 import { engines, missingOf, visit } from "../../../build/engines_testing.ts";
-import { verifyReceipt } from "../../../eval/receipt.ts";
+import { verifyReceipt } from "../../../eval/receipt/verify.ts";
 import { runs, siteOf } from "./site_testing.ts";
 import { liveTables } from "./tables.ts";
 

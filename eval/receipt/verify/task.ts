@@ -1,21 +1,21 @@
 /** Holds the receipt of a task to what is measured now. */
-import { QuantbookError } from "../../base/error.ts";
-import { hashOf } from "../../base/hash.ts";
-import type { Device } from "../../kernels/device.ts";
-import type { TaskData } from "../tasks/evaluate.ts";
-import { ReceiptError } from "./error.ts";
-import { coverage, drawn, Findings } from "./findings.ts";
-import { requireTaskReceipt } from "./read.ts";
-import { digestOf, sealOf } from "./receipt.ts";
-import { claimOf, openFiles, openModel } from "./run.ts";
+import { QuantbookError } from "../../../base/error.ts";
+import { hashOf } from "../../../base/hash.ts";
+import type { Device } from "../../../kernels/device.ts";
+import type { TaskData } from "../../tasks/evaluate.ts";
+import { ReceiptError } from "../error.ts";
+import { coverage, drawn, Findings } from "../findings.ts";
+import { requireTaskReceipt } from "../read.ts";
+import { digestOf, sealOf } from "../receipt.ts";
+import { claimOf, openFiles, openModel } from "../run.ts";
 import {
   type MeasuredDocument,
   openReceiptTask,
   type TaskReceipt,
   type TaskReceiptBody,
   taskReceiptCode,
-} from "./task.ts";
-import { cut, type Verification, type VerifyOptions } from "./verify.ts";
+} from "../task.ts";
+import { cut, type Verification, type VerifyOptions } from "./windows.ts";
 
 /** @throws {ReceiptError} `format`, or `text` where rows or windows are not told and not given */
 export async function checkTaskReceipt(
