@@ -3,7 +3,7 @@
  * code 1 when cells failed or are missing.
  */
 import type { Row } from "../eval/sweep/cell.ts";
-import type { PlannedCell } from "../eval/sweep/manifest.ts";
+import type { Manifest, PlannedCell } from "../eval/sweep/manifest.ts";
 import type { SweepPlan } from "../eval/sweep/plan.ts";
 import { didYouMean } from "../base/nearest.ts";
 import { UsageError } from "./command_line.ts";
@@ -151,21 +151,40 @@ async function run(call: Call, file: string): Promise<number> {
       if (!call.out.json) console.log(`${event} ${key} ${label}`);
     },
   });
-  const directory = call.text("receipts"), receipts: string[] = [];
-  if (directory !== undefined) {
-    const { receiptsOfRows } = await import("../eval/receipt/rows.ts");
-    const { writeAtomic } = await import("../base/file.ts");
-    const { writeNumbers } = await import("../base/json.ts");
-    await Deno.mkdir(directory, { recursive: true });
-    for await (const receipt of receiptsOfRows(manifest, { shard, results: await resultsOf(call) })) {
-      const path = `${directory}/${receipt.row?.key}.json`;
-      await writeAtomic(path, [new TextEncoder().encode(`${writeNumbers(receipt)}\n`)]);
-      receipts.push(path);
-      if (!call.out.json) console.log(path);
-    }
-  }
-  call.out.result({ events, failed, ...directory !== undefined && { receipts } }, () => []);
+  const directory = call.text("receipts"), cells = cellsOfShard(manifest.cells, shard);
+  const receipts = directory === undefined
+    ? undefined
+    : await writeReceipts(call, manifest, cells, directory);
+  call.out.result({ events, failed, receipts }, () => []);
   return failed.length === 0 ? 0 : 1;
+}
+
+/** Writes the receipts of cells that have a row, each measured once more, and returns the paths. */
+async function writeReceipts(
+  call: Call,
+  { tokens }: Manifest,
+  cells: readonly PlannedCell[],
+  directory: string,
+): Promise<string[]> {
+  const { makeReceipt } = await import("../eval/receipt.ts");
+  const { openStore } = await import("../eval/store.ts");
+  const { makeDirectory, writeAtomic } = await import("../base/file.ts");
+  const { writeNumbers } = await import("../base/json.ts");
+  const store = await openStore(await resultsOf(call)), paths: string[] = [];
+  await makeDirectory(directory);
+  for (const { key, model, scheme, execution, windows, calibration } of cells) {
+    const row = await store.read(key) as Row | undefined;
+    if (row === undefined) continue;
+    const receipt = await makeReceipt({
+      ...{ model, scheme, execution, row, reference: { model } },
+      ...{ text: tokens.get(windows) ?? [], calibration: tokens.get(calibration) ?? [] },
+    });
+    const path = `${directory}/${key}.json`;
+    await writeAtomic(path, [new TextEncoder().encode(`${writeNumbers(receipt)}\n`)]);
+    paths.push(path);
+    if (!call.out.json) console.log(path);
+  }
+  return paths;
 }
 
 async function merge(call: Call, file: string, stores: readonly string[]): Promise<number> {
