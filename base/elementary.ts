@@ -4,13 +4,16 @@
  * below 2^-1022 half a unit of 2^-1074 comes on top.
  */
 
-/** The last result of functions that give a sum of two numbers, the second of which is below an ulp of the first. */
-let low = 0;
+/**
+ * The last result of functions that give a sum of two numbers, the second of which is below an ulp of the first; in an array, as a variable
+ * that takes a float64 from several functions costs an allocation each time.
+ */
+const low = new Float64Array(1);
 
 /** `a + b`; the rounding error goes to `low`. */
 function sum(a: number, b: number): number {
   const s = a + b, other = s - a;
-  low = (a - (s - other)) + (b - other);
+  low[0] = (a - (s - other)) + (b - other);
   return s;
 }
 
@@ -18,7 +21,7 @@ function sum(a: number, b: number): number {
 function product(a: number, b: number): number {
   const p = a * b, ca = 134217729 * a, cb = 134217729 * b;
   const ah = ca - (ca - a), al = a - ah, bh = cb - (cb - b), bl = b - bh;
-  low = ((ah * bh - p) + ah * bl + al * bh) + al * bl;
+  low[0] = ((ah * bh - p) + ah * bl + al * bh) + al * bl;
   return p;
 }
 
@@ -73,15 +76,12 @@ function expPolynomial(x: number): number {
 
 /** `exp(x + rest) - 1` for |x| below 0.35 as the leading part, and the remainder in `low`. */
 function expm1Parts(x: number, rest: number): number {
-  const high = sum(x, rest), error = low;
-  low = high * high * expPolynomial(high) + error + error * high;
+  const high = sum(x, rest), error = low[0];
+  low[0] = high * high * expPolynomial(high) + error + error * high;
   return high;
 }
 
-/**
- * `exp(x + rest)`. The inner loop of every divergence: `sum` and `expm1Parts` are written out, as a variable outside of the function
- * that takes a float64 costs an allocation each time (half of all the time).
- */
+/** `exp(x + rest)`. The inner loop of every divergence: `sum` and `expm1Parts` are written out. */
 function expOf(x: number, rest: number): number {
   if (x > 709.782712893384) return Infinity;
   if (x < -745.1332191019412) return 0;
@@ -98,6 +98,14 @@ function expOf(x: number, rest: number): number {
 /** `e^x`: error below 0.8 ulp (the polynomial's terms after the first, below 0.07, are rounded at 2^-54 of their size). */
 export function exp(x: number): number {
   return x !== x ? x : expOf(x, 0);
+}
+
+const [l25, l23, l21, l19, l17, l15, l13, l11, l9, l7, l5] = logTerms;
+
+/** `polynomial(logTerms, x)`, the same operations without a loop. */
+function logPolynomial(x: number): number {
+  const high = (((((l25 * x + l23) * x + l21) * x + l19) * x + l17) * x + l15) * x + l13;
+  return (((high * x + l11) * x + l9) * x + l7) * x + l5;
 }
 
 /** The exponent that {@linkcode mantissa} took off. */
@@ -120,21 +128,21 @@ function mantissa(x: number): number {
  * terms are kept as sums of two numbers; those after are below 1.8e-4 of it, so that the relative error is below 2^-64.
  */
 function logOfMantissa(m: number): number {
-  const f = m - 1, d = sum(m, 1), dLow = low, s = f / d;
-  const back = product(s, d), rest = ((f - back) - low - s * dLow) / d;
-  const square = product(s, s), squareLow = low + 2 * s * rest;
-  const cube = product(square, s), cubeLow = low + squareLow * s + square * rest;
-  const third = product(cube, twoThirds), thirdLow = low + cubeLow * twoThirds + cube * twoThirdsLow;
-  const tail = square * cube * polynomial(logTerms, square);
-  const high = sum(2 * s, third), error = low;
+  const f = m - 1, d = sum(m, 1), dLow = low[0], s = f / d;
+  const back = product(s, d), rest = ((f - back) - low[0] - s * dLow) / d;
+  const square = product(s, s), squareLow = low[0] + 2 * s * rest;
+  const cube = product(square, s), cubeLow = low[0] + squareLow * s + square * rest;
+  const third = product(cube, twoThirds), thirdLow = low[0] + cubeLow * twoThirds + cube * twoThirdsLow;
+  const tail = square * cube * logPolynomial(square);
+  const high = sum(2 * s, third), error = low[0];
   const whole = sum(high, 2 * rest + thirdLow + tail + error);
   return whole;
 }
 
 /** The logarithm of a positive finite number: the leading part, and the rest in `low`. */
 function logParts(x: number): number {
-  const m = mantissa(x), e = exponent, log = logOfMantissa(m), rest = low;
-  const whole = sum(e * ln2High, log), error = low;
+  const m = mantissa(x), e = exponent, log = logOfMantissa(m), rest = low[0];
+  const whole = sum(e * ln2High, log), error = low[0];
   return sum(whole, error + (rest + e * ln2Low));
 }
 
@@ -151,9 +159,9 @@ export function log(x: number): number {
 
 /** A logarithm to a base of whose natural logarithm `per + perLow` is the reciprocal. */
 function logTo(e: number, log: number, rest: number, per: number, perLow: number): number {
-  const high = product(log, per), error = low + rest * per + log * perLow;
+  const high = product(log, per), error = low[0] + rest * per + log * perLow;
   const whole = sum(e, high);
-  return whole + (low + error);
+  return whole + (low[0] + error);
 }
 
 /** Logarithm to base 2: error below 0.51 ulp, exact for powers of two. */
@@ -161,7 +169,7 @@ export function log2(x: number): number {
   const limit = logLimit(x);
   if (limit !== undefined) return limit;
   const m = mantissa(x), e = exponent, high = logOfMantissa(m);
-  return logTo(e, high, low, perLn2, perLn2Low);
+  return logTo(e, high, low[0], perLn2, perLn2Low);
 }
 
 /** Logarithm to base 10: error below 0.51 ulp. */
@@ -169,15 +177,15 @@ export function log10(x: number): number {
   const limit = logLimit(x);
   if (limit !== undefined) return limit;
   const high = logParts(x);
-  return logTo(0, high, low, perLn10, perLn10Low);
+  return logTo(0, high, low[0], perLn10, perLn10Low);
 }
 
 /** `ln(1 + x)`: error below 2 ulp. */
 export function log1p(x: number): number {
   const limit = logLimit(1 + x);
   if (limit !== undefined) return limit;
-  const whole = sum(1, x), rest = low;
-  return logParts(whole) + (low + rest / whole);
+  const whole = sum(1, x), rest = low[0];
+  return logParts(whole) + (low[0] + rest / whole);
 }
 
 /**
@@ -197,13 +205,13 @@ export function pow(x: number, y: number): number {
     return sign * (grows ? Infinity : 0);
   }
   if (x < 0 && !whole) return NaN;
-  const high = logParts(size), rest = low, guess = y * high;
+  const high = logParts(size), rest = low[0], guess = y * high;
   if (guess > 710) return sign * Infinity;
   if (guess < -746) return sign * 0;
   // An exponent this small leaves 1, and one too large for `product` has ended above.
   if (Math.abs(guess) < 1e-20) return sign;
   const power = product(y, high);
-  return sign * expOf(power, low + y * rest);
+  return sign * expOf(power, low[0] + y * rest);
 }
 
 /** `tanh x`: error below 4 ulp: `E / (E + 2)` with `E = exp(2|x|) - 1`. */
@@ -214,7 +222,7 @@ export function tanh(x: number): number {
   let grown: number;
   if (2 * size < 0.34) {
     const r = expm1Parts(2 * size, 0);
-    grown = r + low;
+    grown = r + low[0];
   } else grown = expOf(2 * size, 0) - 1;
   return Math.sign(x) * (grown / (grown + 2));
 }
@@ -232,7 +240,7 @@ function reduced(x: number): number {
   let high = x - n * quarter[0], rest = 0;
   for (let i = 1; i < 4; i++) {
     high = sum(high, -n * quarter[i]);
-    rest += low;
+    rest += low[0];
   }
   return sum(high, rest);
 }
@@ -277,8 +285,8 @@ function sinOf(x: number, rest: number): number {
 
 /** `cos(x + rest)` for |x| up to pi / 4. */
 function cosOf(x: number, rest: number): number {
-  const square = product(x, x), squareLow = low;
-  const whole = sum(1, -square / 2), error = low;
+  const square = product(x, x), squareLow = low[0];
+  const whole = sum(1, -square / 2), error = low[0];
   return whole + (error + (square * square * polynomial(cosTerms, square) - x * rest - squareLow / 2));
 }
 
@@ -286,7 +294,7 @@ function cosOf(x: number, rest: number): number {
 export function sin(x: number): number {
   if (!Number.isFinite(x)) return NaN;
   if (Math.abs(x) < 1e-9) return x;
-  const r = reduced(x), rest = low, turns = quadrant;
+  const r = reduced(x), rest = low[0], turns = quadrant;
   const value = turns % 2 === 0 ? sinOf(r, rest) : cosOf(r, rest);
   return turns >= 2 ? -value : value;
 }
@@ -294,7 +302,7 @@ export function sin(x: number): number {
 /** Cosine of `x` radians: error below 0.8 ulp. */
 export function cos(x: number): number {
   if (!Number.isFinite(x)) return NaN;
-  const r = reduced(x), rest = low, turns = quadrant;
+  const r = reduced(x), rest = low[0], turns = quadrant;
   const value = turns % 2 === 0 ? cosOf(r, rest) : sinOf(r, rest);
   return turns === 1 || turns === 2 ? -value : value;
 }

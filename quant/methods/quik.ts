@@ -186,10 +186,14 @@ function* quikSteps(
 /** What a place's inputs reached over the calibration text, and the columns that it keeps. */
 async function keptAt(model: Model, scheme: Quik, context: QuantizeContext) {
   const maximaAt = await calibratedMaxima(model, "quik", context), { hiddenSize } = model.architecture;
+  const found = new Map<string, { order: Int32Array; kept: number }>();
   return (place: Parameters<typeof maximaAt>[0]) => {
-    const maxima = maximaAt(place), where = ` of ${place.site} in layer ${place.layer}`;
-    const kept = keptCount(maxima, hiddenSize, scheme, where);
-    return { order: ascending(maxima), kept };
+    const where = ` of ${place.site} in layer ${place.layer}`, known = found.get(where);
+    if (known !== undefined) return known;
+    const maxima = maximaAt(place), kept = keptCount(maxima, hiddenSize, scheme, where);
+    const one = { order: ascending(maxima), kept };
+    found.set(where, one);
+    return one;
   };
 }
 
@@ -221,9 +225,15 @@ function roundTokens(
   const rule: UniformRule = { bits, mode: symmetric ? "symmetric" : "asymmetric", zeroInRange: true };
   const layout = { rows: rows * heads, columns: columns / heads, axis: "row" } as const;
   if (columnsKept.length === 0) return device.fakeQuantize(x, x, rule, layout);
-  const mask = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) for (const column of columnsKept) mask[row * columns + column] = 1;
-  using kept = device.upload(mask), others = device.upload(mask.map((value) => 1 - value));
+  // By rows, as a whole: what one element takes, a long text takes millions of times.
+  const repeated = (row: Float32Array) => {
+    const all = new Float32Array(rows * columns);
+    for (let start = 0; start < all.length; start += columns) all.set(row, start);
+    return all;
+  };
+  const mask = new Float32Array(columns);
+  for (const column of columnsKept) mask[column] = 1;
+  using kept = device.upload(repeated(mask)), others = device.upload(repeated(mask.map((one) => 1 - one)));
   device.multiply(kept, x);
   device.multiply(x, others);
   device.fakeQuantize(x, x, rule, layout);

@@ -71,11 +71,13 @@ async function sample(): Promise<Executed> {
       execution_count: 1,
       outputs: [
         { output_type: "stream", name: "stdout", text: "\u001b[33m42\u001b[39m <b>" },
-        await outputOf(table([{ a: 1, b: "x" }], { caption: "A table" })),
+        await outputOf(table([{ a: 1, b: "x" }], { caption: "A table of `a`" })),
         await outputOf(
           plot({ data: { values }, mark: "point", encoding }, { alt: "A parabola.", caption: "Squares" }),
         ),
-        await outputOf(verdict({ status: "differs", title: "Table 1", detail: "by 3 <standard> errors" })),
+        await outputOf(
+          verdict({ status: "differs", title: "Table 1", detail: "by 3 <standard> errors of `b < c`, `d`" }),
+        ),
       ],
     },
     { cell_type: "code", metadata: {}, source: "let b = 0;\n".repeat(13), outputs: [], execution_count: 2 },
@@ -93,9 +95,9 @@ Deno.test("a page holds prose, code, outputs and verdicts; cells are numbered as
   assertStringIncludes(body, "<math");
   assertStringIncludes(body, 'id="cell-1"');
   assertStringIncludes(body, "42 &lt;b&gt;");
-  assertStringIncludes(body, "<caption>A table</caption>");
+  assertStringIncludes(body, "<caption><span>A table of <code>a</code></span></caption>");
   assertStringIncludes(body, 'class="verdict verdict-differs"');
-  assertStringIncludes(body, "by 3 &lt;standard&gt; errors");
+  assertStringIncludes(body, "by 3 &lt;standard&gt; errors of <code>b &lt; c</code>, <code>d</code>");
   assertStringIncludes(body, "deno task notebooks sample");
   const folded = [...body.matchAll(/<details class="code"( open)?>/g)].map((match) => match[1] === undefined);
   assertEquals(folded, [false, true]);

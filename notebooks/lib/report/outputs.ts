@@ -2,7 +2,7 @@
 import { isStatus, type Status, STATUS_MARKS } from "../display/status.ts";
 import { VEGA_LITE } from "../display/plot.ts";
 import { DisplayError } from "../display/table.ts";
-import { escapeHtml } from "../html.ts";
+import { escapeHtml, sentenceHtml, withCode } from "../html.ts";
 import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts";
 import type { MimeBundle, Output } from "../notebook/notebook.ts";
 import type { Verdict } from "../display/verdict.ts";
@@ -47,9 +47,11 @@ async function renderBundle(
   const html = data["text/html"];
   if (typeof html === "string") {
     const label = escapeHtml(stringAt(about, "caption", "Table"));
-    return `<div class="table-box" tabindex="0" role="region" aria-label="${label}">${
-      sanitizeHtml(html)
-    }</div>`;
+    const table = sanitizeHtml(html).replace(
+      /<caption>(.*?)<\/caption>/s,
+      (_, inner: string) => `<caption><span>${withCode(inner)}</span></caption>`,
+    );
+    return `<div class="table-box" tabindex="0" role="region" aria-label="${label}">${table}</div>`;
   }
   if (typeof data["text/markdown"] === "string") {
     return `<div class="prose">${markdown.render(data["text/markdown"])}</div>`;
@@ -73,7 +75,7 @@ export function readVerdict(about: JsonObject): Verdict | null {
 /** A verdict as a box: mark and word, the claim, the evidence. */
 export function verdictBox({ status, title, detail }: Verdict): string {
   return `<aside class="verdict verdict-${status}" aria-label="Verdict: ${status}"><p class="verdict-head">` +
-    `${statusChip(status)} <strong>${escapeHtml(title)}</strong></p><p>${escapeHtml(detail)}</p></aside>`;
+    `${statusChip(status)} <strong>${escapeHtml(title)}</strong></p><p>${sentenceHtml(detail)}</p></aside>`;
 }
 
 /** A status as a small label, with a count in front where several are meant. */

@@ -4,7 +4,7 @@
  * Vega draws the specification in the colours of `display/theme.ts`; here the SVG is rebuilt through an allow-list, its
  * colours become CSS variables, and each mark's description becomes `data-tip`, from which the page's script shows tooltips.
  */
-import { escapeHtml } from "../html.ts";
+import { escapeHtml, sentenceHtml } from "../html.ts";
 import { isObject, type JsonObject, objectAt, own } from "../json.ts";
 import { completeSpec, drawSvg, type PlotSpec } from "../display/svg.ts";
 import { INK, palette } from "../display/theme.ts";
@@ -43,7 +43,7 @@ export async function plotFigure(
   const drawings = narrow
     ? `<div class="plot-wide">${wide}</div><div class="plot-narrow">${narrow}</div>`
     : `<div class="plot-scroll" tabindex="0" role="region" aria-label="Plot">${wide}</div>`;
-  const text = caption === "" ? "" : `<figcaption>${escapeHtml(caption)}</figcaption>`;
+  const text = caption === "" ? "" : `<figcaption>${sentenceHtml(caption)}</figcaption>`;
   return `<figure class="plot" id="${id}">${drawings}${text}${dataTable(spec)}</figure>`;
 }
 
