@@ -5,6 +5,7 @@
  */
 import type { Device, DeviceBuffer } from "../kernels/device.ts";
 import type { InputSite, LinearRole } from "../model/architecture.ts";
+import type { Intervention } from "../model/decoder/intervention.ts";
 import type { Model } from "../model/model.ts";
 import type { StoredWeight } from "../model/decoder/parameter.ts";
 import type { Option, Tagged } from "./options.ts";
@@ -132,6 +133,17 @@ export type CalibratedOperand = (
   place: OperandPlace,
 ) => void | Promise<void>;
 
+/** What finds how it rounds layer by layer, as the walk that quantizes weights comes to them. */
+export interface LayeredOperand {
+  /** Rounds in the layers that have been looked at. */
+  readonly round: CalibratedOperand;
+  /**
+   * Looks at a layer whose weights are not rounded yet behind layers that are, wholly: the observer is put into the pass of one calibration
+   * window, and `done` called after it; windows come in order.
+   */
+  look(layer: number, window: number): { readonly observer: Intervention; done(): Promise<void> };
+}
+
 /** Quantizes and dequantizes activations or attention operands in place. */
 export interface OperandMethod<S extends Tagged> {
   /** Rounds `x` in place, in the groups of `view`. */
@@ -145,6 +157,11 @@ export interface OperandMethod<S extends Tagged> {
     scheme: S,
     context: QuantizeContext,
   ) => Promise<CalibratedOperand | null>;
+  /**
+   * What takes the place of `calibrate` where a scheme with weights asks for it: ranges of a layer are found behind layers with rounded
+   * weights, inputs and attention operands, and weights are compensated behind these too.
+   */
+  readonly layered?: (model: Model, scheme: S, context: QuantizeContext) => Promise<LayeredOperand | null>;
 }
 
 /** What calibration has found, by keys that say all it depends on. */

@@ -35,6 +35,7 @@ export type {
   CalibratedWeights,
   CalibrationMemory,
   InputStatistics,
+  LayeredOperand,
   Matrix,
   Method,
   MethodCost,

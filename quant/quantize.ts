@@ -93,15 +93,17 @@ export async function quantize(model: Model, scheme: Scheme, options: QuantizeOp
     if (zeros !== null) {
       const change = { sparsity: checked.sparsity, ...overrides }, own = at("sparsity");
       const quantizers = await weightQuantizers(current, zeros, own);
-      const plain = { ...own, execution: "simulated" as const, quantizers, rounding: null };
+      const none = { rounding: null, layered: { attention: [], inputs: [] } };
+      const plain = { ...own, execution: "simulated" as const, quantizers, ...none };
       replace(await quantizeWeights(current, zeros, change, plain));
     }
-    const calibrated = await calibrateOperands(current, resolved, at("operands"));
-    const rounding = operandQuantizers(current.device, current.architecture, resolved, calibrated);
+    const { found, layered } = await calibrateOperands(current, resolved, at("operands"));
+    const rounding = operandQuantizers(current.device, current.architecture, resolved, found);
     const toWeights = {
       ...at("weights"),
       execution,
-      rounding: rounding?.input === undefined ? null : { input: rounding.input },
+      rounding,
+      layered,
       quantizers: await weightQuantizers(current, resolved, at("ranges")),
     };
     if (allWeights(resolved).length > 0) {

@@ -2,9 +2,8 @@
 import { checkGolden } from "./golden_testing.ts";
 
 /**
- * Float activations: the README's 1e-4. With int8 beside them, codes fall to the other side of a tie; and the original takes ranges and
- * searches behind layers with rounded weights, inputs and attention operands, we take ranges behind rounded inputs and search behind weights.
- * In bfloat16 each window's loss is such a number itself, in steps of 1/64: half a percent (README). Ours has the same settings in float32.
+ * Float activations: the README's 1e-4. With int8 beside them, codes fall to the other side of a tie. In bfloat16 each window's loss is such a
+ * number itself, in steps of 1/64: half a percent (README); ours has the same settings in float32.
  */
 const bound = (id: string) => /bf16/.test(id) ? 5e-3 : /a16/.test(id) ? 1e-4 : 3e-3;
 

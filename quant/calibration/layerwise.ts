@@ -24,6 +24,12 @@ import type { InputStatistics } from "../method.ts";
 import type { FinishedLayers } from "../resumption/layers.ts";
 import { SchemeError } from "../error.ts";
 
+/** Runs a layer over all windows, in order, without keeping what it gives. */
+export type LayerRun = (
+  rounds: readonly Intervention[],
+  observers: (window: number) => readonly { readonly observer: Intervention; done(): Promise<void> }[],
+) => Promise<void>;
+
 /** How {@linkcode quantizeLayerwise} treats linear layers. */
 export interface Layerwise {
   /** Whether a linear layer needs the statistics of its input. */
@@ -39,6 +45,12 @@ export interface Layerwise {
   drift?(layer: number, place: LinearPlace): boolean;
   /** What rounds inputs in the quantized model's pass; the float model's pass, and nothing else, goes without. */
   readonly rounding?: Intervention | null;
+  /** What rounds as layers are left behind, if more than `rounding` does. */
+  readonly behind?: Intervention;
+  /**
+   * Looks at each layer before its weights are quantized; `run` runs it over all windows, rounded by `rounds`, and is told what observes each.
+   */
+  enter?(index: number, run: LayerRun): Promise<void>;
   /** Quantizes one linear layer; the statistics of its input are null where they are not needed. */
   quantize(layer: number, place: LinearPlace, input: InputStatistics | null): Promise<Parameter<Linear>>;
   /** Layers that are finished: `quantize` gives their weights without statistics; and where the others are kept. */
@@ -60,7 +72,8 @@ function inputKey(site: InputSite, expert?: number): string {
 export async function quantizeLayerwise(
   model: Model,
   windows: readonly Int32Array[],
-  { needed, sequential, lastWindow = () => false, drift, rounding, quantize, finished }: Layerwise,
+  { needed, sequential, lastWindow = () => false, drift, rounding, behind, enter, quantize, finished }:
+    Layerwise,
 ): Promise<Map<string, Parameter<Linear>>> {
   const { architecture } = model;
   const result = new Map<string, Parameter<Linear>>();
@@ -88,14 +101,16 @@ export async function quantizeLayerwise(
       const drifting = places.filter((place) => drift?.(index, place)).map(({ role }) => siteOfRole(role));
       await float?.enter(layer, new Set(drifting));
       // Once the attention block is done, what it gave is kept in place of what went into the layer: nothing runs twice.
-      const blocks = sequential(index) && !architecture.parallel && !architecture.stateSpace;
+      const blocks = sequential(index) && behind === undefined && !architecture.parallel &&
+        !architecture.stateSpace;
       let stand: "middle" | undefined;
       const advance = async (to?: "middle") => {
-        const context = await model.context(rounds, null, windows[0]?.length);
+        const context = await model.context(behind ? [behind] : rounds, null, windows[0]?.length);
         for (const [i, ids] of windows.entries()) {
           await runLayer(context, layer, hidden[i], ids.length, { from: stand, to });
         }
       };
+      await enter?.(index, (rounds, observers) => look(model, layer, { windows, hidden, rounds, observers }));
       for (const stage of stages(places, sequential(index))) {
         const feeds = stage.some(({ role }) => siteOfRole(role) === "mlp" || siteOfRole(role) === "down");
         if (blocks && feeds && stand === undefined && stage.some((place) => needed(index, place))) {
@@ -145,6 +160,31 @@ export async function quantizeLayerwise(
     float?.[Symbol.dispose]();
   }
   return result;
+}
+
+/** A {@linkcode LayerRun} of a layer. */
+async function look(
+  model: Model,
+  layer: LoadedLayer,
+  { windows, hidden, rounds, observers }: {
+    readonly windows: readonly Int32Array[];
+    readonly hidden: readonly DeviceBuffer[];
+    readonly rounds: Parameters<LayerRun>[0];
+    readonly observers: Parameters<LayerRun>[1];
+  },
+): Promise<void> {
+  for (const [i, ids] of windows.entries()) {
+    const seeing = observers(i);
+    using states = model.device.allocate(hidden[i].length);
+    model.device.copy(hidden[i], 0, states, 0, states.length);
+    const context = await model.context(
+      [...rounds, ...seeing.map(({ observer }) => observer)],
+      null,
+      ids.length,
+    );
+    await runLayer(context, layer, states, ids.length);
+    for (const one of seeing) await one.done();
+  }
 }
 
 /** A layer whose experts are the quantized ones, as far as these are done. */

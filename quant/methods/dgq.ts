@@ -9,8 +9,9 @@
  * Differences from the code: it searches on its last calibration window alone (`window`), and takes the least of the windows' maxima for
  * fixed ranges (`extremes`); a group of zeros gets scale 1, not one beyond int8; rows whose one-sided groups no int8 can hold get ranges
  * with 0, where the code's codes leave their 4 bits; ranges are fixed before
- * weights are rounded.
+ * weights are rounded (`behind`), and channels are smoothed by the float model's maxima.
  */
+import type { Device } from "../../kernels/device.ts";
 import type { InputSite } from "../../model/architecture.ts";
 import { activationMaxima } from "../calibration/activation_maxima.ts";
 import { SchemeError } from "../error.ts";
@@ -26,7 +27,7 @@ import {
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import { DualGrainedWeight } from "../weights/dual_grained.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
-import { operandReach, roundAll, tensorReach } from "./dgq/ranges.ts";
+import { layeredReach, operandReach, roundAll, tensorReach } from "./dgq/ranges.ts";
 import { encodeGroups, searchGroups, searchRows } from "./dgq/search.ts";
 import { readersBehindNorm } from "./smoothquant.ts";
 
@@ -44,8 +45,11 @@ export interface Dgq extends SuiteScheme {
   readonly ranges: "static" | "token" | "tensor";
   /** What a fixed range takes of the windows' largest magnitudes in each channel: the largest, or the least. */
   readonly extremes: "largest" | "leastWindow";
-  /** Whether the fixed ranges of a layer are found behind layers whose linear layers have rounded inputs, or in full precision. */
-  readonly behind: "rounded" | "float";
+  /**
+   * Whether the fixed ranges of a layer are found behind layers whose linear layers have rounded inputs, or in full precision; or
+   * (`"layers"`, the code) behind layers with rounded weights, inputs and attention operands, which weights are then searched behind too.
+   */
+  readonly behind: "rounded" | "float" | "layers";
 }
 
 /** Options of {@linkcode dgq}. */
@@ -58,7 +62,7 @@ export const dgqOptions: OptionTable<Dgq> = {
   window: oneOf(["all", "last"], "all"),
   ranges: oneOf(["static", "token", "tensor"], "static"),
   extremes: oneOf(["largest", "leastWindow"], "largest"),
-  behind: oneOf(["rounded", "float"], "rounded"),
+  behind: oneOf(["rounded", "float", "layers"], "rounded"),
 };
 
 /**
@@ -149,33 +153,33 @@ const operand: OperandMethod<Dgq> = {
   },
   async calibrate(model, { ranges, extremes, behind }, context) {
     if (ranges !== "static") return null;
-    const { device } = model, windows = context.calibration("dgq");
-    const rounding =
-      (reach: ReadonlyMap<string, number>): CalibratedOperand =>
-      async (x, { rows, columns }, { layer, site }) => {
-        const most = reach.get(`${layer}.${site}`), isInput = inputSites.has(site);
-        if (most === undefined) {
-          throw new SchemeError(
-            "combination",
-            `dgq has no fixed range of ${site}: expected inputs of linear layers, queries, keys or values`,
-          );
-        }
-        if (most === 0) return;
-        // Attention operands have all 256 codes, inputs one less.
-        const step = Math.fround(isInput ? most / 127 : 2 * most / 255);
-        await roundAll(device, x, rows * columns, step, isInput ? -127 : -128, 127);
-      };
-    return rounding(
-      await operandReach(
-        model,
-        windows,
-        extremes,
-        behind === "rounded" ? rounding : undefined,
-        context.finished,
-      ),
-    );
+    const windows = context.calibration("dgq"),
+      round = behind === "float" ? undefined : rounding(model.device);
+    return rounding(model.device)(await operandReach(model, windows, extremes, round, context.finished));
+  },
+  layered(model, { ranges, extremes, behind }, { finished }) {
+    if (ranges !== "static" || behind !== "layers") return Promise.resolve(null);
+    return layeredReach(model, extremes, rounding(model.device), finished);
   },
 };
+
+/** What rounds to a fixed range at each place, by how far that reaches. */
+const rounding =
+  (device: Device) =>
+  (reach: ReadonlyMap<string, number>): CalibratedOperand =>
+  async (x, { rows, columns }, { layer, site }) => {
+    const most = reach.get(`${layer}.${site}`), isInput = inputSites.has(site);
+    if (most === undefined) {
+      throw new SchemeError(
+        "combination",
+        `dgq has no fixed range of ${site}: expected inputs of linear layers, queries, keys or values`,
+      );
+    }
+    if (most === 0) return;
+    // Attention operands have all 256 codes, inputs one less.
+    const step = Math.fround(isInput ? most / 127 : 2 * most / 255);
+    await roundAll(device, x, rows * columns, step, isInput ? -127 : -128, 127);
+  };
 
 const inputSites: ReadonlySet<string> = new Set<InputSite>(["attention", "output", "mlp", "down"]);
 

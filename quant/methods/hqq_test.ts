@@ -91,6 +91,16 @@ Deno.test("the solver lowers the error that it is about, along rows and across t
   }
 });
 
+Deno.test("a group as long as the row is the whole row", () => {
+  for (const solver of ["none", "legacy", "v2"] as const) {
+    const [own, whole] = [{ groupSize: columns }, {}].map((groups) =>
+      solveHqq(weight, hqq({ bits: 3, solver, ...groups }))
+    );
+    assertEquals(own.codes(), whole.codes());
+    assertEquals([own.scales, own.zeros], [whole.scales, whole.zeros]);
+  }
+});
+
 Deno.test("a group that is constant, or all zero, comes back as it was", () => {
   const data = Float32Array.from({ length: 128 }, (_, i) => i < 64 ? 0.375 : 0);
   for (const bits of [1, 3, 8]) {

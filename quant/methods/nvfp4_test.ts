@@ -123,6 +123,38 @@ Deno.test("nvfp4: zeros stay zeros, what the format holds is exact, a constant i
   }
 });
 
+Deno.test("nvfp4: one block has the largest scale, and so E2M1's numbers times a sixth of its absmax", () => {
+  const data = Float32Array.of(
+    -3.1,
+    0.2,
+    0.26,
+    1.1,
+    1.3,
+    2.6,
+    -0.7,
+    3.1,
+    0,
+    0.51,
+    2.1,
+    -1.8,
+    0.9,
+    0.05,
+    1.6,
+    2.9,
+  );
+  const numbers = [0, 0.5, 1, 1.5, 2, 3, 4, 6], step = 3.1 / 6;
+  for (const arithmetic of ["compressedTensors", "torchao"] as const) {
+    const got = data.slice();
+    roundBlocks(got, { rows: 1, columns: 16 }, nvfp4Rule(nvfp4({ arithmetic }), absMax(data)));
+    for (const [i, x] of data.entries()) {
+      const nearest = numbers.reduce((a, b) =>
+        Math.abs(b * step - Math.abs(x)) < Math.abs(a * step - Math.abs(x)) ? b : a
+      );
+      assertLess(Math.abs(got[i] - Math.sign(x) * nearest * step), 1e-6, `${arithmetic} ${x}`);
+    }
+  }
+});
+
 Deno.test("nvfp4: four over six takes 4 where that has the smaller error, and 6 where they are equal", () => {
   // The last block sets the tensor's scale: those of 6 and of 4 are numbers of E4M3. 3 and 1.5 are numbers of E2M1, 4.5 is only 3 of 4.
   const blocks = [[6, 3, 1.5, 0], [6, 4.5, 4.5, 4.5], [12, 12, 12, 12]];

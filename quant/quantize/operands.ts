@@ -3,23 +3,41 @@ import type { Device, DeviceBuffer } from "../../kernels/device.ts";
 import { type Architecture, layerRoles, rolesOfSite } from "../../model/architecture.ts";
 import type { Intervention, LinearInput, Operand } from "../../model/decoder/intervention.ts";
 import type { Model } from "../../model/model.ts";
-import type { CalibratedOperand, OperandPlace, OperandView, QuantizeContext } from "../method.ts";
-import { type BoundOperand, operandAt, type ResolvedScheme } from "./resolve.ts";
+import type {
+  CalibratedOperand,
+  LayeredOperand,
+  OperandPlace,
+  OperandView,
+  QuantizeContext,
+} from "../method.ts";
+import { allWeights, type BoundOperand, operandAt, type ResolvedScheme } from "./resolve.ts";
 
-/** What the parts of a scheme that fix something before the model runs have found, on a model with its weights in full precision. */
+/** What the parts of a scheme that fix something before the model runs have found, and those that find it layer by layer. */
+export interface CalibratedOperands {
+  /** What rounds, by the part of the scheme. */
+  readonly found: ReadonlyMap<BoundOperand, CalibratedOperand>;
+  /** What looks at layers as the walk over weights comes to them: at attention's operands first, then at inputs behind these rounded. */
+  readonly layered: Readonly<Record<"attention" | "inputs", readonly LayeredOperand[]>>;
+}
+
+/** Calibrates activations and attention operands on a model with its weights in full precision; none layer by layer where none are quantized. */
 export async function calibrateOperands(
   model: Model,
   scheme: ResolvedScheme,
   context: QuantizeContext,
-): Promise<Map<BoundOperand, CalibratedOperand>> {
-  const bound = [scheme, ...scheme.overrides].flatMap(({ operands }) => [...operands.values()]);
-  const found = new Map<BoundOperand, CalibratedOperand>();
-  for (const one of [...bound, scheme.head.activations]) {
+): Promise<CalibratedOperands> {
+  const bound = [scheme, ...scheme.overrides].flatMap(({ operands }) => [...operands]);
+  const found = new Map<BoundOperand, CalibratedOperand>(), walks = allWeights(scheme).length > 0;
+  const attention: LayeredOperand[] = [], inputs: LayeredOperand[] = [];
+  for (const [i, [site, one]] of [...bound, ["head", scheme.head.activations] as const].entries()) {
     if (!one) continue;
-    const fixed = await one.part.calibrate?.(model, one.scheme, context);
+    const own = { ...context, finished: context.finished?.of(`${site}${i}`) ?? null };
+    const layered = walks && site !== "head" ? await one.part.layered?.(model, one.scheme, own) : null;
+    if (layered) (site === "activations" ? inputs : attention).push(layered);
+    const fixed = layered ? layered.round : await one.part.calibrate?.(model, one.scheme, context);
     if (fixed) found.set(one, fixed);
   }
-  return found;
+  return { found, layered: { attention, inputs } };
 }
 
 /** The quantizers that a scheme puts into the forward pass, or null if it has none. */

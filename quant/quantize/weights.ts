@@ -5,12 +5,13 @@ import type { Intervention } from "../../model/decoder/intervention.ts";
 import { linearKey, type Table } from "../../model/decoder/parameters.ts";
 import { heldWeight } from "../../model/checkpoint/stored.ts";
 import type { Model } from "../../model/model.ts";
-import { quantizeLayerwise } from "../calibration/layerwise.ts";
+import { type Layerwise, quantizeLayerwise } from "../calibration/layerwise.ts";
 import { SchemeError } from "../error.ts";
 import type { CalibratedWeights, InputStatistics, Matrix, QuantizeContext } from "../method.ts";
 import { FinishedLayers } from "../resumption/layers.ts";
 import { type Execution, quantizedLinear } from "../weights/linear.ts";
 import { SparseWeight } from "../weights/sparse_values.ts";
+import type { CalibratedOperands } from "./operands.ts";
 import {
   allWeights,
   type BoundWeights,
@@ -25,8 +26,10 @@ import {
 export interface WeightsContext extends QuantizeContext {
   /** How the weights are multiplied. */
   readonly execution: Execution;
-  /** What rounds inputs of linear layers, where the scheme does. */
+  /** What rounds inputs of linear layers and operands of attention, where the scheme does. */
   readonly rounding: Intervention | null;
+  /** What of it looks at layers as they are walked over. */
+  readonly layered: CalibratedOperands["layered"];
   /** What quantizes one weight, by the part of the scheme. */
   readonly quantizers: ReadonlyMap<BoundWeights, CalibratedWeights>;
 }
@@ -88,7 +91,8 @@ export async function quantizeWeights(
     return quantizedLinear(device, name, stored, bias, bound.scheme.method, context.execution);
   };
   const compensating = allWeights(scheme).filter(needsGram), drift = compensating.some(needsDrift);
-  if (compensating.length === 0) {
+  const { rounding } = context, behind = layeredWalk(context);
+  if (compensating.length === 0 && behind === null) {
     const linears = new Map<string, Parameter<Linear>>();
     for (let layer = 0; layer < architecture.layers; layer++) {
       for (const place of layerLinears(architecture, layer)) {
@@ -98,9 +102,17 @@ export async function quantizeWeights(
     }
     return model.with({ linears, change });
   }
-  const windows = compensationWindows(compensating, context);
+  const windows = compensating.length > 0
+    ? compensationWindows(compensating, context)
+    : context.calibration("activations");
+  if (behind !== null && windows.length < context.calibration("activations").length) {
+    throw new SchemeError(
+      "combination",
+      `weights are compensated on ${windows.length} calibration windows, ranges are found on all, layer by layer: expected the same`,
+    );
+  }
   const rounded = compensating.filter(seesRounded);
-  if (context.rounding !== null && rounded.length > 0 && rounded.length < compensating.length) {
+  if (rounding?.input !== undefined && rounded.length > 0 && rounded.length < compensating.length) {
     throw new SchemeError(
       "combination",
       "some weights are compensated on rounded inputs, others on inputs as they are: expected the same, as layers are walked once",
@@ -113,7 +125,11 @@ export async function quantizeWeights(
         return bound !== undefined && needsDrift(bound);
       },
     },
-    rounding: rounded.length > 0 ? context.rounding : null,
+    rounding: {
+      ...rounded.length > 0 && rounding?.input && { input: rounding.input },
+      ...behind?.attention,
+    },
+    ...behind,
     needed: (layer, { role }) => {
       const bound = weightsAt(scheme, layer, role);
       return bound !== undefined && needsGram(bound);
@@ -131,6 +147,24 @@ export async function quantizeWeights(
     finished,
   });
   return model.with({ linears, change });
+}
+
+/** How layers are looked at and left behind where ranges are found layer by layer; null where none are. */
+function layeredWalk(
+  { rounding, layered }: WeightsContext,
+): Pick<Layerwise, "enter" | "behind"> & { readonly attention: Intervention } | null {
+  if (rounding === null || layered.attention.length + layered.inputs.length === 0) return null;
+  const { input: _, head: __, ...attention } = rounding;
+  return {
+    attention,
+    behind: rounding,
+    async enter(index, run) {
+      for (const [looking, rounds] of [[layered.attention, []], [layered.inputs, [attention]]] as const) {
+        if (looking.length === 0) continue;
+        await run(rounds, (window) => looking.map((one) => one.look(index, window)));
+      }
+    },
+  };
 }
 
 /** What a scheme removed must not come back with what rounds the rest, as it does where errors are spread over other columns. */

@@ -38,12 +38,14 @@ export const readDgq: GoldenReader = (result) => {
   if (wt.method !== "search" && wt.method !== "naive") {
     throw refused(`wt_quant.method is ${show(wt.method)}: expected search or naive`);
   }
-  const groupSize = wt.groupsize, extremes = "leastWindow", fixed = dgq({ extremes });
+  const groupSize = wt.groupsize,
+    found = { extremes: "leastWindow", behind: "layers" } as const,
+    fixed = dgq(found);
   const own = dgq({ groupSize, window: "last", scales: wt.w4w8 ? "integer" : "float" });
   const scheme: Scheme = {
     ...smoothquant && { transforms: [dgq()] },
     weights: wt.method === "naive" ? rtn({ bits: 4, groupSize }) : own,
-    ...act && { activations: dgq({ extremes, ranges: ranges[act.method as keyof typeof ranges] }) },
+    ...act && { activations: dgq({ ...found, ranges: ranges[act.method as keyof typeof ranges] }) },
     ...kvquant && { query: fixed, key: fixed, value: fixed },
   };
   const calibrates = wt.method === "search" || smoothquant || kvquant;

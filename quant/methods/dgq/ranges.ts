@@ -6,7 +6,7 @@ import { runLayer } from "../../../model/decoder.ts";
 import type { Intervention } from "../../../model/decoder/intervention.ts";
 import type { Model } from "../../../model/model.ts";
 import { requireStates } from "../../calibration/numbers.ts";
-import type { CalibratedOperand, OperandView } from "../../method.ts";
+import type { CalibratedOperand, LayeredOperand, OperandView } from "../../method.ts";
 
 /** How the largest magnitudes of a channel in the windows become one. */
 export type Extremes = "largest" | "leastWindow";
@@ -67,7 +67,9 @@ export async function operandReach(
   round?: (reach: ReadonlyMap<string, number>) => CalibratedOperand,
   finished: Finished | null = null,
 ): Promise<Map<string, number>> {
-  const { device, architecture } = model, before = await finished?.read("reach") as Reached | undefined;
+  const { device, architecture } = model;
+  const name = `reach-${extremes}-${round ? "rounded" : "float"}`;
+  const before = await finished?.read(name) as Reached | undefined;
   const reach = new Map<string, number>(Object.entries(before?.reach ?? {}));
   using stack = new DisposableStack();
   const hidden = await Promise.all(
@@ -102,9 +104,40 @@ export async function operandReach(
     model.leaveLayer(index);
     if (finished === null) continue;
     const states = await Promise.all(hidden.map((x) => device.read(x)));
-    await finished.write("reach", { layers: index + 1, reach: Object.fromEntries(reach), states });
+    await finished.write(name, { layers: index + 1, reach: Object.fromEntries(reach), states });
   }
   return reach;
+}
+
+/**
+ * The same, found as a walk over the layers comes to each: `round` is asked once for what rounds by the reach that is known by then.
+ * `finished` keeps what is found.
+ */
+export async function layeredReach(
+  model: Model,
+  extremes: Extremes,
+  round: (reach: ReadonlyMap<string, number>) => CalibratedOperand,
+  finished: Finished | null,
+): Promise<LayeredOperand> {
+  const name = `reach-${extremes}-layers`,
+    before = await finished?.read(name) as Reached["reach"] | undefined;
+  const reach = new Map<string, number>(Object.entries(before ?? {}));
+  let channels: Channels = new Map();
+  return {
+    round: round(reach),
+    look(_, window) {
+      if (window === 0) channels = new Map();
+      const running = new Map<string, DeviceBuffer>();
+      return {
+        observer: scanning(model, running),
+        async done() {
+          await join(model, running, channels, extremes);
+          for (const [key, maxima] of channels) reach.set(key, maxima.reduce((a, b) => Math.max(a, b), 0));
+          await finished?.write(name, Object.fromEntries(reach));
+        },
+      };
+    },
+  };
 }
 
 /** Rounds all values with one step to codes within bounds. */
