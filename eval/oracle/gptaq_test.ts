@@ -8,8 +8,11 @@ const own = async (model: string) => {
   return new Set(results.filter(({ config }) => config.asym_calibrate !== undefined).map(({ id }) => id));
 };
 
-/** Float64 sums move GPTQ and GPTAQ at 3 bits by 1e-3 to 5e-3 (the README of the group), the rotated float model by 1e-5. */
-const bound = (id: string) => id === "rot-fp" ? 1e-5 : 5e-3;
+/**
+ * One rounding that a sum in float64 flips changes all after it: the README of the group has up to 5e-3 measured, and tests "sequential 3-bit
+ * quantisation only to 1 %". The rotated float model 1e-5.
+ */
+const bound = (id: string) => id === "rot-fp" ? 1e-5 : 1e-2;
 
 const quick: Readonly<Record<string, readonly string[]>> = {
   llama: ["gptaq-w3-g32-n8", "rot-fp"],

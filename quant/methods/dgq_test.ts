@@ -8,6 +8,8 @@ import {
 } from "@std/assert";
 import vectors from "../../fixtures/expected/methods2/rotation-w4a8/w4a8.json" with { type: "json" };
 import { defaultDevice } from "../../kernels/default.ts";
+import type { DeviceBuffer } from "../../kernels/device.ts";
+import type { Intervention } from "../../model/decoder/intervention.ts";
 import { loadModel } from "../../model/load.ts";
 import type { InputStatistics, Matrix, WeightPlace } from "../method.ts";
 import { SchemeError } from "../error.ts";
@@ -16,6 +18,7 @@ import { DualGrainedWeight } from "../weights/dual_grained.ts";
 import { bitsPerWeight } from "../weights/linear.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
 import { dgq, dgqMethod, type DgqOptions, percentileFactors } from "./dgq.ts";
+import { operandReach } from "./dgq/ranges.ts";
 import { searchRows } from "./dgq/search.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 
@@ -220,6 +223,36 @@ Deno.test("smoothing keeps the function; packed execution gives the values' logi
   );
   const e = await all.logits(ids);
   assert(e.every(Number.isFinite) && e.some((value, i) => value !== c[i]));
+});
+
+Deno.test("the least of the windows is that of a dimension over all heads, as the original code's queries, keys and values have it", async () => {
+  using model = await loadModel("fixture:llama");
+  const windows = [ids.slice(0, 9), ids.slice(20, 31)], { headDim } = model.architecture;
+  const reach = await operandReach(model, windows, "leastWindow");
+  const least = new Map<string, Float32Array>();
+  for (const window of windows) {
+    const most = new Map<string, Float32Array>();
+    const note = async (key: string, x: DeviceBuffer, columns: number) => {
+      const values = await model.device.read(x), maxima = most.get(key) ?? new Float32Array(columns);
+      for (const [i, one] of values.entries()) {
+        maxima[i % columns] = Math.max(maxima[i % columns], Math.abs(one));
+      }
+      most.set(key, maxima);
+    };
+    const observer: Intervention = {
+      input: (x, { layer, site, columns }) => note(`${layer}.${site}`, x, columns),
+      query: (x, { layer }) => note(`${layer}.query`, x, headDim),
+      key: (x, { layer }) => note(`${layer}.key`, x, headDim),
+      value: (x, { layer }) => note(`${layer}.value`, x, headDim),
+    };
+    for (const states of await model.hiddenStates([window], [observer])) states[Symbol.dispose]();
+    for (const [key, maxima] of most) {
+      const before = least.get(key);
+      least.set(key, before === undefined ? maxima : maxima.map((one, i) => Math.min(one, before[i])));
+    }
+  }
+  assertEquals([...reach.keys()].sort(), [...least.keys()].sort());
+  for (const [key, maxima] of least) assertEquals(reach.get(key), Math.max(...maxima), key);
 });
 
 Deno.test("what does not fit is refused", async () => {

@@ -24,9 +24,17 @@ async function join(
   const choose = extremes === "largest" ? Math.max : Math.min;
   for (const [key, buffer] of running) {
     using maxima = buffer;
-    const seen = await model.device.read(maxima), before = channels.get(key);
+    const each = await model.device.read(maxima), before = channels.get(key);
+    const seen = /\.(query|key|value)$/.test(key) ? overHeads(each, model.architecture.headDim) : each;
     channels.set(key, before === undefined ? seen : seen.map((one, j) => choose(one, before[j])));
   }
+}
+
+/** Largest magnitudes of a head's dimensions over all heads: these are the channels of queries, keys and values. */
+function overHeads(maxima: Float32Array, headDim: number): Float32Array {
+  const most = maxima.slice(0, headDim);
+  for (const [i, one] of maxima.entries()) most[i % headDim] = Math.max(most[i % headDim], one);
+  return most;
 }
 
 /** Notes the largest magnitude of each channel. */
