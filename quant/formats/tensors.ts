@@ -1,6 +1,6 @@
 /** What all checkpoint formats of quantized models share: the tensors that stay as they are, and the quantized weights. */
 import {
-  layerRoles,
+  layerLinears,
   type LinearNames,
   type LinearRole,
   type NormNames,
@@ -40,27 +40,31 @@ export interface PlainTensor {
 
 /**
  * Splits a model into quantized layers, of integers and of codes into a table, and plain tensors, by their names in the checkpoint;
- * `dense` names the linear layers among the plain ones, without `.weight`.
+ * `dense` names the linear layers among the plain ones, without `.weight`. Models with `experts` are refused unless the format has them.
  *
  * @throws {SchemeError} `combination` when the model computes something that no checkpoint can say, `method` when a weight
  * is stored in codes that the formats do not have
  */
 export async function splitTensors(
   model: Model,
+  experts = false,
 ): Promise<
   { quantized: QuantizedLayer[]; floats: TableLayer[]; plain: Map<string, PlainTensor>; dense: string[] }
 > {
-  requirePlain(model);
+  requirePlain(model, experts);
   const { architecture, checkpoint } = model;
   const plain = new Map<string, PlainTensor>();
   const quantized: QuantizedLayer[] = [], floats: TableLayer[] = [], dense: string[] = [];
   const taken = new Set<string>();
   for (let layer = 0; layer < architecture.layers; layer++) {
-    for (const role of layerRoles(architecture, layer)) {
-      const names = architecture.linears[role];
+    for (const { role, expert } of layerLinears(architecture, layer)) {
+      const names = expert === undefined
+        ? architecture.linears[role]
+        : architecture.experts?.linears[role as "gate" | "up" | "down"];
       if (names === undefined) continue;
-      const name = tensorName(names.weight, layer), parameter = model.linear(layer, role);
-      const packed = await heldWeightOf(model, layer, role);
+      const name = tensorName(names.weight, layer).replace("{expert}", String(expert));
+      const parameter = model.linear(layer, role, expert);
+      const packed = await heldWeightOf(model, layer, role, expert);
       taken.add(name);
       if (packed === undefined) {
         plain.set(name, { shape: parameter.shape, values: await parameter.values() });
@@ -75,7 +79,7 @@ export async function splitTensors(
           `${name}: its codes are neither integers nor floats with one scale per group`,
         );
       }
-      const bias = await model.bias(layer, role)?.();
+      const bias = expert === undefined ? await model.bias(layer, role)?.() : undefined;
       if (names.bias !== undefined && bias !== undefined) {
         const at = tensorName(names.bias, layer);
         taken.add(at);
@@ -148,7 +152,7 @@ export function onlinePart({ rotations, interventions, cacheFactory }: Model): s
     : null;
 }
 
-function requirePlain(model: Model): void {
+function requirePlain(model: Model, experts: boolean): void {
   const { name, architecture, checkpoint, headBias } = model;
   const fused = (Object.values(architecture.linears) as LinearNames[]).some((one) =>
     one.rows ?? one.transposed
@@ -161,7 +165,7 @@ function requirePlain(model: Model): void {
       ? "its norms remove no mean any more, which its family cannot say"
       : split
       ? "its embedding is quantized apart from the output projection that shares it"
-      : architecture.experts
+      : architecture.experts && !experts
       ? "it is a mixture of experts"
       : fused
       ? `the weights of ${architecture.family} are stored fused or transposed`

@@ -16,16 +16,25 @@ export interface GgufBlocks {
   readonly scale?: number;
 }
 
+/** Whether all zero points are the middle of the codes. */
+export function isCentered(weight: UniformWeight): boolean {
+  return weight.zeros().every((zero) => zero === 2 ** (weight.bits - 1));
+}
+
 /**
  * The blocks of a weight, or null where no type says it: another order of columns, groups that are no whole blocks, 6 or 7
- * bits, 8 bits around another point than the middle. Scales and minima are rounded to float16, codes stay as they are.
+ * bits, 8 bits around another point than the middle. Scales and minima are rounded to float16, codes stay as they are. `middle` is whether
+ * the type shall be one without minima, which has all zero points in the middle.
  */
-export function ggufBlocks(name: string, weight: UniformWeight): GgufBlocks | null {
+export function ggufBlocks(
+  name: string,
+  weight: UniformWeight,
+  middle = isCentered(weight),
+): GgufBlocks | null {
   const { bits, permutation, shape: [rows, columns] } = weight;
   const groupSize = Math.min(weight.groupSize, columns);
   if (permutation !== null || groupSize % 32 !== 0) return null;
   const codes = weight.codes(), zeros = weight.zeros();
-  const middle = zeros.every((zero) => zero === 2 ** (bits - 1));
   const width = bits <= 4 ? 4 : bits;
   const dtype = width === 4
     ? bits === 4 && middle ? "Q4_0" : "Q4_1"

@@ -12,6 +12,8 @@ const architectures: Readonly<Record<string, string>> = {
   mistral: "llama",
   qwen2: "qwen2",
   qwen3: "qwen3",
+  mixtral: "llama",
+  qwen3_moe: "qwen3moe",
 };
 
 /** An entry of the metadata. */
@@ -23,7 +25,7 @@ export type Entry = readonly [key: string, entry: GgufEntry];
  * @throws {SchemeError} `combination` naming what it has no name for
  */
 export function ggufArchitecture(
-  { family, window, windowLayers, maxPositions, layers }: Architecture,
+  { family, window, windowLayers, maxPositions, layers, experts }: Architecture,
 ): string {
   if (!Object.hasOwn(architectures, family)) {
     throw new SchemeError(
@@ -38,12 +40,18 @@ export function ggufArchitecture(
       `gguf: sliding_window ${window} of ${maxPositions} positions: llama.cpp's ${name} has no window`,
     );
   }
+  if (experts !== undefined && (!experts.normalized || experts.denseLayers.length > 0)) {
+    const what = experts.normalized
+      ? `layers ${experts.denseLayers} without experts`
+      : "shares of experts that are not divided by their sum";
+    throw new SchemeError("combination", `gguf: ${what}: llama.cpp's ${name} has none`);
+  }
   return name;
 }
 
 /** Sizes, the norm's constant, rotary positions. */
 export function shapeEntries({ name: title, architecture }: Model, name: string): Entry[] {
-  const { positions, norm } = architecture;
+  const { positions, norm, experts } = architecture;
   const number = (key: string, value: number, type: "u32" | "f32" = "u32"): Entry => [
     `${name}.${key}`,
     { type, value },
@@ -65,6 +73,11 @@ export function shapeEntries({ name: title, architecture }: Model, name: string)
     ["general.name", { type: "string", value: title }],
     ["general.quantization_version", { type: "u32", value: 2 }],
     ...sizes.map(([key, of]) => number(key, Number(architecture[of]))),
+    ...experts === undefined ? [] : [
+      number("expert_count", experts.count),
+      number("expert_used_count", experts.perToken),
+      number("expert_feed_forward_length", experts.intermediateSize),
+    ],
     number("attention.layer_norm_rms_epsilon", norm.eps, "f32"),
     number("rope.freq_base", rotary?.theta ?? 10000, "f32"),
     number("rope.dimension_count", rotary?.rotaryDim ?? architecture.headDim),
