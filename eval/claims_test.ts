@@ -27,7 +27,7 @@ Deno.test("all published numbers are there, each with its own id", async () => {
     lutgemm: 152,
     marlin: 18,
     odyssey: 54,
-    qqq: 5,
+    qqq: 207,
     qrazor: 70,
     quarot: 33,
     quik: 8,

@@ -41,7 +41,7 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   const { method, settings, metric, model, paper } = claim;
   if (method === null || model === null) return null;
   if (paper === "quik") return quikScheme(claim);
-  if (paper === "odyssey" || paper === "marlin") return w4a8Scheme(claim);
+  if (paper === "odyssey" || paper === "marlin" || paper === "qqq") return w4a8Scheme(claim);
   if (paper === "llmfp4") return llmFp4Scheme(claim);
   // Its rows name no bits.
   if (paper === "gptaq") return null;

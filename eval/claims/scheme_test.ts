@@ -61,6 +61,11 @@ Deno.test("bits, groups and parts as the row says", () => {
   assertEquals(schemeAt("odyssey_latency/LLaMA-7B/OdysseyLLM/-/none"), null);
   const marlin = "marlin_accuracy/LLaMA-2-7B/GPTQ(MARLIN)/bits_w=4,bits_a=16,groupsize_w=128/wikitext2";
   assertEquals(of(schemeAt(marlin)?.weights, "search"), "compensated");
+  const figure = (row: string) => schemeAt(`qqq_ppl/LLaMA-3-8B/${row}/wikitext2`);
+  const grouped = figure("QQQ/bits_w=4,bits_a=8,groupsize_w=128");
+  assertEquals([of(grouped?.weights, "groupSize"), of(grouped?.activations, "bits")], [128, 8]);
+  assertEquals(of(figure("AWQ/bits_w=4,bits_a=16,groupsize_w=128")?.weights, "groupSize"), 128);
+  assertEquals(figure("QoQ/bits_w=4,bits_a=8,groupsize_w=-1"), null);
   const searched = schemeAt("llm_fp4/LLaMA-7B/FPQ baseline/bits=4/4/4/average")?.linears;
   assertEquals([of(searched, "search"), of(searched, "embeddingBits"), of(searched, "rounds")], [
     "tensor",

@@ -1,7 +1,8 @@
-/** The schemes of the rows of OdysseyLLM's tables (4-bit weights, 8-bit activations) and of MARLIN's (4-bit weights). */
+/** The schemes of the rows of OdysseyLLM's and QQQ's tables (4-bit weights, 8-bit activations) and of MARLIN's (4-bit weights). */
 import { awq } from "../../quant/methods/awq.ts";
 import { gptq } from "../../quant/methods/gptq.ts";
 import { odyssey } from "../../quant/methods/odyssey.ts";
+import { qqq } from "../../quant/methods/qqq.ts";
 import { rtn } from "../../quant/methods/rtn.ts";
 import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import type { Scheme } from "../../quant/scheme.ts";
@@ -28,6 +29,8 @@ export function w4a8Scheme({ method, settings, metric }: Claim): Scheme | null {
     case "+LWC+GPTQ":
     case "OdysseyLLM":
       return { weights: odyssey(), activations };
+    case "QQQ":
+      return { weights: qqq({ groupSize }), activations };
     case "GPTQ(MARLIN)": {
       const codes = "offsetBinary", search = "compensated";
       return { weights: gptq({ bits: 4, groupSize, symmetric: true, codes, percdamp: 0.1, search }) };

@@ -151,3 +151,17 @@ Deno.test("outside Jupyter, shown displays are collected in order, once", async 
   });
   assertEquals(takeShown(), []);
 });
+
+Deno.test("bars that a logarithmic axis cannot show are refused", () => {
+  const spec = (encoding: Record<string, unknown>) => ({
+    data: { values: [{ a: 1, b: 10 }] },
+    mark: { type: "bar" },
+    encoding: { x: { field: "b", type: "quantitative", scale: { type: "log" } }, ...encoding },
+  });
+  assertThrows(
+    () => plot(spec({}) as never, { alt: "A bar." }),
+    DisplayError,
+    "on a logarithmic x begins at 0",
+  );
+  plot(spec({ x2: { datum: 1 } }) as never, { alt: "A bar." });
+});

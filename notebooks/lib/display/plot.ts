@@ -1,5 +1,5 @@
 /** Plots: a Vega-Lite specification in, a bundle out that Jupyter, VS Code, GitHub and the report can all show. */
-import type { Json } from "../json.ts";
+import { isObject, type Json } from "../json.ts";
 import { type Display, makeDisplay } from "./emit.ts";
 import { svgToPng } from "./png.ts";
 import { completeSpec, drawSvg, type PlotSpec } from "./svg.ts";
@@ -34,6 +34,7 @@ export interface PlotOptions {
  */
 export function plot(spec: PlotSpec, { alt, caption }: PlotOptions): Display {
   if (alt.trim() === "") throw new DisplayError("alt", "Cannot show a plot without an alt text");
+  requireBarEnds(spec);
   const complete = completeSpec(spec);
   return makeDisplay({ kind: "plot", alt, ...(caption === undefined ? {} : { caption }) }, async () => ({
     // Through JSON, as the kernel sends it: NaN becomes null, undefined disappears, in every way of running.
@@ -41,4 +42,18 @@ export function plot(spec: PlotSpec, { alt, caption }: PlotOptions): Display {
     "image/png": (await svgToPng(await drawSvg(complete), 1.5)).toBase64(),
     "text/plain": alt,
   }));
+}
+
+/** Bars begin at 0, which a logarithmic axis has not: without an end of their own nothing of them is drawn. */
+function requireBarEnds({ mark, encoding }: PlotSpec): void {
+  const type = isObject(mark) ? mark.type : mark;
+  if (type !== "bar" && type !== "area" || !isObject(encoding)) return;
+  for (const axis of ["x", "y"]) {
+    const channel = encoding[axis], scale = isObject(channel) ? channel.scale : undefined;
+    if (!isObject(scale) || scale.type !== "log" || encoding[`${axis}2`] !== undefined) continue;
+    throw new DisplayError(
+      "mark",
+      `A ${type} on a logarithmic ${axis} begins at 0, which is not there: expected points, or ${axis}2`,
+    );
+  }
 }
