@@ -46,6 +46,7 @@ export { loadTokenizer, type Tokenizer } from "./model/tokenizer/tokenizer.ts";
 
 export { SchemeError } from "./quant/error.ts";
 export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/formats/export.ts";
+export { abq } from "./quant/methods/abq.ts";
 export { awq } from "./quant/methods/awq.ts";
 export { bcq } from "./quant/methods/bcq.ts";
 export { crossQuant } from "./quant/methods/crossquant.ts";
@@ -65,6 +66,7 @@ export { mx } from "./quant/methods/mx.ts";
 export { nf4 } from "./quant/methods/nf4.ts";
 export { nvfp4 } from "./quant/methods/nvfp4.ts";
 export { odyssey } from "./quant/methods/odyssey.ts";
+export { omniquant } from "./quant/methods/omniquant.ts";
 export { qqq } from "./quant/methods/qqq.ts";
 export { qrazor } from "./quant/methods/qrazor.ts";
 export { quarot } from "./quant/methods/quarot.ts";

@@ -17,6 +17,7 @@ Deno.test("all published numbers are there, each with its own id", async () => {
   assertEquals(new Set(claims.map(({ id }) => id)).size, claims.length);
   const papers = Map.groupBy(claims, ({ paper }) => paper);
   assertEquals(Object.fromEntries(papers.entries().map(([paper, list]) => [paper, list.length])), {
+    abq: 152,
     gptaq: 8,
     gptq: 310,
     history: 65,
@@ -27,6 +28,7 @@ Deno.test("all published numbers are there, each with its own id", async () => {
     lutgemm: 152,
     marlin: 18,
     odyssey: 54,
+    omniquant: 210,
     qqq: 207,
     qrazor: 70,
     quarot: 33,

@@ -14,6 +14,7 @@ import { loadModel } from "../model/load.ts";
 import { linearKey } from "../model/decoder/parameters.ts";
 import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/decoder/parameter.ts";
+import { abq } from "../quant/methods/abq.ts";
 import { awq } from "../quant/methods/awq.ts";
 import { bcq } from "../quant/methods/bcq.ts";
 import { crossQuant } from "../quant/methods/crossquant.ts";
@@ -32,6 +33,7 @@ import { mx } from "../quant/methods/mx.ts";
 import { nf4 } from "../quant/methods/nf4.ts";
 import { nvfp4 } from "../quant/methods/nvfp4.ts";
 import { odyssey } from "../quant/methods/odyssey.ts";
+import { omniquant } from "../quant/methods/omniquant.ts";
 import { qqq } from "../quant/methods/qqq.ts";
 import { qrazor } from "../quant/methods/qrazor.ts";
 import { quik } from "../quant/methods/quik.ts";
@@ -123,6 +125,9 @@ const schemes: Record<string, Scheme> = {
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   spqr: { weights: spqr({ bits: 3, groupSize: 16 }) },
   odyssey: { weights: odyssey({ steps: 8 }), activations: token8 },
+  // A step of Adam is the sign of a gradient: what is learned differs between devices; the start does not.
+  omniquant: { weights: omniquant({ bits: 4, equivalent: true, epochs: 0 }), activations: token8 },
+  abq: { weights: abq({ bits: 2, groupSize: 64, epochs: 0 }) },
   // The search of a hundred thresholds takes lavapipe ten minutes.
   qqq: { weights: qqq({ groupSize: 128, thresholds: 8 }), activations: token8 },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },

@@ -2,6 +2,7 @@
 
 import type { MethodEntry } from "./methods/entry.ts";
 import { formats } from "./methods/formats.ts";
+import { learned } from "./methods/learned.ts";
 import { mixed } from "./methods/mixed.ts";
 import { pruning } from "./methods/pruning.ts";
 import { w4a8 } from "./methods/w4a8.ts";
@@ -324,6 +325,7 @@ export const methods: readonly MethodEntry[] = [
     },
   },
   ...w4a8,
+  ...learned,
   ...formats,
   ...pruning,
   ...mixed,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { abqMethod as abq } from "./methods/abq.ts";
 export { awqMethod as awq } from "./methods/awq.ts";
 export { bcqMethod as bcq } from "./methods/bcq.ts";
 export { crossQuantMethod as crossQuant } from "./methods/crossquant.ts";
@@ -22,6 +23,7 @@ export { mxMethod as mx } from "./methods/mx.ts";
 export { nf4Method as nf4 } from "./methods/nf4.ts";
 export { nvfp4Method as nvfp4 } from "./methods/nvfp4.ts";
 export { odysseyMethod as odyssey } from "./methods/odyssey.ts";
+export { omniquantMethod as omniquant } from "./methods/omniquant.ts";
 export { qqqMethod as qqq } from "./methods/qqq.ts";
 export { qrazorMethod as qrazor } from "./methods/qrazor.ts";
 export { quarotMethod as quarot } from "./methods/quarot.ts";

@@ -94,6 +94,16 @@ export type { Magnitude } from "./methods/magnitude.ts";
 export type { Mx } from "./methods/mx.ts";
 export type { Nf4 } from "./methods/nf4.ts";
 export type { Nvfp4 } from "./methods/nvfp4.ts";
+export type { Abq, AbqOptions } from "./methods/abq.ts";
+export type { OmniQuant, OmniQuantOptions } from "./methods/omniquant.ts";
+export type { GivenLayer, LearnedScheme } from "./methods/omniquant/weights.ts";
+export {
+  type LearnedLayer,
+  type LearnedRun,
+  type LearningContext,
+  learnOmni,
+  type OmniTraining,
+} from "./methods/omniquant/learning.ts";
 export { type Odyssey, type OdysseyOptions, odysseyWeight, upperNibbles } from "./methods/odyssey.ts";
 export type { Qqq, QqqOptions } from "./methods/qqq.ts";
 export type { Compensation, QRazor, QRazorOptions } from "./methods/qrazor.ts";

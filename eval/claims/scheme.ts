@@ -11,6 +11,7 @@ import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import { spqr } from "../../quant/methods/spqr.ts";
 import type { Claim } from "./files.ts";
 import { quikScheme } from "./quik.ts";
+import { learnedScheme } from "./learned.ts";
 import { llmFp4Scheme } from "./llmfp4.ts";
 import { rotationScheme } from "./rotation.ts";
 import { sparsityScheme } from "./sparsity.ts";
@@ -45,6 +46,7 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   if (paper === "llmfp4") return llmFp4Scheme(claim);
   // Its rows name no bits.
   if (paper === "gptaq") return null;
+  if (paper === "omniquant" || paper === "abq") return learnedScheme(claim);
   if (paper === "sparsity") return sparsityScheme(claim);
   if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);
   if (/^(16-bit )?(baseline|full)$/i.test(method)) return {};

@@ -11,6 +11,7 @@ import { readFptq } from "./schemes/fptq.ts";
 import { gptaqRun } from "./schemes/gptaq.ts";
 import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
+import { readAbq, readOmniQuant } from "./schemes/learned.ts";
 import { readMarlin } from "./schemes/marlin.ts";
 import { readOdyssey } from "./schemes/odyssey.ts";
 import { readQuik } from "./schemes/quik.ts";
@@ -56,7 +57,7 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     sparsegpt: readSparseGpt,
     wanda: readWanda,
   },
-  "learned": { baseline },
+  "learned": { baseline, "ABQ-LLM": readAbq, OmniQuant: readOmniQuant },
   "mixed-lowrank-mamba": { baseline, none: baseline, SVDQuant: readSvdQuant },
 };
 
@@ -92,7 +93,7 @@ export function goldenRun(
       "id",
       `${result.id} needs the stored tensor ${name}: pass goldenRun(..., { tensors })`,
     );
-  });
+  }, tensors);
 }
 
 /** A stored result with what was measured. */

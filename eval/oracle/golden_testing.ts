@@ -27,6 +27,8 @@ export interface GoldenCheck {
   readonly memory?: (model: Model) => Promise<CalibrationMemory>;
   /** Ids that the suite refuses, by name. */
   readonly refused?: readonly string[];
+  /** The model, where it is no fixture; the caller frees it. */
+  readonly float?: Model;
 }
 
 /**
@@ -37,12 +39,14 @@ export async function checkGolden(
   t: Deno.TestContext,
   group: GoldenGroup,
   model: string,
-  { covers, bound, quick, memory, refused = [] }: GoldenCheck,
+  { covers, bound, quick, memory, refused = [], float: given }: GoldenCheck,
 ): Promise<void> {
   const calib = await oracleWindows("calib"), windows = await oracleWindows("test");
   const results = await goldenResults(group, model);
   const tensors = await goldenTensors(group, model).catch(() => undefined);
-  using float = await loadModel(`fixture:${model}`);
+  using loaded = given === undefined ? await loadModel(`fixture:${model}`) : null;
+  const float = given ?? loaded;
+  if (float === null) throw new Error(`no model ${model}`);
   const told = memory && { memory: await memory(float) };
   for (const id of quick) assert(results.has(id), `${group} ${model} has no result ${id}`);
   for (const result of results.values()) {

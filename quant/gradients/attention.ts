@@ -95,7 +95,14 @@ export async function attentionForward(
   return { output, probabilities };
 }
 
-/** Gradients of {@linkcode attentionForward}, given that of its output. */
+/** Attention probabilities of a window, the mean of all heads `[tokens, tokens]`. */
+export function meanMap({ probabilities }: AttentionTape, { tokens, heads }: WindowAttention): Float32Array {
+  const sum = new Float64Array(tokens * tokens);
+  for (const p of probabilities) for (let i = 0; i < p.length; i++) sum[i % sum.length] += p[i];
+  return Float32Array.from(sum, (value) => value / heads);
+}
+
+/** Gradients of {@linkcode attentionForward}, given that of its output, and of the mean of its heads' probabilities where a loss has that. */
 export async function attentionBackward(
   device: Device,
   query: Float32Array,
@@ -104,6 +111,7 @@ export async function attentionBackward(
   tape: AttentionTape,
   dOutput: Float32Array,
   { tokens, heads, kvHeads, headDim }: WindowAttention,
+  dMap?: Float32Array,
 ): Promise<AttentionGradient> {
   const group = heads / kvHeads, rows = group * tokens;
   const gradient = {
@@ -117,6 +125,7 @@ export async function attentionBackward(
     const dOut = takeHeads(dOutput, tokens, headDim, head * group, group);
     const dv = await product(device, p, dOut, { m: tokens, n: headDim, k: rows, transposeA: true });
     const ds = await product(device, dOut, v, { m: rows, n: tokens, k: headDim, transposeB: true });
+    if (dMap !== undefined) { for (let i = 0; i < ds.length; i++) ds[i] += dMap[i % dMap.length] / heads; }
     softmaxBackward(p, ds, tokens);
     const alpha = 1 / Math.sqrt(headDim);
     const dq = await product(device, ds, k, { m: rows, n: headDim, k: tokens, alpha });

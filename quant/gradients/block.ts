@@ -28,6 +28,7 @@ import {
   attentionForward,
   type AttentionGradient,
   type AttentionTape,
+  meanMap,
   product,
   type WindowAttention,
 } from "./attention.ts";
@@ -184,8 +185,18 @@ export class DifferentiableBlock {
     return { output, tokens, input, sites, query, key, value, attention, middle, gate, up, active, back };
   }
 
-  /** Gradients, given that of the output. */
-  async backward(tape: BlockTape, dOutput: Float32Array, withParameters = false): Promise<BlockGradient> {
+  /** Attention probabilities of each window, the mean of all heads `[tokens, tokens]`. */
+  maps({ attention, tokens }: BlockTape): Float32Array[] {
+    return attention.map((one) => meanMap(one, this.#attention(tokens)));
+  }
+
+  /** Gradients, given that of the output, and of the {@linkcode maps} where a loss has them. */
+  async backward(
+    tape: BlockTape,
+    dOutput: Float32Array,
+    withParameters = false,
+    dMaps: readonly Float32Array[] = [],
+  ): Promise<BlockGradient> {
     const { architecture } = this;
     const parameters = new Map<string, Float32Array>();
     const back = async (role: LinearRole, dy: Float32Array) => {
@@ -214,7 +225,7 @@ export class DifferentiableBlock {
     const dMiddle = sum(dOutput, norm("mlpNorm", tape.middle, dMlpInput));
     const dAttended = through("output", await back("o", dMiddle));
     this.#rotateInput("output", dAttended, -1);
-    const raw = await this.#attentionGradient(tape, dAttended);
+    const raw = await this.#attentionGradient(tape, dAttended, dMaps);
     const query = through("query", raw.query), key = through("key", raw.key);
     const value = through("value", raw.value);
     const rotatedKey = key.slice();
@@ -247,7 +258,11 @@ export class DifferentiableBlock {
     return { dUp, dGate };
   }
 
-  async #attentionGradient(tape: BlockTape, dAttended: Float32Array): Promise<AttentionGradient> {
+  async #attentionGradient(
+    tape: BlockTape,
+    dAttended: Float32Array,
+    dMaps: readonly Float32Array[],
+  ): Promise<AttentionGradient> {
     const { tokens, query, key, value, attention } = tape;
     const shape = this.#attention(tokens);
     const gradient = {
@@ -257,7 +272,7 @@ export class DifferentiableBlock {
     };
     for (const [w, one] of attention.entries()) {
       const [q, k, v, d] = [query, key, value, dAttended].map((x) => part(x, w, attention.length));
-      const own = await attentionBackward(this.device, q, k, v, one, d, shape);
+      const own = await attentionBackward(this.device, q, k, v, one, d, shape, dMaps[w]);
       for (const name of ["query", "key", "value"] as const) {
         gradient[name].set(own[name], w * own[name].length);
       }

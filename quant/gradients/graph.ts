@@ -70,6 +70,21 @@ export class Graph {
     });
   }
 
+  /** The outer product `a b^T` `[a, b]`. */
+  outer(a: Node, b: Node): Node {
+    const rows = a.data.length, columns = b.data.length, data = new Float32Array(rows * columns);
+    for (let i = 0; i < data.length; i++) data[i] = a.data[Math.floor(i / columns)] * b.data[i % columns];
+    return this.node(data, (dy) => {
+      const da = new Float64Array(rows), db = new Float64Array(columns);
+      for (let i = 0; i < dy.length; i++) {
+        da[Math.floor(i / columns)] += dy[i] * b.data[i % columns];
+        db[i % columns] += dy[i] * a.data[Math.floor(i / columns)];
+      }
+      this.give(a, Float32Array.from(da));
+      this.give(b, Float32Array.from(db));
+    });
+  }
+
   /** `w x` of a matrix `[rows, columns]` that is not learned and a vector. */
   apply(w: Float32Array, x: Node): Node {
     const columns = x.data.length, rows = w.length / columns, data = new Float32Array(rows);

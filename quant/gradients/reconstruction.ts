@@ -15,7 +15,7 @@ import { layerInputs } from "../calibration/layer_inputs.ts";
 import { SchemeError } from "../error.ts";
 import type { Finished } from "../resumption/finished.ts";
 import { AdamW, type AdamWState } from "./adamw.ts";
-import { type BlockOptions, type BlockParameters, type BlockTape, DifferentiableBlock } from "./block.ts";
+import { type BlockOptions, type BlockParameters, DifferentiableBlock } from "./block.ts";
 import { readBlock } from "./block.ts";
 import { requireKnownLayer } from "./fisher.ts";
 
@@ -65,6 +65,20 @@ export interface BlockData {
   readonly inputs: readonly Float32Array[];
   /** What the block should give for some of the windows, one after the other; several targets count alike. */
   targets(chosen: readonly number[]): Promise<readonly Float32Array[]> | readonly Float32Array[];
+  /** The float block's attention probabilities on the float model's hidden states, the mean of all heads, where a loss asks for them. */
+  readonly maps?: readonly Float32Array[];
+}
+
+/** What a loss is of. */
+export interface BlockOutcome {
+  /** What the block gave, of all windows of the step one after the other. */
+  readonly output: Float32Array;
+  /** What it should have given. */
+  readonly targets: readonly Float32Array[];
+  /** Attention probabilities of each window, and those of the float block; empty unless they are asked for. */
+  readonly maps: readonly { readonly found: Float32Array; readonly target: Float32Array }[];
+  /** Width of the output. */
+  readonly columns: number;
 }
 
 /** The loss of a block's output, with its gradient. */
@@ -73,6 +87,8 @@ export interface BlockLoss {
   readonly loss: number;
   /** With respect to the output. */
   readonly gradient: Float32Array;
+  /** With respect to attention probabilities of each window, if it depends on them. */
+  readonly maps?: readonly Float32Array[];
 }
 
 /** What training gave, beside the parameters. */
@@ -84,7 +100,7 @@ export interface LossCurve {
 }
 
 /** The mean squared difference to each target, summed over them. */
-export function meanSquares({ output }: BlockTape, targets: readonly Float32Array[]): BlockLoss {
+export function meanSquares({ output, targets }: Pick<BlockOutcome, "output" | "targets">): BlockLoss {
   const gradient = new Float32Array(output.length);
   let loss = 0;
   for (const target of targets) {
@@ -130,7 +146,7 @@ export async function reconstructBlock(
   data: BlockData,
   schedule: Schedule,
   { lossOf = meanSquares, finished = null }: {
-    readonly lossOf?: (tape: BlockTape, targets: readonly Float32Array[]) => BlockLoss;
+    readonly lossOf?: (outcome: BlockOutcome) => BlockLoss;
     readonly finished?: Finished | null;
   } = {},
 ): Promise<LossCurve> {
@@ -154,7 +170,16 @@ export async function reconstructBlock(
     const computed = fit.compute(epoch);
     const block = new DifferentiableBlock(device, architecture, computed.parameters, fit.options);
     const tape = await block.forward(concatenate(chosen.map((i) => inputs[i])), tokens);
-    const { loss, gradient } = lossOf(tape, await data.targets(chosen));
+    const { maps: wanted } = data, { output } = tape;
+    const maps = wanted === undefined
+      ? []
+      : block.maps(tape).map((found, i) => ({ found, target: wanted[chosen[i]] }));
+    const { loss, gradient, maps: dMaps } = lossOf({
+      output,
+      targets: await data.targets(chosen),
+      maps,
+      columns: architecture.hiddenSize,
+    });
     if (!Number.isFinite(loss)) {
       throw new SchemeError(
         "values",
@@ -162,7 +187,7 @@ export async function reconstructBlock(
       );
     }
     losses.push(loss);
-    const gradients = computed.back((await block.backward(tape, gradient, true)).parameters);
+    const gradients = computed.back((await block.backward(tape, gradient, true, dMaps)).parameters);
     norms.push(clipNorm(gradients, gradientNorm));
     const share = shape === "flat"
       ? 1
@@ -213,6 +238,8 @@ export interface SettledBlock {
 export interface LayerwiseFit<L> {
   /** Whether targets on the quantized model's hidden states count beside those on the float model's. */
   readonly augmented: boolean;
+  /** Whether the float block's attention probabilities are kept for the loss. */
+  readonly maps?: boolean;
   /** Learns one layer; what it gives is kept. */
   learn(layer: number, block: BlockParameters, data: BlockData, finished: Finished | null): Promise<L>;
   /** The layer with what was learned. */
@@ -253,15 +280,17 @@ export async function reconstructLayers<L>(
     await requireKnownLayer(model, layer, probe);
     const block = await readBlock(model, layer);
     const plain = new DifferentiableBlock(device, architecture, block, { rotations });
-    const second: Float32Array[] = [];
+    const second: Float32Array[] = [], maps: Float32Array[] = [];
     for (const [i, x] of float.entries()) {
-      float[i] = (await plain.forward(x, tokens)).output;
+      const tape = await plain.forward(x, tokens);
+      float[i] = tape.output;
+      if (fit.maps) maps.push(...plain.maps(tape));
       if (fit.augmented) second.push((await plain.forward(rounded[i], tokens)).output);
     }
     const targets = (chosen: readonly number[]) =>
       [float, ...fit.augmented ? [second] : []].map((of) => concatenate(chosen.map((i) => of[i])));
     const own = finished?.of(`layer${layer}`) ?? null;
-    const learn = () => fit.learn(layer, block, { inputs: rounded, targets }, own);
+    const learn = () => fit.learn(layer, block, { inputs: rounded, targets, ...fit.maps && { maps } }, own);
     learned.push(await (own === null ? learn() : own.step("learned", learn)));
     await own?.drop("epochs");
     const { parameters, options } = fit.settle(layer, block, learned[layer]);

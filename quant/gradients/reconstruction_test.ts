@@ -135,9 +135,9 @@ Deno.test("a training that was ended goes on to the same bits", async () => {
   let steps = 0;
   const broken = reconstructBlock(device, architecture, clipping(0.05), data, schedule, {
     finished: await Finished.open(directory, "k".repeat(32), 1 << 24),
-    lossOf(tape, wanted) {
+    lossOf(outcome) {
       if (steps++ === 6) throw new Error("killed");
-      return meanSquares(tape, wanted);
+      return meanSquares(outcome);
     },
   });
   await assertRejects(() => broken, Error, "killed");

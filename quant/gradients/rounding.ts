@@ -66,7 +66,8 @@ export function codesOf(
   return signed ? { lowest: -half, highest: half - 1, steps } : { lowest: 0, highest: most, steps };
 }
 
-const sigmoid = (x: number) => f32(1 / (1 + exp(-x)));
+/** Each step in float32, as libraries have it: a symmetric row with equal logits has its zero point half-way between two codes. */
+const sigmoid = (x: number) => f32(1 / f32(1 + f32(exp(-x))));
 
 /**
  * Rounds groups of `size` consecutive values, each over its own range.

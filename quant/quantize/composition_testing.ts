@@ -5,6 +5,7 @@ import { oracleWindows } from "../../eval/oracle.ts";
 import { perplexity } from "../../eval/metrics/perplexity.ts";
 import { loadModel } from "../../model/load.ts";
 import { readSafetensors, writeSafetensors } from "../../model/safetensors.ts";
+import { abq } from "../methods/abq.ts";
 import { awq } from "../methods/awq.ts";
 import { bcq } from "../methods/bcq.ts";
 import { dgq } from "../methods/dgq.ts";
@@ -19,6 +20,7 @@ import { mx } from "../methods/mx.ts";
 import { nf4 } from "../methods/nf4.ts";
 import { nvfp4 } from "../methods/nvfp4.ts";
 import { odyssey } from "../methods/odyssey.ts";
+import { omniquant } from "../methods/omniquant.ts";
 import { qqq } from "../methods/qqq.ts";
 import { quik } from "../methods/quik.ts";
 import { quarot } from "../methods/quarot.ts";
@@ -47,6 +49,8 @@ const weights: Record<string, Scheme> = {
   zeroQuant: { weights: zeroQuant({ bits: 8, mlpBits: 4 }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   odyssey: { weights: odyssey({ steps: 4 }) },
+  abq: { weights: abq({ bits: 4, epochs: 0, equivalent: true }) },
+  omniquant: { weights: omniquant({ bits: 4, groupSize: 64, epochs: 1 }) },
   qqq: { weights: qqq({ groupSize: 128 }) },
   dgq: { weights: dgq({ groupSize: 64 }) },
   fp8: { weights: fp8({ granularity: "block" }) },

@@ -4,6 +4,7 @@ import { layerLinears } from "../../model/architecture.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { namesIn, statOf } from "../../base/file.ts";
+import { abq } from "../methods/abq.ts";
 import { awq } from "../methods/awq.ts";
 import { bcq } from "../methods/bcq.ts";
 import { crossQuant } from "../methods/crossquant.ts";
@@ -23,6 +24,7 @@ import { quik } from "../methods/quik.ts";
 import { rtn } from "../methods/rtn.ts";
 import { smoothQuant } from "../methods/smoothquant.ts";
 import { sparseGpt } from "../methods/sparsegpt.ts";
+import { omniquant } from "../methods/omniquant.ts";
 import { spinquant } from "../methods/spinquant.ts";
 import { spqr } from "../methods/spqr.ts";
 import { svdQuant } from "../methods/svdquant.ts";
@@ -74,6 +76,8 @@ const written: Readonly<Record<string, Scheme>> = {
     activations: crossQuant({ bits: 8, columns: "calibration" }),
   },
   nvfp4: { weights: nvfp4(), activations: nvfp4({ tensorScale: "calibrated" }) },
+  abq: { weights: abq({ bits: 2, groupSize: 64, epochs: 0 }) },
+  omniquant: { weights: omniquant({ bits: 3, equivalent: true, epochs: 1, batch: 2 }) },
   spinquant: { transforms: [spinquant({ steps: 3, batch: 1 })], weights: rtn({ bits: 4 }) },
   distill: {
     transforms: [distill({ weights: zeroQuant({ bits: 4, groups: 2 }), layers: "all", steps: 2, batch: 2 })],

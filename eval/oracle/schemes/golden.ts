@@ -23,8 +23,12 @@ export interface GoldenRun {
   readonly calibrationWindows: number;
 }
 
-/** Reads the results of one method; `tensor` throws where a stored tensor is needed and was not given. */
-export type GoldenReader = (result: GoldenResult, tensor: (name: string) => RawTensor) => GoldenRun;
+/** Reads the results of one method; `tensor` throws where a stored tensor is needed and was not given, `tensors` are all that were. */
+export type GoldenReader = (
+  result: GoldenResult,
+  tensor: (name: string) => RawTensor,
+  tensors: ReadonlyMap<string, RawTensor> | undefined,
+) => GoldenRun;
 
 /** The error of an id that the suite does not do. */
 export function unknownId({ id }: GoldenResult, expected: string): OracleError {

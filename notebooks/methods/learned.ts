@@ -1,0 +1,47 @@
+/** Methods that learn block by block: entries of `../methods.ts`. */
+import type { MethodEntry } from "./entry.ts";
+
+const tex = String.raw;
+
+/** In the order in which the report lists them. */
+export const learned: readonly MethodEntry[] = [
+  {
+    id: "omniquant",
+    name: "OmniQuant",
+    bits: "W2 to W8, A4 to A8",
+    quantizes: "weights, activations, attention operands",
+    calibration: true,
+    gradient: true,
+    cost: "a forward and a backward pass of each block per step",
+    paper: { title: "Shao et al. 2024", link: "https://arxiv.org/abs/2308.13137" },
+    notebook: "omniquant",
+    source: "quant/methods/omniquant.ts",
+    equation: {
+      source: "quant/gradients/rounding.ts",
+      tex: tex`s = \frac{\sigma(\gamma)\max W - \sigma(\beta)\min W}{2^b - 1}, \qquad
+        z = -\left\lfloor \tfrac{\sigma(\beta)\min W}{s} \right\rceil`,
+      label: "eq. 2",
+      anchor: "const reach = symmetric ? Math.max(Math.abs(most), Math.abs(least)) : f32(most - least);",
+      lines: 6,
+    },
+  },
+  {
+    id: "abq",
+    name: "ABQ-LLM",
+    bits: "W2 to W8, A4 to A8",
+    quantizes: "weights, activations, attention operands",
+    calibration: true,
+    gradient: true,
+    cost: "a forward and a backward pass of each block per step",
+    paper: { title: "Zeng et al. 2025", link: "https://arxiv.org/abs/2408.08554" },
+    source: "quant/methods/abq.ts",
+    equation: {
+      source: "quant/methods/abq/loss.ts",
+      tex: tex`\mathcal{L} = \sum_{t} \lVert y - t \rVert^2 - \log\lvert\cos(y, t)\rvert
+        + D(A \parallel A_t) + D(A_t \parallel A)`,
+      label: "section 3.2",
+      anchor: "const { loss: squares, gradient } = meanSquares(outcome);",
+      lines: 8,
+    },
+  },
+];
