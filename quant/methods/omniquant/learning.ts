@@ -310,7 +310,7 @@ function storedOf(
   return new RealZeroWeight({
     shape,
     // A balanced grid has one code more than its bits can name.
-    bits: Math.ceil(Math.log2(highest - lowest + 1)),
+    bits: 32 - Math.clz32(highest - lowest),
     axis: 1,
     groupSize,
     codes: Uint8Array.from(codes, (code) => code - lowest),
