@@ -9,7 +9,7 @@ import { bitsPerWeight, storedWeight } from "../weights/linear.ts";
 import { abq, abqVariant } from "./abq.ts";
 import { abqLoss } from "./abq/loss.ts";
 import { checkTinyRun, contextOf } from "./learned_testing.ts";
-import { learnOmni, omniquant } from "./omniquant.ts";
+import { learnBlocks, learnOmni, omniquant } from "./omniquant.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
 
 Deno.test("abq: the loss and its gradients are the original code's", () => {
@@ -37,7 +37,7 @@ Deno.test("abq: without its own parts it is OmniQuant; five levels are balanced 
   // Without a gate there are no scales between up and down projection.
   await withTiny("opt", async (model, windows) => {
     const bare = abq({ ...options, compensation: "none", cosine: false, maps: false, augmented: false });
-    const own = await learnOmni(model, bare, contextOf(windows), abqVariant(model, bare));
+    const own = await learnBlocks(model, bare, contextOf(windows), abqVariant(model, bare));
     assertEquals(own, await learnOmni(model, omniquant(options), contextOf(windows)));
     const still = abq({ ...options, bits: 2, compensationRate: 0, clipRate: 0, equivalentRate: 0 });
     const start = abq({ ...still, epochs: 0 }), runs = [];

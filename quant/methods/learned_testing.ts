@@ -14,7 +14,6 @@ import { DifferentiableBlock, readBlock } from "../gradients/block.ts";
 import type { BlockLoss, BlockOutcome } from "../gradients/reconstruction.ts";
 import type { QuantizeContext } from "../method.ts";
 import { quantize } from "../quantize.ts";
-import type { Scheme } from "../scheme.ts";
 import { blockOf, type BlockVariant, type LearnedScheme, learnOmni } from "./omniquant.ts";
 
 /** A context that gives windows, and keeps nothing. */
@@ -38,7 +37,7 @@ export async function checkTinyRun<S extends LearnedScheme>(
   const { scheme } = goldenRun("learned", { id: String(id), method, config, model: name });
   const own = scheme.weights as unknown as S;
   await withTiny(run.model as TinyName, async (model, windows) => {
-    const variant = variantOf(model, own), runs = await learnOmni(model, own, contextOf(windows), variant);
+    const variant = variantOf(model, own), runs = await learnBlocks(model, own, contextOf(windows), variant);
     const losses = runs.flatMap((one) => one.losses), norms = runs.flatMap((one) => one.norms);
     assertEquals(losses.length, run.allStepLosses.length);
     for (const [i, loss] of run.allStepLosses.entries()) {

@@ -1,14 +1,7 @@
 /** OmniQuant: steps, gradients and logits of the original code on tiny models; what must be exact; what is refused. */
 import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import stored from "../../fixtures/expected/methods2/learned/omniquant.json" with { type: "json" };
-import {
-  assertWithin,
-  named,
-  type TinyName,
-  type TinyRun,
-  withTiny,
-} from "../../eval/oracle/tiny_testing.ts";
-import { goldenRun } from "../../eval/oracle.ts";
+import type { TinyRun } from "../../eval/oracle/tiny_testing.ts";
 import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { linearRoles } from "../../model/architecture.ts";

@@ -200,27 +200,12 @@ export function blockOf(
   return new TransformedBlock(architecture, block, parameters, rules);
 }
 
-/**
- * Learns all layers, each behind those before it as they are rounded by then.
- *
- * @example
- * ```ts
- * import { corpus, loadModel, omniquant } from "quantbook";
- * import { learnOmni } from "quantbook/quant";
- * import { assertEquals } from "@std/assert";
- *
- * using model = await loadModel("fixture:llama");
- * const windows = await corpus("calibration", { windows: 1, length: 16, seed: 0 });
- * const context = { calibration: () => windows, progress() {}, finished: null };
- * const [first] = await learnOmni(model, omniquant({ bits: 3, epochs: 2 }), context);
- * assertEquals([first.losses.length, first.parameters["q.upper"].length], [2, 256]);
- * ```
- */
-export async function learnOmni(
+/** Learns all layers, each behind those before it as they are rounded by then. */
+export async function learnBlocks(
   model: Model,
   scheme: OmniTraining,
   context: LearningContext,
-  variant: BlockVariant = omniVariant(model, scheme),
+  variant: BlockVariant,
 ): Promise<LearnedRun[]> {
   const { device, architecture } = model, { epochs, batch, samples, weightDecay, augmented } = scheme;
   const { name, lossOf, maps } = variant, start = await variant.start(context);
@@ -259,13 +244,37 @@ export async function learnOmni(
   }, context.finished);
 }
 
+/**
+ * Learns all layers by OmniQuant, each behind those before it as they are rounded by then.
+ *
+ * @example
+ * ```ts
+ * import { corpus, loadModel, omniquant } from "quantbook";
+ * import { learnOmni } from "quantbook/quant";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama");
+ * const windows = await corpus("calibration", { windows: 1, length: 16, seed: 0 });
+ * const context = { calibration: () => windows, progress() {}, finished: null };
+ * const [first] = await learnOmni(model, omniquant({ bits: 3, epochs: 2 }), context);
+ * assertEquals([first.losses.length, first.parameters["q.upper"].length], [2, 256]);
+ * ```
+ */
+export function learnOmni(
+  model: Model,
+  scheme: OmniTraining,
+  context: LearningContext,
+): Promise<LearnedRun[]> {
+  return learnBlocks(model, scheme, context, omniVariant(model, scheme));
+}
+
 /** The model with learned parameters folded in and its weights rounded. */
 export async function modelOf(
   model: Model,
   scheme: OmniTraining,
   layers: readonly LearnedLayer[],
   change: unknown,
-  variant: BlockVariant = omniVariant(model, scheme),
+  variant: BlockVariant,
 ): Promise<Model> {
   const { device, architecture } = model;
   const linears = new Map<string, Parameter<Linear>>(), biases = new Map<string, Float32Array>();

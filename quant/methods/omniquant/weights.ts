@@ -9,7 +9,7 @@ import type { CalibratedWeights, OperandMethod, QuantizeContext, WeightMethod } 
 import { listOf, number, type Option, option, refused, type SuiteScheme } from "../../options.ts";
 import { isFoldable } from "../../transforms/fold.ts";
 import { RealZeroWeight } from "../../weights/real_zero.ts";
-import { type BlockVariant, type LearnedLayer, learnOmni, modelOf, type OmniTraining } from "./learning.ts";
+import { type BlockVariant, learnBlocks, type LearnedLayer, modelOf, type OmniTraining } from "./learning.ts";
 
 /** Parameters of a layer that were learned before: lists of numbers by name, such as `q.upper` or `attention.scale`. */
 export type GivenLayer = Readonly<Record<string, readonly number[]>>;
@@ -92,7 +92,7 @@ async function prepare(
     const layers = await givenLayers(model, parameters, variant);
     return await modelOf(model, scheme, layers, { prepared: scheme }, variant);
   }
-  const runs = await learnOmni(model, scheme, context, variant);
+  const runs = await learnBlocks(model, scheme, context, variant);
   return await modelOf(model, scheme, runs.map((run) => run.parameters), { prepared: plain }, variant);
 }
 
