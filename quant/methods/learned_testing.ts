@@ -14,7 +14,7 @@ import { DifferentiableBlock, readBlock } from "../gradients/block.ts";
 import type { BlockLoss, BlockOutcome } from "../gradients/reconstruction.ts";
 import type { QuantizeContext } from "../method.ts";
 import { quantize } from "../quantize.ts";
-import { blockOf, type BlockVariant, type LearnedScheme, learnOmni } from "./omniquant.ts";
+import { blockOf, type BlockVariant, learnBlocks, type LearnedScheme } from "./omniquant.ts";
 
 /** A context that gives windows, and keeps nothing. */
 export function contextOf(windows: readonly Int32Array[]): QuantizeContext {
