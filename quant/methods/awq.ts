@@ -9,7 +9,7 @@
  * range is clipped where that lowers the output's error further. No gradients, no compensation.
  */
 import { pow } from "../../base/elementary.ts";
-import { clipGroups, quantizeGroups, roundGroups } from "./awq/grid.ts";
+import { clipGroups, divideGram, quantizeGroups, roundGroups } from "./awq/grid.ts";
 import { Folding, isFoldable } from "../transforms/fold.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { runPlain, type SearchedStop, searchScales } from "../transforms/scale_search.ts";
@@ -117,12 +117,7 @@ const weights: WeightMethod<Awq> = {
         using sum = model.device.gram(columns);
         for (const x of inputs) sum.add(x, x.length / columns);
         const gram = await sum.read();
-        // The gram of the scaled input.
-        if (scales !== null) {
-          for (let i = 0; i < gram.length; i++) {
-            gram[i] /= scales[Math.floor(i / columns)] * scales[i % columns];
-          }
-        }
+        if (scales !== null) divideGram(gram, scales);
         for (const [i, role] of stop.roles.entries()) {
           // Left alone as in the original code: errors of queries and keys multiply each other.
           if (role === "q" || role === "k") continue;

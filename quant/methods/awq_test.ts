@@ -1,9 +1,12 @@
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { corpus } from "../../eval/corpus.ts";
 import { loadModel } from "../../model/load.ts";
-import { awq, type AwqOptions, scaleCandidates } from "./awq.ts";
-import { awqQuantizer, clipGroups, quantizeGroups, roundGroups } from "./awq/grid.ts";
+import { BoundedMemory } from "../calibration/memory.ts";
+import { walkSites } from "../calibration/sites.ts";
+import { runPlain } from "../transforms/scale_search.ts";
+import { awq, awqMethod, type AwqOptions, scaleCandidates } from "./awq.ts";
+import { awqQuantizer, clipGroups, divideGram, quantizeGroups, roundGroups } from "./awq/grid.ts";
 import { quantize } from "../quantize.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
 import { SchemeError } from "../error.ts";
@@ -125,6 +128,56 @@ Deno.test("a grid of ratio 0 alone leaves the model's weights to round to neares
   using plain = await quantize(model, { weights: awq({ ...options, scaling: false }) });
   const ids = Int32Array.from({ length: 16 }, (_, i) => 5 * i + 2);
   assertEquals(await searched.logits(ids), await plain.logits(ids));
+});
+
+Deno.test("the Gram matrix of divided inputs is that of the inputs, divided", () => {
+  const tokens = [[4, 6, -2], [2, -12, 8]], scales = Float32Array.of(2, 4, 0.5);
+  const gramOf = (rows: number[][]) =>
+    Float64Array.from(
+      { length: 9 },
+      (_, i) => rows.reduce((sum, x) => sum + x[Math.floor(i / 3)] * x[i % 3], 0),
+    );
+  const gram = gramOf(tokens);
+  divideGram(gram, scales);
+  // Powers of two: no bit may differ, of the first entry neither.
+  assertEquals(gram, gramOf(tokens.map((x) => x.map((value, j) => value / scales[j]))));
+});
+
+Deno.test("clipping leaves queries and keys alone and clips the others on what they read, divided by the factors", async () => {
+  using model = await loadModel("fixture:opt");
+  const calibration = await corpus("calibration", { windows: 1, length: 24, seed: 0 });
+  const options = { bits: 3, groupSize: 64, ratios: 4 }, { prepare } = awqMethod.weights;
+  const context = {
+    calibration: () => calibration,
+    progress: () => {},
+    memory: new BoundedMemory(),
+    finished: null,
+  };
+  assert(prepare !== undefined);
+  using clipped = await prepare(model, awq(options), context);
+  // The same without clipping: weights with their factors folded in, whose inputs are divided by them.
+  using scaled = await prepare(model, awq({ ...options, clipping: false }), context);
+  const walked = walkSites(scaled, calibration, async (stop) => {
+    if (stop.layer > 0) throw new Error("the first layer is enough");
+    const { columns } = stop,
+      x = await stop.device.read(stop.inputs[0]),
+      gram = new Float64Array(columns ** 2);
+    for (let start = 0; start < x.length; start += columns) {
+      for (let i = 0; i < columns; i++) {
+        for (let j = 0; j < columns; j++) gram[i * columns + j] += x[start + i] * x[start + j];
+      }
+    }
+    for (const [i, role] of stop.roles.entries()) {
+      const found = await clipped.linear(0, role).values(), own = stop.weights[i];
+      // Texts of what differs in tens of thousands of numbers would take minutes.
+      const same = (other: Float32Array) => found.every((value, k) => value === other[k]);
+      assertEquals(same(own.data), role === "q" || role === "k", role);
+      // Rows of values and of up are divided once more after they were clipped, where ties of float16 weights fall otherwise.
+      if (role === "o" || role === "down") assert(same(clipGroups(own, gram, awq(options))), role);
+    }
+    return await runPlain(stop);
+  });
+  await assertRejects(() => walked, Error, "the first layer is enough");
 });
 
 Deno.test("options are checked", async () => {

@@ -186,6 +186,23 @@ Deno.test("packed planes hold the patterns, at one bit per weight and plane", ()
   );
 });
 
+Deno.test("a model whose planes are round to nearest's: fit nearest on a device, without a search", async () => {
+  using model = await loadModel("fixture:llama");
+  const scheme = bcq({ bits: 3, groupSize: 64, fit: "nearest", roles: ["q"] });
+  using quantized = await quantize(model, { weights: scheme });
+  using searched = await quantize(model, {
+    weights: bcq({ bits: 3, groupSize: 64, rounds: 2, roles: ["q"] }),
+  });
+  const { shape: [rows, columns] } = model.linear(0, "q"), data = await model.linear(0, "q").values();
+  const expected = binaryCode({ rows, columns, data }, scheme).dequantize();
+  const isExpected = (one: typeof quantized) =>
+    storedWeight(one, 0, "q")?.dequantize().every((value, i) => value === expected[i]);
+  assertEquals([isExpected(quantized), isExpected(searched)], [true, false]);
+  // And these are round to nearest's, up to the rounding of sums, which the test above bounds.
+  const nearest = quantizeRows({ rows, columns, data }, rtn({ bits: 3, groupSize: 64 })).dequantize();
+  for (const [i, value] of nearest.entries()) assertAlmostEquals(expected[i], value, 1e-6);
+});
+
 Deno.test("a model keeps the layers of other roles as they are", async () => {
   using model = await loadModel("fixture:llama");
   using quantized = await quantize(model, { weights: bcq({ bits: 2, rounds: 1, roles: ["q", "down"] }) });

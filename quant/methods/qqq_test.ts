@@ -2,12 +2,21 @@ import { BoundedMemory } from "../calibration/memory.ts";
 import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { corpus } from "../../eval/corpus.ts";
+import { defaultDevice } from "../../kernels/default.ts";
 import { loadModel } from "../../model/load.ts";
 import { bitsPerWeight } from "../weights/linear.ts";
 import { UniformWeight } from "../weights/uniform.ts";
-import { qqq, type QqqOptions, qqqWithHessian, smoothInputs } from "./qqq.ts";
+import {
+  inputExtremes,
+  qqq,
+  type QqqOptions,
+  qqqWithHessian,
+  smoothInputs,
+  thresholdCandidates,
+} from "./qqq.ts";
 import { QqqWeight } from "../weights/qqq.ts";
 import { quantizeRows, rtn } from "./rtn.ts";
+import type { SearchedStop } from "../transforms/scale_search.ts";
 import { SchemeError } from "../error.ts";
 
 /** A repeatable sequence of numbers in [-1, 1). */
@@ -113,6 +122,52 @@ Deno.test("measured bits: 4 + 32/in per row, 4 + 16/groupSize + 32/in in groups"
   const columns = 128, data = noise(4 * columns, 7);
   assertEquals(bitsPerWeight(quantizeWhite(data, columns, {})), 4 + 32 / columns);
   assertEquals(bitsPerWeight(quantizeWhite(data, columns, { groupSize: 64 })), 4 + 16 / 64 + 32 / columns);
+});
+
+Deno.test("thresholds fall from the largest magnitude in steps of the positive side alone (SPEC-2 20.5)", () => {
+  const of = (most: number[], least: number[], steps: number | null) => [
+    ...thresholdCandidates({ least: Float32Array.from(least), most: Float32Array.from(most) }, steps),
+  ];
+  // The negative side is larger: T0 = 8. Two steps of 3.95 to 0.1.
+  const three = of([4, 0.5], [-2, -8], 2);
+  assertEquals(three.length, 3);
+  for (const [i, threshold] of [8, 4.05, 0.1].entries()) {
+    assertAlmostEquals(three[i].threshold, threshold, 1e-12);
+    // Each channel by the side that is farther beyond the threshold, or not at all.
+    const scales = [Math.max(1, 4 / threshold), 8 / threshold];
+    for (const [j, scale] of scales.entries()) assertAlmostEquals(three[i].scales[j], scale, 1e-6 * scale);
+  }
+  assertEquals([...three[0].scales], [1, 1]);
+  // 0.5 is a step only on the positive side, and 100 steps are the fewest.
+  for (
+    const [most, least, count] of [[4, -8, 100], [4, -800, 100], [60, -1, 120], [60.4, -100, 120], [
+      -1,
+      -8,
+      100,
+    ]]
+  ) {
+    const found = of([most], [least], null), start = Math.max(most, -least), step = (start - 0.1) / count;
+    assertEquals(found.length, count + 1);
+    for (const [i, { threshold }] of found.entries()) {
+      // The largest magnitude is a float32 number.
+      assertAlmostEquals(threshold, start - i * step, 1e-6 * start);
+    }
+  }
+  // Below 0.1 nothing is searched; at 0.1 something is.
+  assertEquals(of([0.05], [-0.09], null).map(({ scales }) => [...scales]), [[1]]);
+  assertEquals(of([0], [-0.25], 1).map(({ scales }) => scales[0]), [1, 2.5]);
+});
+
+Deno.test("extremes are those of each channel over all tokens of all windows", async () => {
+  const device = await defaultDevice();
+  const windows = [[1, -2, 3, 0, 5, -6], [-7, 4, 2]].map((values) =>
+    device.upload(Float32Array.from(values))
+  );
+  const { least, most } = await inputExtremes(
+    { device, inputs: windows, columns: 3 } as unknown as SearchedStop,
+  );
+  assertEquals([[...least], [...most]], [[-7, -2, -6], [1, 5, 3]]);
+  for (const one of windows) one[Symbol.dispose]();
 });
 
 Deno.test("smoothing preserves the model's function, biases and ReLU included", async () => {

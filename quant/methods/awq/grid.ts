@@ -94,3 +94,9 @@ export function clipGroups(
   }
   return clipped;
 }
+
+/** Makes the Gram matrix `[columns, columns]` of inputs that of the same inputs divided by `scales`, one a column. */
+export function divideGram(gram: Float64Array, scales: Float32Array): void {
+  const columns = scales.length;
+  for (let i = 0; i < gram.length; i++) gram[i] /= scales[Math.floor(i / columns)] * scales[i % columns];
+}
