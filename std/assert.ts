@@ -4,6 +4,7 @@
  * `"@std/assert": "jsr:@std/assert@1"`.
  */
 import nodeAssert, { AssertionError } from "node:assert";
+import { isDeepStrictEqual } from "node:util";
 
 export { AssertionError };
 
@@ -25,10 +26,28 @@ export function assert(condition: unknown, message = "Expected a truthy value"):
 
 /** Asserts deep equality of values. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
+  if (isDeepStrictEqual(actual, expected)) return;
+  // The listing of tens of thousands of numbers that differ would take minutes.
+  if (isLong(actual) && isLong(expected)) fail(firstDifference(actual, expected, message));
   // Newer types of Node refuse an explicit undefined.
   message === undefined
     ? nodeAssert.deepStrictEqual(actual, expected)
     : nodeAssert.deepStrictEqual(actual, expected, message);
+}
+
+type Numbers = ArrayLike<number | bigint>;
+
+function isLong(value: unknown): value is Numbers {
+  return ArrayBuffer.isView(value) && "length" in value && Number(value.length) > 2000;
+}
+
+function firstDifference(actual: Numbers, expected: Numbers, message = "Expected equal numbers"): string {
+  const length = Math.min(actual.length, expected.length);
+  let at = length, count = 0;
+  for (let i = length - 1; i >= 0; i--) if (!Object.is(actual[i], expected[i])) [at, count] = [i, count + 1];
+  return `${message}: ${count} of ${expected.length} differ, ${actual.length} were given; at ${at} ${
+    show(actual[at])
+  }, expected ${show(expected[at])}`;
 }
 
 /** Asserts that values are not deeply equal. */

@@ -7,7 +7,7 @@
  * `equivalent.json` with the reason. Exit code 1 where another one survived.
  */
 import { parseArgs } from "node:util";
-import { pathOf } from "../../base/file.ts";
+import { directoryOf, makeDirectory, pathOf } from "../../base/file.ts";
 import { hashOf } from "../../base/hash.ts";
 import equivalent from "./equivalent.json" with { type: "json" };
 import { copyOf, Mutator, plantedIn, projectFiles, sampleOf, type Verdict } from "./run.ts";
@@ -35,7 +35,7 @@ if (all.length === 0) {
 }
 const sample = sampleOf(all, count, seed);
 const state = values.state ?? `${root}/.quantbook/mutation/${hashOf([prefixes, seed]).slice(0, 12)}.jsonl`;
-await Deno.mkdir(state.slice(0, state.lastIndexOf("/")) || ".", { recursive: true });
+await makeDirectory(directoryOf(state));
 
 /** What an earlier run has done. */
 const known = new Map<string, Verdict>();

@@ -46,3 +46,21 @@ Deno.test("nothing is folded through a transform that runs for every token", asy
   const size = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   assert(found.every((x, i) => Math.abs(x - expected[i]) < 0.05 * size));
 });
+
+Deno.test("fixture:mamba: what its one norm feeds is folded to the bit, and nothing else can be", async () => {
+  using model = await loadModel("fixture:mamba");
+  const all: InputSite[] = ["mixer", "convolved", "step", "scanned"];
+  assertEquals(all.filter((site) => isFoldable(model, site)), ["mixer"]);
+  const folding = new Folding(model);
+  for (let layer = 0; layer < model.architecture.layers; layer++) {
+    const columns = siteColumns(model.architecture, "mixer");
+    await folding.scale(
+      layer,
+      "mixer",
+      Float32Array.from({ length: columns }, (_, j) => 2 ** ((j + layer) % 5 - 2)),
+    );
+  }
+  using folded = folding.apply("test");
+  const found = await folded.logits(ids), expected = await model.logits(ids);
+  assert(found.every((value, i) => value === expected[i]));
+});
