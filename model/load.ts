@@ -85,7 +85,7 @@ export async function loadModel(
   readQuantized: QuantizedReader = refuseQuantized,
 ): Promise<Model> {
   const { checkpoint: stored, tokenizer: open, whole } = await openSpecifier(specifier, options);
-  const opened = whole ? stored : await readQuantized(stored);
+  const opened = await readQuantized(stored);
   const { architecture, checkpoint: named } = await described(opened);
   const { checkpoint, unused } = watched(named);
   const tokenizer = typeof open === "function" ? open(architecture.vocabularySize) : open;

@@ -47,6 +47,11 @@ export interface Weights {
   sha256(): Promise<string>;
   /** A tensor as its file has it, codes and all; absent where the files are not of safetensors. */
   raw?(name: string): Promise<RawTensor>;
+  /**
+   * The blocks of a matrix of a GGUF file, row after row: undefined where it is no matrix of one type without a scale beside it; absent
+   * where the files are others.
+   */
+  blocks?(name: string): { readonly type: string; read(): Promise<Uint8Array> } | undefined;
   /** Metadata of the files: strings by name. */
   readonly metadata?: ReadonlyMap<string, string>;
   /** What a matrix is stored as, where others have quantized it. */

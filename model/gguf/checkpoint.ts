@@ -84,6 +84,7 @@ export async function ggufCheckpoint(file: GgufFile): Promise<Checkpoint> {
       const all = await tensor(name), width = all.length / (shape(name)[0] ?? 1);
       return all.slice(start * width, (start + count) * width);
     },
+    blocks: (name) => views.has(name) && !isTransposed(name) ? blocksOf(file, view(name), scales) : undefined,
     sha256: () => hash ??= hashOf(file.paths),
   };
 }
@@ -100,6 +101,27 @@ function storageOf(file: GgufFile, { rows }: View, { scales }: TensorScales): Te
     bytes += share * stored.byteLength + (scale === undefined ? 0 : 4 * share * scale.count);
   }
   return { format: [...formats].join(", "), bytes };
+}
+
+/** How a view's blocks are read, where those of all its rows are alike. */
+function blocksOf(
+  file: GgufFile,
+  { rows, order, shape }: View,
+  { scales }: TensorScales,
+): ReturnType<NonNullable<Checkpoint["blocks"]>> {
+  const [{ tensor, start, count }] = rows, type = file.tensors.get(tensor)?.type.name;
+  if (rows.length > 1 || shape.length !== 2 || type === undefined || scales.has(tensor)) return undefined;
+  const read = async () => {
+    const bytes = await file.blocks?.(tensor, start, count) ?? new Uint8Array();
+    if (order === undefined) return bytes;
+    const turned = new Uint8Array(bytes.length), height = shape[0], width = bytes.length / height;
+    for (let row = 0; row < height; row++) {
+      const from = order(row) * width;
+      turned.set(bytes.subarray(from, from + width), row * width);
+    }
+    return turned;
+  };
+  return file.blocks && { type, read };
 }
 
 /** Values of a view, row-major. */

@@ -27,6 +27,8 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
   /** Float32 values of a tensor, or of `count` rows of its first axis. */
   read(name: string, start?: number, count?: number): Promise<Float32Array<ArrayBuffer>>;
+  /** The same rows as a little-endian file stores them; absent where nothing but values can be had. */
+  blocks?(name: string, start?: number, count?: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** A tensor of a GGUF file in memory. */
@@ -69,19 +71,19 @@ export async function openGguf(path: string): Promise<GgufFile> {
   for (const one of paths) parts.push(one === name ? given : await openPart(one));
   checkParts(parts, paths);
   const homes = new Map(parts.flatMap((part) => [...part.tensors.keys()].map((tensor) => [tensor, part])));
+  const homeOf = (tensor: string): Part => {
+    const home = homes.get(tensor);
+    if (home !== undefined) return home;
+    throw new CheckpointError("tensor", `${name}: no tensor "${tensor}" among its ${homes.size}`);
+  };
   return {
     path: name,
     paths,
     byteLength: parts.reduce((sum, { size }) => sum + size, 0),
     metadata: parts[0].metadata,
     tensors: new Map(parts.flatMap(({ tensors }) => [...tensors])),
-    read(tensor, start = 0, count) {
-      const home = homes.get(tensor);
-      if (home === undefined) {
-        throw new CheckpointError("tensor", `${name}: no tensor "${tensor}" among its ${homes.size}`);
-      }
-      return readTensor(home, tensor, start, count);
-    },
+    read: async (tensor, start, count) => await readTensor(homeOf(tensor), tensor, start, count),
+    blocks: async (tensor, start, count) => await readBlocks(homeOf(tensor), tensor, start, count),
   };
 }
 
@@ -104,26 +106,38 @@ async function openPart(path: string): Promise<Part> {
 }
 
 async function readTensor(
-  { path, tensors, littleEndian: little }: Part,
+  part: Part,
   name: string,
-  start: number,
-  count: number | undefined,
+  start = 0,
+  count?: number,
 ): Promise<Float32Array<ArrayBuffer>> {
+  const { type, shape } = entryOf(part, name);
+  if (shape.length >= 2) return decodeGguf(type, await readBlocks(part, name, start, count));
+  // A vector's rows are single values, which blocks do not end at.
+  const values = decodeGguf(type, await readBlocks(part, name));
+  return values.slice(start, start + (count ?? values.length - start));
+}
+
+function entryOf({ path, tensors }: Part, name: string): GgufTensor {
   const entry = tensors.get(name);
   if (entry === undefined) throw new CheckpointError("tensor", `${path}: no tensor "${name}"`);
-  const { type, shape, offset, byteLength } = entry;
+  return entry;
+}
+
+async function readBlocks(
+  part: Part,
+  name: string,
+  start = 0,
+  count?: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { type, shape, offset, byteLength } = entryOf(part, name), { path } = part;
   const rows = shape[0] ?? 1, end = start + (count ?? rows - start);
   if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= rows)) {
     throw new RangeError(`Cannot read rows ${start} to ${end} of "${name}": it has ${rows} rows`);
   }
-  const values = async (from: number, length: number) => {
-    const bytes = await readRange(path, from, length);
-    return decodeGguf(type, little ? bytes : littleEndian(type, bytes, `${path}: tensor "${name}"`));
-  };
-  // A vector's rows are single values, which blocks do not end at.
-  if (shape.length < 2) return (await values(offset, byteLength)).slice(start, end);
   const rowBytes = rows === 0 ? 0 : byteLength / rows;
-  return await values(offset + start * rowBytes, (end - start) * rowBytes);
+  const bytes = await readRange(path, offset + start * rowBytes, (end - start) * rowBytes);
+  return part.littleEndian ? bytes : littleEndian(type, bytes, `${path}: tensor "${name}"`);
 }
 
 /**

@@ -7,14 +7,14 @@ import { ModelConfig } from "../../model/checkpoint/config.ts";
 import { requireFinite } from "../../model/checkpoint/weights.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import { heldWeight, type StoredWeight } from "../../model/checkpoint/stored.ts";
-import { SchemeError } from "../error.ts";
 import { readAwq } from "./awq.ts";
 import { readBitsAndBytes } from "./bitsandbytes.ts";
 import { readCompressedTensors } from "./compressed_tensors.ts";
 import { readFp8Block } from "./fp8_block.ts";
+import { withGgufBlocks } from "./gguf/read.ts";
 import { readGptq } from "./gptq.ts";
 import { readHqq } from "./hqq.ts";
-import type { FormatReader, Found, QuantizedModule, RuntimeScheme } from "./source.ts";
+import { type FormatReader, type Found, leftInFile, type RuntimeScheme } from "./source.ts";
 import { readTorchAo } from "./torchao.ts";
 
 /** By `quant_method`. */
@@ -46,6 +46,7 @@ export interface Imported {
  * @throws {CheckpointError} `config` naming a format or setting that cannot be read; `tensor`, `shape`, `dtype` or `nan` naming the tensor
  */
 export async function importCheckpoint(checkpoint: Checkpoint, streaming = false): Promise<Imported> {
+  if (checkpoint.blocks !== undefined) return { checkpoint: withGgufBlocks(checkpoint) };
   const config = await settingsOf(checkpoint);
   if (config === null) return { checkpoint };
   const method = config.string("quant_method");
@@ -104,21 +105,6 @@ function parsed(text: string, path: string): Record<string, unknown> {
   return json;
 }
 
-/** What is known of a weight whose codes are let go of; a closure over the weight would hold them. */
-function leftInFile(module: QuantizedModule, { shape, byteLength }: StoredWeight): StoredWeight {
-  return {
-    shape,
-    byteLength,
-    read: () => module.read(),
-    dequantize() {
-      throw new SchemeError(
-        "combination",
-        `${module.name}: its codes are left in their file by the option streaming: expected read() before them`,
-      );
-    },
-  };
-}
-
 /** The checkpoint with a matrix of floats in place of each module's tensors. */
 async function withModules(checkpoint: Checkpoint, found: Found, streaming: boolean): Promise<Checkpoint> {
   const { directory } = checkpoint, { modules, others = [], metadata = [], scheme } = found;
@@ -130,7 +116,7 @@ async function withModules(checkpoint: Checkpoint, found: Found, streaming: bool
     const bytes = module.tensors.reduce((sum, one) => sum + checkpoint.storage(one).bytes, 0);
     for (const one of module.tensors) taken.add(one);
     const weight = await module.read();
-    weights.set(name, streaming ? leftInFile(module, weight) : weight);
+    weights.set(name, streaming ? leftInFile(module.name, weight, () => module.read()) : weight);
     storage.set(name, { format: module.format, bytes });
   }
   const values = async (name: string) => {

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { checkFields, type KnownFields } from "../../base/fields.ts";
 import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../model/checkpoint/config.ts";
+import { SchemeError } from "../error.ts";
 import { CheckpointError } from "../../model/files/error.ts";
 import { isFloat, type StoredDtype, type TensorData, toFloat32 } from "../../model/files/dtype.ts";
 import { requireFinite } from "../../model/checkpoint/weights.ts";
@@ -65,6 +66,25 @@ export interface Found {
 
 /** Reads a checkpoint of one format; `config` is its `quantization_config`. */
 export type FormatReader = (checkpoint: Checkpoint, config: ModelConfig) => Promise<Found> | Found;
+
+/** What is known of a weight whose codes stay in their file, with the way to read it. */
+export function leftInFile(
+  name: string,
+  { shape, byteLength }: Pick<StoredWeight, "shape" | "byteLength">,
+  read: () => Promise<StoredWeight>,
+): StoredWeight {
+  return {
+    shape,
+    byteLength,
+    read,
+    dequantize() {
+      throw new SchemeError(
+        "combination",
+        `${name}: its codes were left in their file: expected read() first`,
+      );
+    },
+  };
+}
 
 /** Refuses what a checkpoint says. */
 export function refuse(checkpoint: Checkpoint, message: string): never {

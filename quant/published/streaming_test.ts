@@ -24,7 +24,7 @@ async function check(directory: string): Promise<void> {
     const one = model.checkpoint.stored?.(name), other = streaming.checkpoint.stored?.(name);
     assert(one !== undefined && other?.read !== undefined);
     assertEquals([other.shape, other.byteLength], [one.shape, one.byteLength]);
-    assertThrows(() => other.dequantize(), SchemeError, "left in their file by the option streaming");
+    assertThrows(() => other.dequantize(), SchemeError, "its codes were left in their file");
     assertEquals((await other.read()).dequantize(), one.dequantize());
   }
 }

@@ -81,7 +81,11 @@ function requireRotatable(model: Model, { method, hidden, values, online }: Rota
     family,
   } = architecture;
   const quantized = Array.from({ length: architecture.layers }, (_, layer) => layer).some((layer) =>
-    layerRoles(architecture, layer).some((role) => model.linear(layer, role).stored !== undefined)
+    layerRoles(architecture, layer).some((role) => {
+      const { stored, isOriginal } = model.linear(layer, role);
+      // What a file stores in codes has values like any other.
+      return stored !== undefined && !isOriginal;
+    })
   );
   const twice = (["heads", "down", "keys"] as const).find((one) => online[one] && rotations[one]);
   const reason = architecture.experts !== undefined
