@@ -44,6 +44,10 @@ import { builtIn } from "../quant/registry.ts";
 import { magnitude } from "../quant/methods/magnitude.ts";
 import { rtn } from "../quant/methods/rtn.ts";
 import { sparseGpt } from "../quant/methods/sparsegpt.ts";
+import { obq } from "../quant/methods/obq.ts";
+import { obs } from "../quant/methods/obs.ts";
+import { ptq161 } from "../quant/methods/ptq161.ts";
+import { slimLlm } from "../quant/methods/slimllm.ts";
 import { svdQuant } from "../quant/methods/svdquant.ts";
 import { wanda } from "../quant/methods/wanda.ts";
 import type { Scheme } from "../quant/scheme.ts";
@@ -113,6 +117,10 @@ const schemes: Record<string, Scheme> = {
   // Candidates that float32 sums decide between: two, so that few near ties are among them.
   llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, from: 0.8, to: 1.2, tokens: 64 }) },
   llmInt8: { linears: llmInt8({ threshold: 6 }) },
+  obq: { overrides: [{ layers: [0], linears: ["k"], weights: obq({ bits: 4, percdamp: 0.01 }) }] },
+  obs: { overrides: [{ layers: [0], linears: ["k"], sparsity: obs({ pattern: "2:4", percdamp: 0.01 }) }] },
+  ptq161: { weights: ptq161() },
+  slimLlm: { weights: slimLlm({ bits: 3, groupSize: 64, pairs: 1 }) },
   svdQuant: {
     linears: svdQuant({ rank: 8, iterations: 1, smooth: { alpha: 0.5, beta: 0.5 }, activations: token8 }),
   },
@@ -171,12 +179,12 @@ Deno.test("gpu: every method of the registry has a scheme here", () => {
 });
 
 /**
- * GPTQ, GPTAQ, SpQR, QQQ, QUIK and OdysseyLLM decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
+ * GPTQ, SliM-LLM, GPTAQ, SpQR, QQQ, QUIK and OdysseyLLM decide code by code on what the codes before have left, in layers behind quantized layers: the last bit
  * of a Hessian decides which way a near tie goes, and the models that two devices make differ as two good models do. (Here
  * the reference device, with float64 sums, and the CPU device differ by 1.5% for GPTQ and 5.6% for SpQR.) So what the GPU
  * has made is compared with itself on the CPU; and it must be one of the models that the CPU makes of a Hessian with noise.
  */
-const chaotic = ["gptq", "gptaq", "spqr", "qqq", "quik", "odyssey"];
+const chaotic = ["gptq", "slimLlm", "gptaq", "spqr", "qqq", "quik", "odyssey"];
 
 /**
  * Rounded activations of which a code that falls to the other side of a tie moves more than 1e-3 of the perplexity of these 512 tokens: fixed

@@ -31,6 +31,8 @@ export interface InputStatistics {
   readonly tokens: number;
   /** `(X_float - X)^T X` likewise, where {@linkcode WeightMethod.drift} asks for it: rows belong to the difference. */
   readonly drift?: Float64Array;
+  /** The inputs themselves, `[tokens, columns]` of each window, where {@linkcode WeightMethod.inputs} asks for them. */
+  readonly inputs?: readonly Float32Array[];
 }
 
 /** Where a weight stands. */
@@ -76,6 +78,8 @@ export interface WeightMethod<S extends Tagged> {
    * whose router may send a token elsewhere, refuse.
    */
   readonly drift?: (scheme: S) => boolean;
+  /** Whether the inputs themselves are needed beside their statistics; experts of mixtures have none. */
+  readonly inputs?: (scheme: S) => boolean;
   /** Whether statistics are taken of inputs rounded as the scheme's `activations` say, not of inputs as they are. */
   readonly roundedInputs?: (scheme: S) => boolean;
   /**

@@ -122,6 +122,10 @@ export {
   type SpinTraining,
 } from "./methods/spinquant/training.ts";
 export type { Residual, RoundedInput, Smoothing, SvdQuant, SvdQuantOptions } from "./methods/svdquant.ts";
+export type { Ptq161, Ptq161Options } from "./methods/ptq161.ts";
+export type { Obq, ObqOptions } from "./methods/obq.ts";
+export type { Obs } from "./methods/obs.ts";
+export type { SlimLlm, SlimLlmOptions } from "./methods/slimllm.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
 export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
 export { type Measured, type Recipe, recipeIn, recipeKey } from "./formats/recipe.ts";
@@ -181,6 +185,8 @@ export {
   LowRankWeight,
   type SharedParts,
 } from "./weights/low_rank.ts";
+export { type MixedBitsGroup, MixedBitsWeight, type StoredGroup } from "./weights/mixed_bits.ts";
+export { type StructuredBinaryParts, StructuredBinaryWeight } from "./weights/structured_binary.ts";
 export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
 export { type TableParts, TableWeight } from "./weights/table.ts";
 export { type UniformParts, UniformWeight } from "./weights/uniform.ts";

@@ -17,6 +17,9 @@ import { readOdyssey } from "./schemes/odyssey.ts";
 import { readQuik } from "./schemes/quik.ts";
 import { readLlmFp4 } from "./schemes/llmfp4.ts";
 import { readSvdQuant } from "./schemes/svdquant.ts";
+import { readObq, readObs } from "./schemes/obq.ts";
+import { readPtq161 } from "./schemes/ptq161.ts";
+import { readSlimLlm } from "./schemes/slimllm.ts";
 import { quarotRun, spinquantRun } from "./schemes/rotation.ts";
 
 import { readMagnitude, readSparseGpt, readWanda } from "./schemes/sparse.ts";
@@ -53,12 +56,20 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     gptq: gptaqRun,
     magnitude: readMagnitude,
     none: gptaqRun,
+    obq: readObq,
+    obs: readObs,
     rtn: gptaqRun,
     sparsegpt: readSparseGpt,
     wanda: readWanda,
   },
   "learned": { baseline, "ABQ-LLM": readAbq, OmniQuant: readOmniQuant },
-  "mixed-lowrank-mamba": { baseline, none: baseline, SVDQuant: readSvdQuant },
+  "mixed-lowrank-mamba": {
+    baseline,
+    none: baseline,
+    "PTQ1.61": readPtq161,
+    "SliM-LLM": readSlimLlm,
+    SVDQuant: readSvdQuant,
+  },
 };
 
 /**

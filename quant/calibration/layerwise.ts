@@ -43,6 +43,8 @@ export interface Layerwise {
   lastWindow?(layer: number, place: LinearPlace): boolean;
   /** Whether a linear layer also needs how far its input is from the float model's; no expert may. */
   drift?(layer: number, place: LinearPlace): boolean;
+  /** Whether a linear layer also needs its inputs themselves; no expert may. Never, when absent. */
+  inputs?(layer: number, place: LinearPlace): boolean;
   /** What rounds inputs in the quantized model's pass; the float model's pass, and nothing else, goes without. */
   readonly rounding?: Intervention | null;
   /** What rounds as layers are left behind, if more than `rounding` does. */
@@ -72,10 +74,9 @@ function inputKey(site: InputSite, expert?: number): string {
 export async function quantizeLayerwise(
   model: Model,
   windows: readonly Int32Array[],
-  { needed, sequential, lastWindow = () => false, drift, rounding, behind, enter, quantize, finished }:
-    Layerwise,
+  { needed, sequential, lastWindow = () => false, drift, inputs = () => false, ...rest }: Layerwise,
 ): Promise<Map<string, Parameter<Linear>>> {
-  const { architecture } = model;
+  const { architecture } = model, { rounding, behind, enter, quantize, finished } = rest;
   const result = new Map<string, Parameter<Linear>>();
   // Hidden states that are not there are made again, and with them all layers. Those of the float model stand behind the others.
   const start = finished && (finished.states ?? finished.count === architecture.layers) ? finished.count : 0;
@@ -121,7 +122,8 @@ export async function quantizeLayerwise(
           const observed = stage.filter((place) => needed(index, place) && lastWindow(index, place) === last);
           const sites = new Set(observed.map(({ role }) => siteOfRole(role))), from = last ? -1 : 0;
           // Nothing that looks at the last window alone asks for the float model's.
-          const others = { sites, rounds, float: last ? null : float, from: stand };
+          const asked = observed.filter((place) => inputs(index, place)).map(({ role }) => siteOfRole(role));
+          const others = { sites, kept: new Set(asked), rounds, float: last ? null : float, from: stand };
           return await inputStatistics(model, layer, windows.slice(from), hidden.slice(from), others);
         };
         const ofAll = await statistics(false), ofLast = await statistics(true);
@@ -209,8 +211,9 @@ async function inputStatistics(
   layer: LoadedLayer,
   windows: readonly Int32Array[],
   hidden: readonly DeviceBuffer[],
-  { sites, float, rounds, from }: {
+  { sites, kept: copied, float, rounds, from }: {
     readonly sites: ReadonlySet<InputSite>;
+    readonly kept: ReadonlySet<InputSite>;
     readonly float: FloatPass | null;
     readonly rounds: readonly Intervention[];
     readonly from: "middle" | undefined;
@@ -229,13 +232,16 @@ async function inputStatistics(
   };
   // What a mixture reads as a whole is no linear layer's input.
   const mixed = (site: InputSite) => layer.experts !== undefined && (site === "mlp" || site === "down");
-  const drifts = new Map<InputSite, Float64Array>();
+  const drifts = new Map<InputSite, Float64Array>(), copies = new Map<InputSite, Float32Array[]>();
   let window = 0;
   const observer: Intervention = {
     async input(x, at) {
       if (mixed(at.site)) return;
       add(x, at);
       if (sites.has(at.site)) await float?.add(x, at, window, drifts);
+      if (!copied.has(at.site)) return;
+      const own = copies.get(at.site) ?? [];
+      copies.set(at.site, [...own, await device.read(x, 0, at.rows * at.columns)]);
     },
     expertInput: (x, at) => add(x, at, at.expert),
   };
@@ -258,8 +264,14 @@ async function inputStatistics(
     const sums = await gram.read();
     const what = () => `${model.name}: the calibration inputs of layer ${layer.index} (${key})`;
     requireNumbers(sums, sums.length, what);
-    const drift = drifts.get(key as InputSite);
-    statistics.set(key, { gram: sums, windows: windows.length, tokens, ...drift && { drift } });
+    const drift = drifts.get(key as InputSite), inputs = copies.get(key as InputSite);
+    statistics.set(key, {
+      gram: sums,
+      windows: windows.length,
+      tokens,
+      ...drift && { drift },
+      ...inputs && { inputs },
+    });
   }
   return statistics;
 }

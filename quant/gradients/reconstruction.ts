@@ -14,7 +14,8 @@ import type { Model } from "../../model/model.ts";
 import { layerInputs } from "../calibration/layer_inputs.ts";
 import { SchemeError } from "../error.ts";
 import type { Finished } from "../resumption/finished.ts";
-import { AdamW, type AdamWState } from "./adamw.ts";
+import { Adam8bit, type Adam8bitState } from "./adam8bit.ts";
+import { AdamW, type AdamWOptions, type AdamWState } from "./adamw.ts";
 import { type BlockOptions, type BlockParameters, DifferentiableBlock } from "./block.ts";
 import { readBlock } from "./block.ts";
 import { requireKnownLayer } from "./fisher.ts";
@@ -53,8 +54,8 @@ export interface Schedule {
   readonly weightDecay: number;
   /** Largest norm of all gradients together; null for any. */
   readonly gradientNorm: number | null;
-  /** Which of two AdamWs, and its constant beside the root. */
-  readonly adam: { readonly form: "transformers" | "torch"; readonly eps: number };
+  /** Which of two AdamWs, or the one whose means take 8 bits; and its constant beside the root. */
+  readonly adam: { readonly form: "transformers" | "torch" | "8bit"; readonly eps: number };
   /** Shuffles the windows of each epoch; null takes them in order. */
   readonly seed: number | null;
 }
@@ -129,7 +130,7 @@ export function concatenate(parts: readonly Float32Array[]): Float32Array {
 
 interface Progress {
   readonly parameters: Readonly<Record<string, Float32Array>>;
-  readonly adam: AdamWState;
+  readonly adam: AdamWState | Adam8bitState;
   readonly losses: readonly number[];
   readonly norms: readonly number[];
 }
@@ -154,13 +155,13 @@ export async function reconstructBlock(
   const { inputs } = data, tokens = inputs[0].length / architecture.hiddenSize;
   const batches = Math.max(1, Math.floor(inputs.length / batch));
   const order = windowOrder(inputs.length, seed);
-  const options = { learningRate: 0, weightDecay, betas: [0.9, 0.999], ...adam } as const;
-  const optimizer = new AdamW(fit.parameters, options);
+  const options = { learningRate: 0, weightDecay, betas: [0.9, 0.999], eps: adam.eps } as const;
+  const optimizer = optimizerOf(fit.parameters, options, adam.form);
   const losses: number[] = [], norms: number[] = [];
   const before = await finished?.read("epochs") as Progress | undefined;
   if (before !== undefined) {
     for (const [name, values] of Object.entries(before.parameters)) fit.parameters.get(name)?.set(values);
-    optimizer.restore(before.adam);
+    optimizer.restore(before.adam as AdamWState & Adam8bitState);
     losses.push(...before.losses);
     norms.push(...before.norms);
   }
@@ -199,6 +200,14 @@ export async function reconstructBlock(
     }
   }
   return { losses, norms };
+}
+
+function optimizerOf(
+  parameters: ReadonlyMap<string, Float32Array>,
+  options: Omit<AdamWOptions, "form">,
+  form: Schedule["adam"]["form"],
+): AdamW | Adam8bit {
+  return form === "8bit" ? new Adam8bit(parameters, options) : new AdamW(parameters, { ...options, form });
 }
 
 /** The windows of an epoch, in order. */

@@ -7,18 +7,18 @@
 import { pow } from "../../base/elementary.ts";
 
 /**
- * The signed map in ascending order. With `i` of 7 bits for the mantissa, magnitudes are `10^(i - 6)` times the middles of `2^i` equal parts
- * of [0.1, 1]; 0 and 1 come on top. Bit for bit that of bitsandbytes.
+ * The map in ascending order. With `i` of 7 bits for the mantissa, magnitudes are `10^(i - 6)` times the middles of `2^i` equal parts of
+ * [0.1, 1], twice as many where there are no negative numbers; 0 and 1 come on top. Bit for bit that of bitsandbytes.
  */
-export function dynamicMap(): Float32Array {
+export function dynamicMap(signed = true): Float32Array {
   const map = [0, 1];
   for (let i = 0; i < 7; i++) {
-    const parts = 2 ** i, edges = linspace(0.1, 1, parts + 1);
+    const parts = signed ? 2 ** i : 2 ** (i + 1), edges = linspace(0.1, 1, parts + 1);
     for (let j = 0; j < parts; j++) {
       const size = Math.fround(
         Math.fround(pow(10, i - 6)) * Math.fround(Math.fround(edges[j] + edges[j + 1]) / 2),
       );
-      map.push(size, -size);
+      map.push(size, ...signed ? [-size] : []);
     }
   }
   return Float32Array.from(map.sort((a, b) => a - b));

@@ -26,6 +26,7 @@ import {
   number,
   oneOf,
   type Option,
+  optional,
   type OptionTable,
   or,
   readOptions,
@@ -65,6 +66,7 @@ export const distillOptions: OptionTable<Distill> = {
   weightDecay: number(0, 1, 1e-5),
   batch: integer(1, 1 << 16, 4),
   attention: oneOf(["causal", "all"], "causal"),
+  optimizer: optional(oneOf(["adam8bit"])),
   weights: zeroQuantized,
   activations: or(null, zeroQuantized as Option<TokenwiseZeroQuant>, null),
 };

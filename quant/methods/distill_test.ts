@@ -77,6 +77,17 @@ Deno.test("training lowers the error of the quantized layer, for weights and wit
   }
 });
 
+Deno.test("8-bit Adam trains a layer as far as Adam does", async () => {
+  using model = await loadModel("fixture:llama");
+  const last = async (optimizer?: "adam8bit") => {
+    const { losses } = await trained(model, 3, { steps: 16, learningRate: 3e-4, optimizer });
+    return { first: losses[0], mean: losses.slice(12).reduce((sum, x) => sum + x, 0) / 4 };
+  };
+  const full = await last(), eight = await last("adam8bit");
+  assertEquals(eight.first, full.first);
+  assertLess(Math.abs(eight.mean / full.mean - 1), 0.02, `${eight.mean}, ${full.mean}`);
+});
+
 Deno.test("opt is trained with its biases", async () => {
   using model = await loadModel("fixture:opt");
   const before = await readBlock(model, 1);

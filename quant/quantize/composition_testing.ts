@@ -33,6 +33,10 @@ import { wanda } from "../methods/wanda.ts";
 import { parseScheme, type Scheme } from "../scheme.ts";
 import { smoothQuant } from "../methods/smoothquant.ts";
 import { spqr } from "../methods/spqr.ts";
+import { obq } from "../methods/obq.ts";
+import { obs } from "../methods/obs.ts";
+import { ptq161 } from "../methods/ptq161.ts";
+import { slimLlm } from "../methods/slimllm.ts";
 import { svdQuant } from "../methods/svdquant.ts";
 import { zeroQuant } from "../methods/zeroquant.ts";
 
@@ -47,6 +51,13 @@ const weights: Record<string, Scheme> = {
   bcq: { weights: bcq({ bits: 4, groupSize: 64, rounds: 2 }) },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },
   zeroQuant: { weights: zeroQuant({ bits: 8, mlpBits: 4 }) },
+  obq: { overrides: [{ linears: ["k"], weights: obq({ bits: 4, percdamp: 0.01 }) }] },
+  obs: {
+    overrides: [{ linears: ["k"], sparsity: obs({ pattern: "3:4", percdamp: 0.01 }) }],
+    weights: rtn({ bits: 6, groupSize: 64 }),
+  },
+  ptq161: { weights: ptq161({ ratio: 0.95, bits: 8 }) },
+  slimLlm: { weights: slimLlm({ bits: 4, groupSize: 64, pairs: 1 }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   odyssey: { weights: odyssey({ steps: 4 }) },
   abq: { weights: abq({ bits: 4, epochs: 0, equivalent: true }) },

@@ -10,6 +10,7 @@ import {
   type BoundWeights,
   needsDrift,
   needsGram,
+  needsInputs,
   operandAt,
   type ResolvedScheme,
   weightsAt,
@@ -138,7 +139,7 @@ function requireOneRounding(scheme: ResolvedScheme): void {
 function requireForExperts(family: string, scheme: ResolvedScheme): void {
   const { transforms, linears, weights } = scheme;
   const prepares = weights?.part.prepare === undefined ? [] : [weights];
-  const drifting = allWeights(scheme).find(needsDrift);
+  const drifting = allWeights(scheme).find((one) => needsDrift(one) || needsInputs(one));
   const [refused] = [...transforms, ...linears ? [linears] : [], ...prepares, ...drifting ? [drifting] : []];
   if (refused === undefined) return;
   throw new SchemeError(

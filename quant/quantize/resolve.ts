@@ -176,6 +176,11 @@ export function needsDrift({ scheme, part: { drift } }: BoundWeights): boolean {
   return drift?.(scheme) ?? false;
 }
 
+/** Whether it needs the inputs themselves. */
+export function needsInputs({ scheme, part: { inputs } }: BoundWeights): boolean {
+  return inputs?.(scheme) ?? false;
+}
+
 /** Whether it looks at inputs as `activations` round them. */
 export function seesRounded({ scheme, part: { roundedInputs } }: BoundWeights): boolean {
   return roundedInputs?.(scheme) ?? false;

@@ -26,6 +26,8 @@ import { smoothQuant } from "../methods/smoothquant.ts";
 import { sparseGpt } from "../methods/sparsegpt.ts";
 import { omniquant } from "../methods/omniquant.ts";
 import { spinquant } from "../methods/spinquant.ts";
+import { obq } from "../methods/obq.ts";
+import { obs } from "../methods/obs.ts";
 import { spqr } from "../methods/spqr.ts";
 import { svdQuant } from "../methods/svdquant.ts";
 import { zeroQuant } from "../methods/zeroquant.ts";
@@ -50,6 +52,8 @@ const written: Readonly<Record<string, Scheme>> = {
   quik: { weights: quik({ bits: 4, kept: 8 }), activations: quik({ bits: 4, kept: 8 }) },
   "sparsity, then rtn": { sparsity: sparseGpt({ pattern: "2:4" }), weights: rtn({ bits: 4 }) },
   llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, tokens: 8 }) },
+  obq: { overrides: [{ layers: [0], linears: ["k"], weights: obq({ bits: 4, percdamp: 0.01 }) }] },
+  obs: { overrides: [{ layers: [0], linears: ["k"], sparsity: obs({ pattern: "2:4", percdamp: 0.01 }) }] },
   svdQuant: {
     linears: svdQuant({
       rank: 2,

@@ -17,6 +17,7 @@ import {
   type BoundWeights,
   needsDrift,
   needsGram,
+  needsInputs,
   type ResolvedScheme,
   seesRounded,
   weightsAt,
@@ -130,6 +131,10 @@ export async function quantizeWeights(
       ...behind?.attention,
     },
     ...behind,
+    inputs: (layer, { role }) => {
+      const bound = weightsAt(scheme, layer, role);
+      return bound !== undefined && needsInputs(bound);
+    },
     needed: (layer, { role }) => {
       const bound = weightsAt(scheme, layer, role);
       return bound !== undefined && needsGram(bound);

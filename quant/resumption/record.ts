@@ -16,6 +16,7 @@ import { DualGrainedWeight } from "../weights/dual_grained.ts";
 import { Int8Weight } from "../weights/int8.ts";
 import { KeptColumnsWeight } from "../weights/kept_columns.ts";
 import { LowRankWeight } from "../weights/low_rank.ts";
+import { MixedBitsWeight } from "../weights/mixed_bits.ts";
 import { QqqWeight } from "../weights/qqq.ts";
 import { RazoredWeight } from "../weights/razored.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
@@ -23,6 +24,7 @@ import { ReshapedWeight } from "../weights/reshaped.ts";
 import { SparseMatrix } from "../weights/sparse.ts";
 import { SparseWeight } from "../weights/sparse_values.ts";
 import { SpqrWeight } from "../weights/spqr.ts";
+import { StructuredBinaryWeight } from "../weights/structured_binary.ts";
 import { TableWeight } from "../weights/table.ts";
 import { UniformWeight } from "../weights/uniform.ts";
 
@@ -38,6 +40,7 @@ const classes: ReadonlyMap<string, { readonly prototype: object }> = new Map(
     Int8Weight,
     KeptColumnsWeight,
     LowRankWeight,
+    MixedBitsWeight,
     QqqWeight,
     RazoredWeight,
     RealZeroWeight,
@@ -45,6 +48,7 @@ const classes: ReadonlyMap<string, { readonly prototype: object }> = new Map(
     SparseMatrix,
     SparseWeight,
     SpqrWeight,
+    StructuredBinaryWeight,
     TableWeight,
     UniformWeight,
   }),

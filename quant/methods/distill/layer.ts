@@ -23,6 +23,8 @@ export interface Training {
   readonly batch: number;
   /** What a token attends to in the trained layer, in teacher and student: `"all"` is the reference code's. */
   readonly attention: "causal" | "all";
+  /** AdamW, or the Adam whose running means take 8 bits. */
+  readonly optimizer?: "adam8bit";
   /** The quantizer of weights that the student learns to live with. */
   readonly weights: ZeroQuant;
   /** The quantizer of inputs of linear layers, if any. */
@@ -76,7 +78,7 @@ export async function distillLayer(
     shape: "flat",
     weightDecay,
     gradientNorm: null,
-    adam: { form: "transformers", eps: 1e-6 },
+    adam: scheme.optimizer === "adam8bit" ? { form: "8bit", eps: 1e-6 } : { form: "transformers", eps: 1e-6 },
     seed: null,
   });
   return { parameters: masters, losses };
