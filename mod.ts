@@ -47,6 +47,7 @@ export { loadTokenizer, type Tokenizer } from "./model/tokenizer/tokenizer.ts";
 export { SchemeError } from "./quant/error.ts";
 export { type ExportFormat, exportFormats, exportModel, type ExportOptions } from "./quant/formats/export.ts";
 export { abq } from "./quant/methods/abq.ts";
+export { affine } from "./quant/methods/affine.ts";
 export { awq } from "./quant/methods/awq.ts";
 export { bcq } from "./quant/methods/bcq.ts";
 export { crossQuant } from "./quant/methods/crossquant.ts";

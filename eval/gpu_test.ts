@@ -15,6 +15,7 @@ import { linearKey } from "../model/decoder/parameters.ts";
 import type { Model } from "../model/model.ts";
 import { denseLinear, type Linear, type Parameter, vectorParameter } from "../model/decoder/parameter.ts";
 import { abq } from "../quant/methods/abq.ts";
+import { affine } from "../quant/methods/affine.ts";
 import { awq } from "../quant/methods/awq.ts";
 import { bcq } from "../quant/methods/bcq.ts";
 import { crossQuant } from "../quant/methods/crossquant.ts";
@@ -136,6 +137,7 @@ const schemes: Record<string, Scheme> = {
   // A step of Adam is the sign of a gradient: what is learned differs between devices; the start does not.
   omniquant: { weights: omniquant({ bits: 4, equivalent: true, epochs: 0 }), activations: token8 },
   abq: { weights: abq({ bits: 2, groupSize: 64, epochs: 0 }) },
+  affine: { weights: affine({ bits: 4, groupSize: 64, equivalent: false, epochs: 0 }) },
   // The search of a hundred thresholds takes lavapipe ten minutes.
   qqq: { weights: qqq({ groupSize: 128, thresholds: 8 }), activations: token8 },
   qrazor: { weights: qrazor({ bits: 4, baseBits: 8, groupSize: 16 }) },

@@ -4,6 +4,7 @@
  * @module
  */
 export { abqMethod as abq } from "./methods/abq.ts";
+export { affineMethod as affine } from "./methods/affine.ts";
 export { awqMethod as awq } from "./methods/awq.ts";
 export { bcqMethod as bcq } from "./methods/bcq.ts";
 export { crossQuantMethod as crossQuant } from "./methods/crossquant.ts";

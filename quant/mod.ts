@@ -95,6 +95,8 @@ export type { Mx } from "./methods/mx.ts";
 export type { Nf4 } from "./methods/nf4.ts";
 export type { Nvfp4 } from "./methods/nvfp4.ts";
 export type { Abq, AbqOptions } from "./methods/abq.ts";
+export type { Affine, AffineOptions } from "./methods/affine.ts";
+export type { AffineRules } from "./methods/affine/folding.ts";
 export type { OmniQuant, OmniQuantOptions } from "./methods/omniquant.ts";
 export type { GivenLayer, LearnedScheme } from "./methods/omniquant/weights.ts";
 export {

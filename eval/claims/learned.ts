@@ -1,5 +1,6 @@
 /** The schemes of the rows of tables on methods that learn. */
 import { type Abq, abq } from "../../quant/methods/abq.ts";
+import { type Affine, affine } from "../../quant/methods/affine.ts";
 import { awq } from "../../quant/methods/awq.ts";
 import { gptq } from "../../quant/methods/gptq.ts";
 import { type OmniQuant, omniquant } from "../../quant/methods/omniquant.ts";
@@ -9,7 +10,7 @@ import type { Scheme } from "../../quant/scheme.ts";
 import type { Claim } from "./files.ts";
 
 /** A method that rounds what runs as its own training assumes. */
-function everywhere(own: OmniQuant | Abq): Scheme {
+function everywhere(own: OmniQuant | Abq | Affine): Scheme {
   if (own.activationBits === 16) return { weights: own };
   return { weights: own, activations: own, query: own, key: own, value: own };
 }
@@ -41,6 +42,15 @@ export function learnedScheme({ method, settings }: Claim): Scheme | null {
     case "ABQ-LLM": {
       const options = { bits, groupSize, activationBits, epochs: bits === 2 ? 40 : 20 };
       return everywhere(abq({ ...options, balanced: settings.bit_balance === true }));
+    }
+    case "AffineQuant": {
+      const rounded = activationBits < 16, options = { bits, groupSize, activationBits };
+      // The scripts of the code: matrices behind norms for weights alone, of queries and keys beside activations.
+      return everywhere(
+        rounded
+          ? affine({ ...options, mixQueries: true, augmented: true, stability: 0.1 })
+          : affine({ ...options, mixChannels: true, stability: 1 }),
+      );
     }
     default:
       return null;

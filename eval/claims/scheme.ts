@@ -46,7 +46,7 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   if (paper === "llmfp4") return llmFp4Scheme(claim);
   // Its rows name no bits.
   if (paper === "gptaq") return null;
-  if (paper === "omniquant" || paper === "abq") return learnedScheme(claim);
+  if (paper === "omniquant" || paper === "abq" || paper === "affine") return learnedScheme(claim);
   if (paper === "sparsity") return sparsityScheme(claim);
   if (paper === "quarot" || paper === "spinquant") return rotationScheme(claim);
   if (/^(16-bit )?(baseline|full)$/i.test(method)) return {};

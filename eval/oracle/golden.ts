@@ -11,7 +11,7 @@ import { readFptq } from "./schemes/fptq.ts";
 import { gptaqRun } from "./schemes/gptaq.ts";
 import { readHqq } from "./schemes/hqq.ts";
 import type { GoldenReader, GoldenResult, GoldenRun } from "./schemes/golden.ts";
-import { readAbq, readOmniQuant } from "./schemes/learned.ts";
+import { readAbq, readAffine, readOmniQuant } from "./schemes/learned.ts";
 import { readMarlin } from "./schemes/marlin.ts";
 import { readOdyssey } from "./schemes/odyssey.ts";
 import { readQuik } from "./schemes/quik.ts";
@@ -62,7 +62,7 @@ const readers: Readonly<Record<GoldenGroup, Readonly<Record<string, GoldenReader
     sparsegpt: readSparseGpt,
     wanda: readWanda,
   },
-  "learned": { baseline, "ABQ-LLM": readAbq, OmniQuant: readOmniQuant },
+  "learned": { baseline, "ABQ-LLM": readAbq, AffineQuant: readAffine, OmniQuant: readOmniQuant },
   "mixed-lowrank-mamba": {
     baseline,
     none: baseline,

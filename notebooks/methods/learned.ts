@@ -44,4 +44,23 @@ export const learned: readonly MethodEntry[] = [
       lines: 8,
     },
   },
+  {
+    id: "affine",
+    name: "AffineQuant",
+    bits: "W2 to W8, A4 to A8",
+    quantizes: "weights, activations, attention operands",
+    calibration: true,
+    gradient: true,
+    cost: "a forward and a backward pass of each block, and inverses, per step",
+    paper: { title: "Ma et al. 2024", link: "https://arxiv.org/abs/2403.12544" },
+    source: "quant/methods/affine.ts",
+    equation: {
+      source: "quant/methods/affine/mask.ts",
+      tex: tex`x W^\top = (x A^{-1})(W A^\top)^\top, \qquad
+        A_{ij} = 0 \text{ where } \lvert i - j\rvert > \tfrac{e}{E - 1}(d - 1)`,
+      label: "eq. 4 and 7",
+      anchor: "const band = epochs < 2 ?",
+      lines: 7,
+    },
+  },
 ];

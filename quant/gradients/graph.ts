@@ -2,6 +2,7 @@
  * What a block computes with, as a function of what is learned of it: a few operations on weights and vectors, each with the way back.
  * Values are float32, as they are in the code whose training this follows; sums are taken in float64.
  */
+import { SchemeError } from "../error.ts";
 import { type ClipLogits, type RangeRule, type Rounding, roundRange } from "./rounding.ts";
 
 /** A tensor of the graph, with the gradient that has come back to it by now. */
@@ -109,6 +110,105 @@ export class Graph {
     });
   }
 
+  /** `x` times what is not learned, element by element; a shorter `by` repeats. */
+  multiply(x: Node, by: Float32Array): Node {
+    const times = (of: Float32Array) => of.map((value, i) => value * by[i % by.length]);
+    return this.node(times(x.data), (dy) => this.give(x, times(dy)));
+  }
+
+  /** The inverses of matrices `[size, size]`, one after the other. */
+  inverse(matrices: Node, size: number): Node {
+    const area = size * size, data = new Float32Array(matrices.data.length);
+    for (let at = 0; at < data.length; at += area) {
+      data.set(inverseOf(Float64Array.from(matrices.data.subarray(at, at + area)), size), at);
+    }
+    return this.node(data, (dy) => {
+      const dx = new Float32Array(data.length);
+      // Of B = A^-1: dA = -B^T dB B^T.
+      for (let at = 0; at < data.length; at += area) {
+        const b = data.subarray(at, at + area), d = dy.subarray(at, at + area);
+        const right = new Float64Array(area);
+        for (let i = 0; i < size; i++) {
+          for (let j = 0; j < size; j++) {
+            let sum = 0;
+            for (let k = 0; k < size; k++) sum += d[i * size + k] * b[j * size + k];
+            right[i * size + j] = sum;
+          }
+        }
+        for (let i = 0; i < size; i++) {
+          for (let j = 0; j < size; j++) {
+            let sum = 0;
+            for (let k = 0; k < size; k++) sum += b[k * size + i] * right[k * size + j];
+            dx[at + i * size + j] = -sum;
+          }
+        }
+      }
+      this.give(matrices, dx);
+    });
+  }
+
+  /** `w M^T` in blocks of `size` columns, each with its matrix. */
+  mixColumns(w: Node, matrices: Node, size: number): Node {
+    const { data: x } = w,
+      { data: m } = matrices,
+      columns = m.length / size,
+      data = new Float32Array(x.length);
+    for (let start = 0; start < x.length; start += size) {
+      const base = start % columns * size;
+      for (let j = 0; j < size; j++) {
+        let sum = 0;
+        for (let i = 0; i < size; i++) sum += x[start + i] * m[base + j * size + i];
+        data[start + j] = sum;
+      }
+    }
+    return this.node(data, (dy) => {
+      const dx = new Float64Array(x.length), dm = new Float64Array(m.length);
+      for (let start = 0; start < x.length; start += size) {
+        const base = start % columns * size;
+        for (let j = 0; j < size; j++) {
+          const d = dy[start + j], row = base + j * size;
+          for (let i = 0; i < size; i++) {
+            dx[start + i] += d * m[row + i];
+            dm[row + i] += d * x[start + i];
+          }
+        }
+      }
+      this.give(w, Float32Array.from(dx));
+      this.give(matrices, Float32Array.from(dm));
+    });
+  }
+
+  /** `M w` in blocks of `size` rows, each with its matrix, or with its transpose. */
+  mixRows(w: Node, matrices: Node, size: number, transposed: boolean): Node {
+    const { data: x } = w, { data: m } = matrices, rows = m.length / size, columns = x.length / rows;
+    const at = (j: number, i: number) => transposed ? i * size + j : j * size + i;
+    const data = new Float32Array(x.length), sum = new Float64Array(columns);
+    const each = (visit: (row: number, entry: number, other: number) => void, end: (row: number) => void) => {
+      for (let row = 0; row < rows; row++) {
+        const first = row - row % size, base = first * size;
+        for (let i = 0; i < size; i++) visit(row, base + at(row % size, i), first + i);
+        end(row);
+      }
+    };
+    each((_, entry, other) => {
+      for (let c = 0; c < columns; c++) sum[c] += m[entry] * x[other * columns + c];
+    }, (row) => {
+      data.set(sum, row * columns);
+      sum.fill(0);
+    });
+    return this.node(data, (dy) => {
+      const dx = new Float64Array(x.length), dm = new Float64Array(m.length);
+      each((row, entry, other) => {
+        for (let c = 0; c < columns; c++) {
+          dx[other * columns + c] += m[entry] * dy[row * columns + c];
+          dm[entry] += dy[row * columns + c] * x[other * columns + c];
+        }
+      }, () => {});
+      this.give(w, Float32Array.from(dx));
+      this.give(matrices, Float32Array.from(dm));
+    });
+  }
+
   /** `w` rounded in groups of `size` values, and its codes. */
   round(
     w: Node,
@@ -127,4 +227,36 @@ export class Graph {
     });
     return { node, rounding };
   }
+}
+
+/** The inverse by elimination with pivots. */
+function inverseOf(a: Float64Array, n: number): Float64Array {
+  const b = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) b[i * n + i] = 1;
+  for (let column = 0; column < n; column++) {
+    let pivot = column;
+    for (let row = column + 1; row < n; row++) {
+      if (Math.abs(a[row * n + column]) > Math.abs(a[pivot * n + column])) pivot = row;
+    }
+    const size = a[pivot * n + column];
+    if (size === 0 || !Number.isFinite(size)) {
+      throw new SchemeError(
+        "values",
+        `a learned matrix has no inverse: expected a smaller stability or learning rate`,
+      );
+    }
+    for (const m of [a, b]) {
+      for (let j = 0; j < n; j++) {
+        const upper = m[column * n + j], lower = m[pivot * n + j];
+        m[pivot * n + j] = upper;
+        m[column * n + j] = lower / size;
+      }
+    }
+    for (let row = 0; row < n; row++) {
+      const factor = a[row * n + column];
+      if (row === column || factor === 0) continue;
+      for (const m of [a, b]) for (let j = 0; j < n; j++) m[row * n + j] -= factor * m[column * n + j];
+    }
+  }
+  return b;
 }

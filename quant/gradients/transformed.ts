@@ -18,6 +18,8 @@ export interface TransformedRules {
   readonly operands: "head" | "token";
   /** Folds what is learned into the block's weights, biases and norms. */
   fold(graph: Graph, nodes: BlockNodes, learned: ReadonlyMap<string, Node>, epoch: number): void;
+  /** What is done to weights once they are rounded, if anything. */
+  finish?(graph: Graph, nodes: BlockNodes): void;
   /** Learning rate of a parameter. */
   rateOf(name: string): number;
 }
@@ -87,6 +89,7 @@ export class TransformedBlock implements BlockFit {
       nodes.set(role, node);
       this.rounded.set(role, rounding);
     }
+    rules.finish?.(graph, nodes);
     return {
       parameters: new Map([...nodes].map(([name, { data }]) => [name, data])),
       back(gradients) {

@@ -6,6 +6,7 @@ import { perplexity } from "../../eval/metrics/perplexity.ts";
 import { loadModel } from "../../model/load.ts";
 import { readSafetensors, writeSafetensors } from "../../model/safetensors.ts";
 import { abq } from "../methods/abq.ts";
+import { affine } from "../methods/affine.ts";
 import { awq } from "../methods/awq.ts";
 import { bcq } from "../methods/bcq.ts";
 import { dgq } from "../methods/dgq.ts";
@@ -61,6 +62,7 @@ const weights: Record<string, Scheme> = {
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   odyssey: { weights: odyssey({ steps: 4 }) },
   abq: { weights: abq({ bits: 4, epochs: 0, equivalent: true }) },
+  affine: { weights: affine({ bits: 4, groupSize: 64, equivalent: false, epochs: 0 }) },
   omniquant: { weights: omniquant({ bits: 4, groupSize: 64, epochs: 1 }) },
   qqq: { weights: qqq({ groupSize: 128 }) },
   dgq: { weights: dgq({ groupSize: 64 }) },

@@ -5,6 +5,7 @@ import { loadModel } from "../../model/load.ts";
 import type { Model } from "../../model/model.ts";
 import { namesIn, statOf } from "../../base/file.ts";
 import { abq } from "../methods/abq.ts";
+import { affine } from "../methods/affine.ts";
 import { awq } from "../methods/awq.ts";
 import { bcq } from "../methods/bcq.ts";
 import { crossQuant } from "../methods/crossquant.ts";
@@ -81,6 +82,7 @@ const written: Readonly<Record<string, Scheme>> = {
   },
   nvfp4: { weights: nvfp4(), activations: nvfp4({ tensorScale: "calibrated" }) },
   abq: { weights: abq({ bits: 2, groupSize: 64, epochs: 0 }) },
+  affine: { weights: affine({ bits: 3, equivalent: false, epochs: 2 }) },
   omniquant: { weights: omniquant({ bits: 3, equivalent: true, epochs: 1, batch: 2 }) },
   spinquant: { transforms: [spinquant({ steps: 3, batch: 1 })], weights: rtn({ bits: 4 }) },
   distill: {

@@ -19,6 +19,7 @@ import { LowRankWeight } from "../weights/low_rank.ts";
 import { MixedBitsWeight } from "../weights/mixed_bits.ts";
 import { QqqWeight } from "../weights/qqq.ts";
 import { RazoredWeight } from "../weights/razored.ts";
+import { MixedColumnsWeight } from "../weights/mixed_columns.ts";
 import { RealZeroWeight } from "../weights/real_zero.ts";
 import { ReshapedWeight } from "../weights/reshaped.ts";
 import { SparseMatrix } from "../weights/sparse.ts";
@@ -43,6 +44,7 @@ const classes: ReadonlyMap<string, { readonly prototype: object }> = new Map(
     MixedBitsWeight,
     QqqWeight,
     RazoredWeight,
+    MixedColumnsWeight,
     RealZeroWeight,
     ReshapedWeight,
     SparseMatrix,

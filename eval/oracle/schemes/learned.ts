@@ -3,6 +3,7 @@
  * (`golden/methods2/learned`).
  */
 import type { RawTensor } from "../../../model/safetensors.ts";
+import { type Affine, affine } from "../../../quant/methods/affine.ts";
 import { type Abq, abq } from "../../../quant/methods/abq.ts";
 import { type GivenLayer, type OmniQuant, omniquant } from "../../../quant/methods/omniquant.ts";
 import type { Scheme } from "../../../quant/scheme.ts";
@@ -40,7 +41,7 @@ export function learnedName(original: string): string | null {
   if (clip !== null) return roles[clip[1]] && `${roles[clip[1]]}.${clip[2] === "up" ? "upper" : "lower"}`;
   const vector = /(?:down_proj|fc2)_compensation_(left|right)$/.exec(original);
   if (vector !== null) return `down.${vector[1]}`;
-  const smooth = /^(\w+)_smooth_(scale|shift)$/.exec(original);
+  const smooth = /^(\w+)_smooth_(scale|shift)(?:\.blocks)?$/.exec(original);
   return smooth === null ? null : places[smooth[1]] && `${places[smooth[1]]}.${smooth[2]}`;
 }
 
@@ -63,17 +64,22 @@ export function storedLayers(
 }
 
 /** Arguments that both take, and what goes with them. */
-function common(args: Arguments, { id, model }: GoldenResult, tensors?: ReadonlyMap<string, RawTensor>) {
+function common(
+  args: Arguments,
+  { id, model, method }: GoldenResult,
+  tensors: ReadonlyMap<string, RawTensor> | undefined,
+) {
+  const isAffine = method === "AffineQuant";
   const isOpt = model === "opt", activationBits = args.number("abits", 16);
   const equivalent = args.flag("let"),
     epochs = args.number("epochs", 2),
     samples = args.number("nsamples", 8);
-  const repaired = args.flag("optFix"), shifted = isOpt && activationBits < 16;
+  const repaired = args.flag("optFix"), shifted = isAffine || isOpt && activationBits < 16;
   // Scales of the feed-forward block's middle are registered for OPT, and unused.
   const kept = (name: string) =>
     (shifted || !name.endsWith(".shift")) && !(isOpt && name.startsWith("down.s"));
   const parameters = storedLayers(id, tensors, kept);
-  if (equivalent && isOpt && epochs > 0 && !repaired && parameters === null) {
+  if (equivalent && isOpt && !isAffine && epochs > 0 && !repaired && parameters === null) {
     throw args.refused(
       "it was trained on a block that is not OPT's: expected optFix, or the stored parameters",
     );
@@ -101,7 +107,7 @@ function common(args: Arguments, { id, model }: GoldenResult, tensors?: Readonly
 }
 
 /** The same scheme wherever something is rounded. */
-function everywhere<S extends OmniQuant | Abq>(own: S): Scheme {
+function everywhere(own: OmniQuant | Abq | Affine): Scheme {
   return own.activationBits === 16
     ? { weights: own }
     : { weights: own, activations: own, query: own, key: own, value: own };
@@ -116,6 +122,26 @@ export const readOmniQuant: GoldenReader = (result, _, tensors) => {
     throw args.refused("the original cannot scale values that several heads share: expected gqaTied");
   }
   const own = omniquant({ ...options, augmented: args.flag("aug_loss") });
+  args.requireAllRead();
+  return { scheme: everywhere(own), calibrationWindows };
+};
+
+/** Reads what AffineQuant's `main.py` was called with: `use_matrix` is a matrix for queries and keys, `use_ln_matrix` one behind norms. */
+export const readAffine: GoldenReader = (result, _, tensors) => {
+  const args = new Arguments(result);
+  const { options, calibrationWindows } = common(args, result, tensors);
+  if (options.epochs < 2) {
+    throw args.refused(
+      `epochs is ${options.epochs}, with which the original divides by zero or stops: expected 2 or more`,
+    );
+  }
+  const own = affine({
+    ...options,
+    mixQueries: args.flag("use_matrix"),
+    mixChannels: args.flag("use_ln_matrix"),
+    stability: args.number("sf", 1),
+    augmented: args.flag("aug_loss"),
+  });
   args.requireAllRead();
   return { scheme: everywhere(own), calibrationWindows };
 };

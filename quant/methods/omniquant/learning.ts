@@ -1,12 +1,19 @@
 /** What OmniQuant learns of a model, layer by layer: where it starts, how it is trained, and the model that it gives. */
-import type { DeviceBuffer } from "../../../kernels/device.ts";
-import { type LinearRole, linearRoles, tensorName } from "../../../model/architecture.ts";
+import type { Device, DeviceBuffer } from "../../../kernels/device.ts";
+import {
+  type LinearRole,
+  linearRoles,
+  rolesOfSite,
+  siteOfRole,
+  tensorName,
+} from "../../../model/architecture.ts";
 import {
   denseLinear,
   type Linear,
   type Parameter,
   vectorParameter,
 } from "../../../model/decoder/parameter.ts";
+import type { Intervention } from "../../../model/decoder/intervention.ts";
 import { linearKey } from "../../../model/decoder/parameters.ts";
 import type { Model } from "../../../model/model.ts";
 import { activationMaxima } from "../../calibration/activation_maxima.ts";
@@ -31,6 +38,7 @@ import {
 import { clipLogits, TransformedBlock, type TransformedRules } from "../../gradients/transformed.ts";
 import { codesOf, type RangeRule, type Rounding } from "../../gradients/rounding.ts";
 import { columnMaxima, smoothingScales } from "../smoothquant.ts";
+import { MixedColumnsWeight } from "../../weights/mixed_columns.ts";
 import { RealZeroWeight } from "../../weights/real_zero.ts";
 
 /** How parameters are learned. */
@@ -103,6 +111,8 @@ export interface BlockVariant {
     learned: ReadonlyMap<string, Node>,
     epoch: number,
   ): void;
+  /** What is done to weights once they are rounded; it leaves `<site>.undo`, a matrix that the site's readers were multiplied with. */
+  finish?(graph: Graph, nodes: BlockNodes): void;
   /** Learning rate of a parameter. */
   rateOf(name: string): number;
   /** The loss, where it is not the mean of squares. */
@@ -195,6 +205,7 @@ export function blockOf(
     activationBits,
     operands,
     fold: (graph, nodes, learned, epoch) => variant.fold(graph, block, nodes, learned, epoch),
+    ...variant.finish && { finish: variant.finish },
     rateOf: variant.rateOf,
   };
   return new TransformedBlock(architecture, block, parameters, rules);
@@ -278,7 +289,7 @@ export async function modelOf(
 ): Promise<Model> {
   const { device, architecture } = model;
   const linears = new Map<string, Parameter<Linear>>(), biases = new Map<string, Float32Array>();
-  const vectors = new Map<string, Parameter<DeviceBuffer>>();
+  const vectors = new Map<string, Parameter<DeviceBuffer>>(), offsets = new Map<string, Float32Array>();
   for (const [layer, learned] of layers.entries()) {
     const own = new Map(Object.entries(learned)), block = await readBlock(model, layer);
     const fit = blockOf(model, scheme, block, own, variant);
@@ -288,8 +299,11 @@ export async function modelOf(
       const { name, shape: [out, inputs] } = model.linear(layer, role), bias = parameters.get(`${role}.bias`);
       if (bias !== undefined) biases.set(linearKey(layer, role), bias);
       const values = of(role), rounding = fit.rounded.get(role);
-      const stored = rounding && variant.rule &&
+      const plain = rounding && variant.rule &&
         storedOf(rounding, [out, inputs], variant.rule, scheme.groupSize);
+      const undo = parameters.get(`${siteOfRole(role)}.undo`), readers = rolesOfSite[siteOfRole(role)];
+      const count = readers.filter((one) => architecture.linears[one] !== undefined).length;
+      const stored = plain && undo ? new MixedColumnsWeight(plain, undo, count) : plain;
       const added = bias === undefined ? null : () => Promise.resolve(bias);
       linears.set(
         linearKey(layer, role),
@@ -297,7 +311,8 @@ export async function modelOf(
       );
     }
     for (const norm of ["attentionNorm", "mlpNorm"] as const) {
-      const { weight, bias } = architecture[norm];
+      const { weight, bias } = architecture[norm], offset = parameters.get(`${norm}.bias`);
+      if (bias === undefined && offset !== undefined) offsets.set(`${layer}.${siteOfNorm[norm]}`, offset);
       for (const [template, name] of [[weight, norm], [bias, `${norm}.bias`]] as const) {
         if (template === undefined) continue;
         const tensor = tensorName(template, layer), values = of(name);
@@ -305,7 +320,22 @@ export async function modelOf(
       }
     }
   }
-  return model.with({ linears, biases, vectors, change });
+  const interventions = offsets.size === 0 ? [] : [shifting(device, offsets)];
+  return model.with({ linears, biases, vectors, interventions, change });
+}
+
+const siteOfNorm = { attentionNorm: "attention", mlpNorm: "mlp" } as const;
+
+/** What stands in for the bias of a norm that has none: an offset of each channel, before anything is rounded. */
+function shifting(device: Device, offsets: ReadonlyMap<string, Float32Array>): Intervention {
+  return {
+    input(x, { layer, site }) {
+      const offset = offsets.get(`${layer}.${site}`);
+      if (offset === undefined) return;
+      using buffer = device.upload(offset);
+      device.add(x, buffer);
+    },
+  };
 }
 
 /** Codes from 0 on, with the zero points that go with them. */

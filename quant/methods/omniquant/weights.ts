@@ -8,6 +8,7 @@ import { readBlock } from "../../gradients/block.ts";
 import type { CalibratedWeights, OperandMethod, QuantizeContext, WeightMethod } from "../../method.ts";
 import { listOf, number, type Option, option, refused, type SuiteScheme } from "../../options.ts";
 import { isFoldable } from "../../transforms/fold.ts";
+import { MixedColumnsWeight } from "../../weights/mixed_columns.ts";
 import { RealZeroWeight } from "../../weights/real_zero.ts";
 import { type BlockVariant, learnBlocks, type LearnedLayer, modelOf, type OmniTraining } from "./learning.ts";
 
@@ -57,7 +58,9 @@ export function learnedWeights<S extends LearnedScheme>(
       for (let layer = 0; bits < 16 && layer < architecture.layers; layer++) {
         for (const role of linearRoles(architecture)) {
           const { stored: found } = model.linear(layer, role);
-          if (found instanceof RealZeroWeight) stored.set(linearKey(layer, role), found);
+          if (found instanceof RealZeroWeight || found instanceof MixedColumnsWeight) {
+            stored.set(linearKey(layer, role), found);
+          }
         }
       }
       return Promise.resolve((_, { layer, role, name }) => {
