@@ -23,7 +23,7 @@ export interface GoldenCheck {
   readonly bound: (id: string) => number;
   /** Ids that the quick suite runs. */
   readonly quick: readonly string[];
-  /** What calibration is told instead of looking, for a model; noisy runs look themselves. */
+  /** What calibration is told instead of looking, for a model, in noisy runs too. */
   readonly memory?: (model: Model) => Promise<CalibrationMemory>;
   /** Ids that the suite refuses, by name. */
   readonly refused?: readonly string[];
@@ -59,14 +59,18 @@ export async function checkGolden(
       using quantized = await quantize(float, scheme, { calibration, ...told });
       const measured = (await perplexity(quantized, windows)).value, relative = measured / ppl - 1;
       if (Math.abs(relative) <= bound(id)) return;
-      const { mean, interval, draws } = await noisyDraws(float, scheme, { calibration, windows });
+      const { mean, interval, draws } = await noisyDraws(float, scheme, { calibration, windows, ...told });
       const shown =
         `${model} ${id}: ${measured}, original ${ppl}: ${
           relative.toExponential(1)
         } relative, ours with noise ` +
         draws.map((x) => Math.exp(x).toFixed(3)).join(" ");
       assert(Math.abs(Math.log(ppl) - mean) <= interval, shown);
-      console.log(shown);
+      console.log(
+        `${shown}: within 99% of their prediction, ${interval.toExponential(1)} about ${
+          Math.exp(mean).toFixed(3)
+        }`,
+      );
     });
   }
 }
@@ -77,15 +81,16 @@ export async function checkGolden(
 export async function noisyDraws(
   float: Model,
   scheme: Scheme,
-  { calibration, windows }: {
+  { calibration, windows, memory }: {
     readonly calibration?: readonly Int32Array[];
     readonly windows: readonly Int32Array[];
+    readonly memory?: CalibrationMemory;
   },
 ): Promise<{ mean: number; interval: number; draws: number[] }> {
   const draws: number[] = [];
   for (let seed = 1; seed <= 6; seed++) {
     using noisy = scheme.transforms === undefined ? withNoise(float, seed) : withNoisyEmbedding(float, seed);
-    using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration });
+    using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration, memory });
     draws.push(Math.log((await perplexity(one, windows)).value));
   }
   const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
