@@ -25,6 +25,8 @@ export interface GoldenCheck {
   readonly quick: readonly string[];
   /** What calibration is told instead of looking, for a model, in noisy runs too. */
   readonly memory?: (model: Model) => Promise<CalibrationMemory>;
+  /** Relative size of noise that shows where our own runs lie, where the original's arithmetic was not float32's: {@linkcode float32Noise}. */
+  readonly noise?: (id: string) => number;
   /** Ids that the suite refuses, by name. */
   readonly refused?: readonly string[];
   /** The model, where it is no fixture; the caller frees it. */
@@ -39,7 +41,7 @@ export async function checkGolden(
   t: Deno.TestContext,
   group: GoldenGroup,
   model: string,
-  { covers, bound, quick, memory, refused = [], float: given }: GoldenCheck,
+  { covers, bound, quick, memory, noise, refused = [], float: given }: GoldenCheck,
 ): Promise<void> {
   const calib = await oracleWindows("calib"), windows = await oracleWindows("test");
   const results = await goldenResults(group, model);
@@ -59,7 +61,12 @@ export async function checkGolden(
       using quantized = await quantize(float, scheme, { calibration, ...told });
       const measured = (await perplexity(quantized, windows)).value, relative = measured / ppl - 1;
       if (Math.abs(relative) <= bound(id)) return;
-      const { mean, interval, draws } = await noisyDraws(float, scheme, { calibration, windows, ...told });
+      const { mean, interval, draws } = await noisyDraws(float, scheme, {
+        calibration,
+        windows,
+        ...told,
+        size: noise?.(id),
+      });
       const shown =
         `${model} ${id}: ${measured}, original ${ppl}: ${
           relative.toExponential(1)
@@ -81,15 +88,18 @@ export async function checkGolden(
 export async function noisyDraws(
   float: Model,
   scheme: Scheme,
-  { calibration, windows, memory }: {
+  { calibration, windows, memory, size = float32Noise }: {
     readonly calibration?: readonly Int32Array[];
     readonly windows: readonly Int32Array[];
     readonly memory?: CalibrationMemory;
+    readonly size?: number;
   },
 ): Promise<{ mean: number; interval: number; draws: number[] }> {
   const draws: number[] = [];
   for (let seed = 1; seed <= 6; seed++) {
-    using noisy = scheme.transforms === undefined ? withNoise(float, seed) : withNoisyEmbedding(float, seed);
+    using noisy = scheme.transforms === undefined
+      ? withNoise(float, seed, size)
+      : withNoisyEmbedding(float, seed, size);
     using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration, memory });
     draws.push(Math.log((await perplexity(one, windows)).value));
   }
@@ -108,33 +118,33 @@ function assertRefused(run: () => unknown, id: string): void {
   throw new Error(`${id} was not refused`);
 }
 
-/**
- * A model whose linear layers read inputs with noise. A sum of 256 products in float32 is off by some `sqrt(256) 2^-25` of its terms'
- * size, 2^-21, and two orders of summation differ by as much.
- */
-function withNoise(model: Model, seed: number): Model {
+/** A sum of 256 products in float32 is off by some `sqrt(256) 2^-25` of its terms' size, and two orders of summation differ by as much. */
+const float32Noise = 2 ** -21;
+
+/** A model whose linear layers read inputs with noise. */
+function withNoise(model: Model, seed: number, noise: number): Model {
   const random = new Random(seed), { device } = model;
   return model.with({
     interventions: [{
       input(x) {
         using factors = device.upload(
-          Float32Array.from({ length: x.length }, () => 1 + 2 ** -21 * (2 * random.next() - 1)),
+          Float32Array.from({ length: x.length }, () => 1 + noise * (2 * random.next() - 1)),
         );
         device.multiply(x, factors);
       },
     }],
-    change: { noise: seed },
+    change: { noise: seed, size: noise },
   });
 }
 
 /** A model whose embedding has such noise, for schemes that rewrite the model and take none that is rewritten on the fly. */
-function withNoisyEmbedding(model: Model, seed: number): Model {
+function withNoisyEmbedding(model: Model, seed: number, noise: number): Model {
   const random = new Random(seed), { name, shape } = model.embedding;
   let values: Promise<Float32Array> | undefined;
   const noisy = async () =>
-    (await model.embedding.values()).map((value) => value * (1 + 2 ** -21 * (2 * random.next() - 1)));
+    (await model.embedding.values()).map((value) => value * (1 + noise * (2 * random.next() - 1)));
   return model.with({
     embedding: { name, shape, values: () => values ??= noisy() },
-    change: { noise: seed },
+    change: { noise: seed, size: noise },
   });
 }
