@@ -29,8 +29,8 @@ export function seedsOf(target: Target): Promise<Uint8Array[]> {
   return known;
 }
 
-async function readSeeds({ seeds }: Target): Promise<Uint8Array[]> {
-  const found: Uint8Array[] = [];
+async function readSeeds({ seeds, made }: Target): Promise<Uint8Array[]> {
+  const found = await made?.() ?? [];
   for (const folder of seeds) {
     const url = new URL(`../../fixtures/${folder}/`, import.meta.url);
     const names = Array.fromAsync(Deno.readDir(url), ({ name, isFile }) => isFile ? name : "");

@@ -15,11 +15,14 @@ import { readPieces } from "../../model/tokenizer/sentencepiece/pieces.ts";
 import { renderChatSpans } from "../../model/tokenizer/chat.ts";
 import { TokenizerError } from "../../model/tokenizer/error.ts";
 import { parseNotebook } from "../../notebooks/lib/notebook/notebook.ts";
+import { publishedSeeds, readPublished } from "./published.ts";
 
 /** A reader. */
 export interface Target {
   /** Folders of seeds under `fixtures/`. */
   readonly seeds: readonly string[];
+  /** Seeds that are made of other files. */
+  readonly made?: () => Promise<Uint8Array[]>;
   /** Reads an input: returns, or throws a typed error. */
   readonly read: (bytes: Uint8Array<ArrayBuffer>) => unknown;
 }
@@ -103,6 +106,11 @@ export const targets: Readonly<Record<string, Target>> = {
     },
   },
   gguf: { seeds: ["hostile/gguf", "gguf", "gguf/types", "gguf/seeds"], read: gguf },
+  published: {
+    seeds: [],
+    made: publishedSeeds,
+    read: (bytes) => readPublished(bytes, decodedBytes),
+  },
   config: {
     seeds: ["hostile/config"],
     read: (bytes) => architectureOf(parseConfig(new TextDecoder().decode(bytes), "input")),

@@ -1,5 +1,5 @@
 /** What cannot be read is refused by name, and so are settings that contradict the tensors. */
-import { assertRejects } from "@std/assert";
+import { assert, assertRejects } from "@std/assert";
 import type { JsonObject } from "../../base/json.ts";
 import { loadModel as openModel } from "../../model/load.ts";
 import { CheckpointError } from "../../model/files/error.ts";
@@ -85,6 +85,23 @@ Deno.test("without a reader of formats quantized weights are refused, not passed
       "quantization_config must be absent here",
     );
   });
+});
+
+Deno.test("a file that ends too early is refused as one, wherever it ends", async () => {
+  for (const format of ["gptq", "compressed-tensors", "gguf"] as const) {
+    await exported(await quantizedBy("symmetric"), format, async (file, directory) => {
+      const bytes = await Deno.readFile(file);
+      for (const length of [0, 7, 500, bytes.length >> 1, bytes.length - 1]) {
+        await Deno.writeFile(file, bytes.subarray(0, length));
+        const error = await assertRejects(
+          () => loadModel(format === "gguf" ? file : directory),
+          CheckpointError,
+        );
+        assert(/truncated|format|header|offsets|missing/.test(error.code), `${format} ${length}: ${error}`);
+        assert(error.message.includes(file), error.message);
+      }
+    });
+  }
 });
 
 /** Changes the one group of compressed-tensors. */
