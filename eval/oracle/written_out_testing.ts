@@ -12,8 +12,10 @@ export async function withWrittenOut<T>(
   const source = pathOf(new URL(`../../fixtures/models/${name}/`, import.meta.url));
   const directory = await Deno.makeTempDir();
   try {
+    // Both models have one tokenizer.
+    const other = pathOf(new URL("../../fixtures/models/llama/", import.meta.url));
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
-      await Deno.copyFile(source + file, `${directory}/${file}`);
+      await Deno.copyFile(other + file, `${directory}/${file}`);
     }
     const config = JSON.parse(await Deno.readTextFile(`${source}config.json`));
     const { num_attention_heads: heads, num_key_value_heads: shared } = config;

@@ -34,6 +34,7 @@ export const learned: readonly MethodEntry[] = [
     gradient: true,
     cost: "a forward and a backward pass of each block per step",
     paper: { title: "Zeng et al. 2025", link: "https://arxiv.org/abs/2408.08554" },
+    notebook: "affinequant",
     source: "quant/methods/abq.ts",
     equation: {
       source: "quant/methods/abq/loss.ts",
@@ -53,6 +54,7 @@ export const learned: readonly MethodEntry[] = [
     gradient: true,
     cost: "a forward and a backward pass of each block, and inverses, per step",
     paper: { title: "Ma et al. 2024", link: "https://arxiv.org/abs/2403.12544" },
+    notebook: "affinequant",
     source: "quant/methods/affine.ts",
     equation: {
       source: "quant/methods/affine/mask.ts",
