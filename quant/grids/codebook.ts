@@ -178,8 +178,8 @@ function draw(samples: SortedSamples, seeds: readonly number[], share: number): 
   return 0;
 }
 
-/** Uniform numbers in [0, 1): the "mulberry32" generator. */
-function generator(seed: number): () => number {
+/** Uniform numbers in [0, 1): the "mulberry32" generator (T. Ettinger). */
+export function generator(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
-import { kMeans, nearest, SortedSamples, uniformCodebook } from "./codebook.ts";
+import { generator, kMeans, nearest, SortedSamples, uniformCodebook } from "./codebook.ts";
 
 const float = fc.float({ min: -1, max: 1, noNaN: true });
 
@@ -94,4 +94,11 @@ Deno.test("weights pull centroids to where they are", () => {
   const even = kMeans(new SortedSamples(values, null), 4);
   assert(right[1] > even[1] + 0.1, `${right} against ${even}`);
   for (const [k, center] of [-0.75, -0.25, 0.25, 0.75].entries()) assertAlmostEquals(even[k], center, 0.02);
+});
+
+Deno.test("the generator is mulberry32: numbers of its definition in Python's integers", () => {
+  const numbers = (seed: number, count: number) => Array.from({ length: count }, generator(seed));
+  assertEquals(numbers(0, 3), [0.26642920868471265, 0.0003297457005828619, 0.2232720274478197]);
+  assertEquals(numbers(1, 3), [0.6270739405881613, 0.002735721180215478, 0.5274470399599522]);
+  assertEquals(numbers(-1, 2), [0.8964226141106337, 0.189478256739676]);
 });

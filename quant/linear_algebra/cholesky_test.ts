@@ -1,6 +1,6 @@
 import { assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { inverseOfDiagonalBlock, upperFactorInPlace } from "./cholesky.ts";
+import { inverseOfDiagonalBlock, inverseOfUpper, upperFactorInPlace } from "./cholesky.ts";
 import { SchemeError } from "../error.ts";
 
 /** A symmetric matrix with eigenvalues of at least 1 (`identity + A A^T / n`). */
@@ -77,4 +77,25 @@ Deno.test("a rank deficient, an indefinite and a NaN matrix are refused, with th
   const poisoned = positiveDefinite(n, 2);
   poisoned[5 * n + 5] = NaN;
   assertEquals(column(poisoned), "5");
+});
+
+Deno.test("the inverse of an upper factor, at sizes of one block and of several", () => {
+  for (const n of [1, 5, 64, 65, 130]) {
+    const upper = upperFactorInPlace(positiveDefinite(n, 7), n);
+    using inverse = inverseOfUpper(upper, n);
+    // Rows of the product are sums of n products of numbers around 1: rounding errors of some n units.
+    assertLessOrEqual(distance(upper, inverse.data, (i, j) => Number(i === j), n), 64 * n * Number.EPSILON);
+  }
+});
+
+Deno.test("what is refused does not depend on the size of a matrix's numbers", () => {
+  const n = 6, plain = positiveDefinite(n, 9);
+  for (const power of [-40, -1, 1, 40]) {
+    // A factor that is a power of 4 is exact, and so is its root.
+    const scale = 4 ** power, scaled = upperFactorInPlace(plain.map((value) => value * scale), n);
+    const expected = upperFactorInPlace(plain.slice(), n);
+    assertEquals(scaled, expected.map((value) => value * 2 ** power));
+    const deficient = new Float64Array(n * n).fill(scale);
+    assertThrows(() => upperFactorInPlace(deficient, n), SchemeError, "not positive definite");
+  }
 });
