@@ -2,11 +2,13 @@
  * Matrices of GGUF files whose blocks have a kernel, as they are stored: an even grid around a middle with a scale for 32 weights, or codes
  * into a table. Values are those of `model/gguf/types`, to the bit; all other types are dequantized when a layer is loaded.
  */
+import type { JsonObject } from "../../../base/json.ts";
 import type { Checkpoint } from "../../../model/checkpoint/checkpoint.ts";
 import type { StoredWeight } from "../../../model/checkpoint/stored.ts";
 import { requireFinite } from "../../../model/checkpoint/weights.ts";
 import { floatFormats, floatValues } from "../../grids/float.ts";
 import { packBits } from "../../grids/bits.ts";
+import { floatTypes } from "../../weights/sizes.ts";
 import { TableWeight } from "../../weights/table.ts";
 import { UniformWeight } from "../../weights/uniform.ts";
 import { leftInFile } from "../source.ts";
@@ -135,6 +137,17 @@ export function ggufWeight(
   return Object.hasOwn(readers, type) ? readers[type](bytes, shape) : null;
 }
 
+/** How many tensors of the model have which type; undefined where all are floats. */
+function schemeOf(checkpoint: Checkpoint): JsonObject | undefined {
+  const tensors: Record<string, number> = {};
+  for (const name of checkpoint.names().sort()) {
+    const { format } = checkpoint.storage(name);
+    tensors[format] = (tensors[format] ?? 0) + 1;
+  }
+  const isFloat = Object.keys(tensors).every((format) => floatTypes.includes(format));
+  return isFloat ? undefined : { quant_method: "gguf", tensors };
+}
+
 /** A GGUF file's checkpoint that says of matrices what they are stored as, where there is a kernel for it; their codes stay in the file. */
 export function withGgufBlocks(checkpoint: Checkpoint): Checkpoint {
   const known = new Map<string, StoredWeight | undefined>();
@@ -149,8 +162,10 @@ export function withGgufBlocks(checkpoint: Checkpoint): Checkpoint {
     };
     return leftInFile(name, { shape: [rows, columns], byteLength: checkpoint.storage(name).bytes }, read);
   };
+  const scheme = schemeOf(checkpoint);
   return {
     ...checkpoint,
+    ...scheme && { scheme },
     stored(name) {
       if (!known.has(name)) known.set(name, checkpoint.has(name) ? find(name) : undefined);
       return known.get(name);

@@ -26,6 +26,10 @@ Deno.test("a GGUF file that is read and written again has the same blocks, rows 
   for (const name of ["llama2l-Q4_0.gguf", "llama2l-Q8_0.gguf"]) {
     const path = `${await fixture("published")}/${name}`, source = await openGguf(path);
     using model = await loadModel(path);
+    assertEquals(model.scheme?.quant_method, "gguf");
+    const { tensors } = model.scheme as { readonly tensors: Record<string, number> };
+    // Two layers of seven linear layers; norms are floats.
+    assert(tensors[name.slice(8, 12)] >= 14 && tensors.F32 === 5, JSON.stringify(tensors));
     assert((await heldWeightOf(model, 0, "q"))?.pack !== undefined);
     await exported(model, "gguf", async (again) => {
       const written = await openGguf(again);
