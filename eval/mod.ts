@@ -3,13 +3,13 @@
  *
  * @module
  */
-export { type Advice, advise } from "./advisor/advise.ts";
+export { type Advice, advise, Advisor } from "./advisor/advise.ts";
 export { allocate, type Allocation, type Choice } from "./advisor/allocate.ts";
 export { type Budget, readBudget } from "./advisor/budget.ts";
 export { readCandidates, type WeightChoice } from "./advisor/candidates.ts";
 export { AdvisorError } from "./advisor/error.ts";
 export { type Assignment, schemeOfAssignments } from "./advisor/mixture.ts";
-export type { AdviseOptions } from "./advisor/options.ts";
+export type { AdviseOptions, AdvisorOptions } from "./advisor/options.ts";
 export type { Proof, TestedDifference, UnseenMeans } from "./advisor/proof.ts";
 export type { Entrant, Mixture } from "./advisor/run.ts";
 export { type ScoreName, scoreNames, type Sensitivity } from "./advisor/scores/sensitivity.ts";

@@ -9,14 +9,20 @@ import { requireGradients } from "../../quant/gradients/decoder.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { sizes } from "../../quant/weights/sizes.ts";
 import { FloatPredictions } from "../metrics/divergence.ts";
-import { bytesOf } from "./budget.ts";
+import { type Budget, bytesOf } from "./budget.ts";
 import { AdvisorError } from "./error.ts";
-import { type AdviseOptions, type CheckedOptions, checkedOptions } from "./options.ts";
+import {
+  type AdviseOptions,
+  type AdvisorOptions,
+  checkedLimit,
+  type CheckedOptions,
+  checkedOptions,
+} from "./options.ts";
 import { type Proof, prove } from "./proof.ts";
 import { best, type Entrant, type Mixture, Run, smallest } from "./run.ts";
 import { scored } from "./scored.ts";
 import { type ScoreName, scoreNames, type Sensitivity } from "./scores/sensitivity.ts";
-import { mixtureWithin, smallestWithin } from "./search.ts";
+import { type Groups, mixtureWithin, smallestWithin } from "./search.ts";
 import { boundVerdict, budgetVerdict } from "./verdict.ts";
 
 /** What the advisor says. */
@@ -82,42 +88,106 @@ export interface Advice {
  * ```
  */
 export async function advise(model: Model, options: AdviseOptions): Promise<Advice> {
-  const checked = checkedOptions(options, model), { proof: unseen } = checked;
-  const { scores, reason } = await knownScores(model, checked);
-  const predictions = await FloatPredictions.of(model, checked.scoring);
-  const run = new Run(model, checked, predictions);
-  const { uniforms, groups } = await scored(model, run, checked, predictions, scores);
-  const { found, uniform, budget, bound } = await searched(model, run, checked, { uniforms, groups, scores });
-  const chosen = bound === null ? best(found) : smallest(found);
-  const mixture = chosen ?? { ...uniform, score: scores[0] };
-  using mixed = await run.quantized(mixture.scheme);
-  using plain = await run.quantized(uniform.scheme);
-  const proof = await prove(model, mixed, plain, unseen);
-  const better = bound === null
-    ? proof.better
-    : mixture.bytes < uniform.bytes && proof.mixture.divergence <= bound;
-  const { scheme, text, bytes, bitsPerWeight } = better ? mixture : uniform;
-  const sensitivities = groups.flat(), recipe = { text, bytes, budget, bound, scores: sensitivities };
-  return {
-    scheme,
-    text,
-    bytes,
-    bitsPerWeight,
-    budget,
-    bound,
-    better,
-    verdict: bound === null
-      ? budgetVerdict(mixture, uniform, proof)
-      : boundVerdict(mixture, uniform, proof, bound),
-    mixture,
-    uniform,
-    proof,
-    mixtures: found,
-    uniforms,
-    sensitivities,
-    withoutGradients: reason,
-    hash: hashOf(recipe),
-  };
+  // A budget that is none is refused before anything is scored.
+  const budget = checkedLimit(options.budget, checkedOptions(options, model).scoring);
+  return await (await Advisor.of(model, options)).advise(budget);
+}
+
+/**
+ * What candidates cost a model, for advice on several budgets: parts are scored once.
+ *
+ * @example
+ * ```ts
+ * import { corpus, loadModel, rtn } from "quantbook";
+ * import { Advisor } from "quantbook/eval";
+ * import { assert } from "@std/assert";
+ *
+ * using model = await loadModel("fixture:llama");
+ * const advisor = await Advisor.of(model, {
+ *   candidates: [3, 4].map((bits) => rtn({ bits, groupSize: 64 })),
+ *   scores: ["fisher"],
+ *   calibration: await corpus("calibration", { windows: 1, length: 32, seed: 0 }),
+ *   proof: await corpus("sotu", { windows: 4, length: 32 }),
+ * });
+ * const [small, large] = [await advisor.advise("3.6bpw"), await advisor.advise("4.2bpw")];
+ * assert(small.bytes < large.bytes);
+ * ```
+ */
+export class Advisor {
+  private constructor(
+    private readonly model: Model,
+    private readonly options: CheckedOptions,
+    private readonly run: Run,
+    private readonly scores: readonly ScoreName[],
+    /** Why there are neither `fisher` nor `shapley` among the scores; null where there are, or where others were asked for. */
+    readonly withoutGradients: string | null,
+    /** Every candidate as a uniform scheme. */
+    readonly uniforms: readonly Entrant[],
+    private readonly groups: Groups,
+  ) {}
+
+  /**
+   * Scores every part of a model with every candidate.
+   *
+   * @throws {AdvisorError} `candidates`, `option`, `seen`
+   * @throws {SchemeError} where a candidate does not fit the model, or no gradient is known of it and a score was asked for that needs one
+   */
+  static async of(model: Model, options: AdvisorOptions): Promise<Advisor> {
+    const checked = checkedOptions(options, model), { scores, reason } = await knownScores(model, checked);
+    const predictions = await FloatPredictions.of(model, checked.scoring);
+    const run = new Run(model, checked, predictions);
+    const { uniforms, groups } = await scored(model, run, checked, predictions, scores);
+    return new Advisor(model, checked, run, scores, reason, uniforms, groups);
+  }
+
+  /** Bytes and scores of every part by every candidate. */
+  get sensitivities(): readonly Sensitivity[] {
+    return this.groups.flat();
+  }
+
+  /**
+   * The best mixture within a budget, proved.
+   *
+   * @throws {AdvisorError} `budget`, when no candidate fits
+   */
+  async advise(budget: Budget | string): Promise<Advice> {
+    const { run, model, uniforms, groups, scores, sensitivities } = this;
+    const asked = checkedLimit(budget, this.options.scoring);
+    const { found, uniform, bytes: most, bound } = await searched(model, run, asked, this.options.progress, {
+      uniforms,
+      groups,
+      scores,
+    });
+    const chosen = bound === null ? best(found) : smallest(found);
+    const mixture = chosen ?? { ...uniform, score: scores[0] };
+    using mixed = await run.quantized(mixture.scheme);
+    using plain = await run.quantized(uniform.scheme);
+    const proof = await prove(model, mixed, plain, this.options.proof);
+    const better = bound === null
+      ? proof.better
+      : mixture.bytes < uniform.bytes && proof.mixture.divergence <= bound;
+    const { scheme, text, bytes, bitsPerWeight } = better ? mixture : uniform;
+    return {
+      scheme,
+      text,
+      bytes,
+      bitsPerWeight,
+      budget: most,
+      bound,
+      better,
+      verdict: bound === null
+        ? budgetVerdict(mixture, uniform, proof)
+        : boundVerdict(mixture, uniform, proof, bound),
+      mixture,
+      uniform,
+      proof,
+      mixtures: found,
+      uniforms,
+      sensitivities,
+      withoutGradients: this.withoutGradients,
+      hash: hashOf({ text, bytes, budget: most, bound, scores: sensitivities }),
+    };
+  }
 }
 
 /** The scores that can be computed: those that were asked for, or all that this model has. */
@@ -139,7 +209,7 @@ async function knownScores(
 interface Searched {
   readonly found: readonly Mixture[];
   readonly uniform: Entrant;
-  readonly budget: number;
+  readonly bytes: number;
   readonly bound: number | null;
 }
 
@@ -147,10 +217,11 @@ interface Searched {
 async function searched(
   model: Model,
   run: Run,
-  { budget: asked, progress }: CheckedOptions,
+  asked: Budget,
+  progress: CheckedOptions["progress"],
   { uniforms, groups, scores }: {
     readonly uniforms: readonly Entrant[];
-    readonly groups: readonly (readonly Sensitivity[])[];
+    readonly groups: Groups;
     readonly scores: readonly ScoreName[];
   },
 ): Promise<Searched> {
@@ -182,5 +253,5 @@ async function searched(
     if (one !== null) found.push({ ...one, score });
     progress("mixtures", i + 1, scores.length);
   }
-  return { found, uniform, budget, bound };
+  return { found, uniform, bytes: budget, bound };
 }

@@ -12,9 +12,13 @@ import { requireUnseen } from "./proof.ts";
 import { type ScoreName, scoreNames } from "./scores/sensitivity.ts";
 
 /** What {@linkcode advise} is given. */
-export interface AdviseOptions {
+export interface AdviseOptions extends AdvisorOptions {
   /** What the model may take, as data or as text (`"900MB"`, `"4.5bpw"`, `"0.05nats"`). */
   readonly budget: Budget | string;
+}
+
+/** What {@linkcode Advisor.of} is given. */
+export interface AdvisorOptions {
   /** What may round the weights of a linear layer: methods, bits, group sizes, `"float"`; at least two. */
   readonly candidates: readonly WeightChoice[];
   /**
@@ -35,9 +39,7 @@ export interface AdviseOptions {
 }
 
 /** Options with all checks done. */
-export interface CheckedOptions extends Required<Omit<AdviseOptions, "budget" | "onProgress" | "scores">> {
-  /** What the model may take. */
-  readonly budget: Budget;
+export interface CheckedOptions extends Required<Omit<AdvisorOptions, "onProgress" | "scores">> {
   /** What parts are scored by; undefined where all that can be are. */
   readonly scores: readonly ScoreName[] | undefined;
   /** Tells how far a task is. */
@@ -47,11 +49,11 @@ export interface CheckedOptions extends Required<Omit<AdviseOptions, "budget" | 
 /**
  * Options with their defaults.
  *
- * @throws {AdvisorError} `budget`, `candidates`, `option` or `seen`
+ * @throws {AdvisorError} `candidates`, `option` or `seen`
  */
-export function checkedOptions(options: AdviseOptions, model: Model): CheckedOptions {
+export function checkedOptions(options: AdvisorOptions, model: Model): CheckedOptions {
   requireModel(model);
-  const { budget, candidates, calibration, proof, onProgress } = options;
+  const { candidates, calibration, proof, onProgress } = options;
   requireWindows(calibration, model);
   const scoring = options.scoring ?? calibration.slice(0, 4);
   requireWindows(scoring, model);
@@ -66,18 +68,10 @@ export function checkedOptions(options: AdviseOptions, model: Model): CheckedOpt
     const given = Array.isArray(candidates) ? `has ${candidates.length}` : `is ${show(candidates)}`;
     throw new AdvisorError("candidates", `candidates ${given}: expected a list of at least 2`);
   }
-  const limit = typeof budget === "string" ? readBudget(budget) : checkedBudget(budget);
-  if ("divergence" in limit && scoring.length < 2) {
-    throw new AdvisorError(
-      "option",
-      `scoring has ${scoring.length} window: expected at least 2, of which a largest divergence has its upper limit`,
-    );
-  }
   const parsed = candidatesOf("candidates", candidates);
   const ends = candidatesOf("ends", options.ends ?? []).filter((one) => one !== "float");
   requireUnseen(proof, [...calibration, ...scoring]);
   return {
-    budget: limit,
     candidates: parsed,
     ends,
     scores: scoresOf(options.scores),
@@ -86,6 +80,20 @@ export function checkedOptions(options: AdviseOptions, model: Model): CheckedOpt
     proof,
     progress: (task, done, total) => onProgress?.(task, done, total),
   };
+}
+
+/**
+ * A budget that can be held to on this scoring text.
+ *
+ * @throws {AdvisorError} `budget` or `option`
+ */
+export function checkedLimit(budget: Budget | string, scoring: TokenWindows): Budget {
+  const limit = typeof budget === "string" ? readBudget(budget) : checkedBudget(budget);
+  if (!("divergence" in limit) || scoring.length > 1) return limit;
+  throw new AdvisorError(
+    "option",
+    `scoring has ${scoring.length} window: expected at least 2, of which a largest divergence has its upper limit`,
+  );
 }
 
 /** Candidates with their defaults filled in, each once. */

@@ -25,7 +25,7 @@ export async function sensitivities(
     asked = (...names: ScoreName[]) => names.some((name) => scores.includes(name));
   const rounded = weights !== "float";
   const errors = rounded && asked("noise", "hessian")
-    ? await layerErrors(float, quantized, calibration)
+    ? await layerErrors(float, quantized, asked("hessian") ? calibration : [])
     : null;
   const fisher = rounded && asked("fisher")
     ? (await fisherScores(float, quantized, predictions.windows)).linears

@@ -25,7 +25,11 @@ export const added = (a: Errors, b: Errors): Errors => ({
   hessian: a.hessian + b.hessian,
 });
 
-/** Errors of every linear layer by `linearKey(layer, role)`, experts together; one layer's statistics are in memory at a time. */
+/**
+ * Errors of every linear layer by `linearKey(layer, role)`, experts together; one layer's statistics are in memory at a time.
+ *
+ * @param calibration no windows leave `hessian` 0
+ */
 export async function layerErrors(
   float: Model,
   quantized: Model,
@@ -34,7 +38,7 @@ export async function layerErrors(
   const errors = new Map<string, Errors>();
   // The float model runs on: what stands in the place of a layer is that layer.
   await quantizeLayerwise(float, calibration, {
-    needed: () => true,
+    needed: () => calibration.length > 0,
     sequential: () => false,
     async quantize(layer, { role, expert }, input) {
       const original = float.linear(layer, role, expert), key = linearKey(layer, role);
