@@ -4,6 +4,10 @@ import { pathToFileURL } from "node:url";
 import { Browser, CHROMIUM } from "./browser.ts";
 import { checkSite } from "./check_site.ts";
 import { plot, table } from "./display.ts";
+import { ownPage } from "./live/own/page.ts";
+import { storedRuns } from "./live/record.ts";
+import { liveSection } from "./live/section.ts";
+import { liveTables } from "./live/tables.ts";
 import { notebookOf } from "./notebook/notebook_testing.ts";
 import { claimsPage } from "./report/claims_page.ts";
 import { notebookPage } from "./report/notebook_page.ts";
@@ -34,7 +38,9 @@ async function writePages(): Promise<string> {
     { ...row, id: "1", paper: "P", status: "trend" },
     { ...row, id: "2", paper: "Q", status: "unrun" },
   ]);
-  for (const one of [page, claims]) {
+  const body = liveSection(liveTables[0], await storedRuns(), 6_500_000);
+  const live = { ...page, file: "live.html", body: `<h1>Live</h1>${body}`, live: true };
+  for (const one of [page, claims, live, ownPage]) {
     await Deno.writeTextFile(join(folder, one.file), renderPage(one, "Footer"));
   }
   return folder;

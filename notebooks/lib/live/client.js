@@ -57,8 +57,9 @@ function takeOver(section) {
   async function table() {
     if (page) return page;
     page = await cellsOf(section.dataset.live);
-    plot = plotOf(controls, page.cells);
-    find(".table-box").before(plot.figure);
+    const table = find(".table-box");
+    plot = plotOf(controls, page.cells, table.clientWidth);
+    table.before(plot.figure);
     return page;
   }
 

@@ -1,7 +1,7 @@
 /** The stored runs of a page as a plot of rings, which what is measured here fills. */
 
 const colours = ["blue", "vermilion", "green", "purple", "orange"];
-const width = 420, height = 210, left = 52, right = 96, top = 22, bottom = 40;
+const height = 210, left = 52, right = 96, top = 22, bottom = 40;
 
 const made = (name, given, ...children) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -30,9 +30,11 @@ function ticks(low, high) {
 
 /**
  * Draws a plot: along it the values of the first control, a line for each of the others', perplexity upwards. Gives the figure, and what
- * adds a measured point to it.
+ * adds a measured point to it. `room` is how wide it may be, in pixels.
  */
-export function plotOf(controls, cells) {
+export function plotOf(controls, cells, room) {
+  // Letters stay as large on a phone.
+  const width = Math.min(420, Math.max(270, room));
   const all = Object.entries(cells).map(([name, { stored }]) => {
     const values = name.split(" ").slice(1).map((part) => part.slice(part.indexOf("=") + 1));
     return { name, x: values[0], line: values.slice(1).join(", "), y: stored.perplexity };
