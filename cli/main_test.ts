@@ -168,6 +168,37 @@ Deno.test("every verb has its result as one JSON value: those whose examples do 
   }
 });
 
+const terminal = await new Deno.Command("sh", { args: ["-c", "command -v script"] }).output()
+  .then(({ success }) => success && Deno.build.os === "linux", () => false);
+if (!terminal) console.log("no util-linux script: what a terminal is shown is not tested");
+
+Deno.test({
+  name:
+    "a terminal has a line that is rewritten with the time that is left, and a title in bold unless colours are off",
+  ignore: !terminal,
+  fn: async () => {
+    const run =
+      `"${Deno.execPath()}" run -A --no-check --quiet --no-lock --config "${root}deno.json" "${root}cli/main.ts"`;
+    const shown = async (flags: string, env: Readonly<Record<string, string>>) => {
+      const line = `${run} measure fixture:llama --windows 4 --length 32${flags}`;
+      // A variable that is empty counts as absent, whatever the tests themselves run with.
+      const options = {
+        args: ["-qec", line, "/dev/null"],
+        env: { QUANTBOOK_THREADS: "1", NO_COLOR: "", ...env },
+      };
+      const { code, stdout } = await new Deno.Command("script", options).output();
+      assertEquals(code, 0);
+      return new TextDecoder().decode(stdout);
+    };
+    const plain = await shown("", {}), bold = "\x1b[1mfixture:llama\x1b[22m";
+    const lines = plain.split("\r\x1b[2K");
+    assert(/^measuring 1\/4, [\d.]+ s left$/.test(lines[1]) && lines.length >= 5, JSON.stringify(plain));
+    assert(plain.includes(bold), JSON.stringify(plain));
+    assert(!(await shown(" --no-color", {})).includes(bold));
+    assert(!(await shown("", { NO_COLOR: "1" })).includes(bold));
+  },
+});
+
 Deno.test("what is kept to resume is told before, and is there; the second run ends with the same file", async () => {
   const folder = await Deno.makeTempDir();
   try {
