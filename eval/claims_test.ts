@@ -34,10 +34,12 @@ Deno.test("all published numbers are there, each with its own id", async () => {
     qrazor: 70,
     quarot: 33,
     quik: 8,
+    slimllm: 112,
     smoothquant: 74,
     sparsity: 30,
     spinquant: 172,
     spqr: 64,
+    svdquant: 80,
     zeroquant: 97,
   });
 });

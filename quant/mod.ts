@@ -61,6 +61,17 @@ export {
   kernelFraction,
 } from "./methods/crossquant.ts";
 export { type Dgq, type DgqOptions, percentileFactors } from "./methods/dgq.ts";
+export {
+  Adam8bit,
+  type Adam8bitOptions,
+  type Adam8bitState,
+  type BlockCodes,
+  decodeBlocks,
+  encodeBlocks,
+} from "./gradients/adam8bit.ts";
+export { AdamW, type AdamWOptions, type AdamWState } from "./gradients/adamw.ts";
+export { dynamicMap } from "./grids/dynamic.ts";
+export { type Svd, svd, type Values } from "./linear_algebra/svd.ts";
 export { type Distill, distillModel, type DistillOptions } from "./methods/distill.ts";
 export type { Training } from "./methods/distill/layer.ts";
 export type { Fp8, Fp8Granularity, Fp8Options } from "./methods/fp8.ts";
@@ -125,8 +136,8 @@ export {
 } from "./methods/spinquant/training.ts";
 export type { Residual, RoundedInput, Smoothing, SvdQuant, SvdQuantOptions } from "./methods/svdquant.ts";
 export type { Ptq161, Ptq161Options } from "./methods/ptq161.ts";
-export type { Obq, ObqOptions } from "./methods/obq.ts";
-export type { Obs } from "./methods/obs.ts";
+export { type Obq, type ObqOptions, obqWithHessian } from "./methods/obq.ts";
+export { type Obs, obsWithHessian } from "./methods/obs.ts";
 export type { SlimLlm, SlimLlmOptions } from "./methods/slimllm.ts";
 export { type Spqr, spqrBits, type SpqrOptions } from "./methods/spqr.ts";
 export type { TokenwiseZeroQuant, ZeroQuant, ZeroQuantOptions } from "./methods/zeroquant.ts";
@@ -189,6 +200,8 @@ export {
 } from "./weights/low_rank.ts";
 export { type MixedBitsGroup, MixedBitsWeight, type StoredGroup } from "./weights/mixed_bits.ts";
 export { type StructuredBinaryParts, StructuredBinaryWeight } from "./weights/structured_binary.ts";
+export { SparseWeight } from "./weights/sparse_values.ts";
+export type { Pattern } from "./grids/pattern.ts";
 export { type SpqrParts, SpqrWeight } from "./weights/spqr.ts";
 export { type TableParts, TableWeight } from "./weights/table.ts";
 export { type UniformParts, UniformWeight } from "./weights/uniform.ts";

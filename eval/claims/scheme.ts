@@ -14,6 +14,7 @@ import { quikScheme } from "./quik.ts";
 import { learnedScheme } from "./learned.ts";
 import { llmFp4Scheme } from "./llmfp4.ts";
 import { rotationScheme } from "./rotation.ts";
+import { slimLlmScheme } from "./slimllm.ts";
 import { sparsityScheme } from "./sparsity.ts";
 import { w4a8Scheme } from "./w4a8.ts";
 import { referenceQRazor } from "../oracle/schemes/qrazor.ts";
@@ -44,6 +45,9 @@ export function schemeOfClaim(claim: Claim): Scheme | null {
   if (paper === "quik") return quikScheme(claim);
   if (paper === "odyssey" || paper === "marlin" || paper === "qqq") return w4a8Scheme(claim);
   if (paper === "llmfp4") return llmFp4Scheme(claim);
+  if (paper === "slimllm") return slimLlmScheme(claim);
+  // Its models make images.
+  if (paper === "svdquant") return null;
   // Its rows name no bits.
   if (paper === "gptaq") return null;
   if (paper === "omniquant" || paper === "abq" || paper === "affine") return learnedScheme(claim);

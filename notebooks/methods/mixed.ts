@@ -14,6 +14,7 @@ export const mixed: readonly MethodEntry[] = [
     gradient: false,
     cost: "the cube of a row's length, for each row",
     paper: { title: "Frantar and Alistarh 2022", link: "https://arxiv.org/abs/2208.11580" },
+    notebook: "obq",
     source: "quant/methods/obq.ts",
     equation: {
       source: "quant/compensation/surgeon.ts",
@@ -33,6 +34,7 @@ export const mixed: readonly MethodEntry[] = [
     gradient: false,
     cost: "the cube of a row's length, for each row",
     paper: { title: "Frantar and Alistarh 2022", link: "https://arxiv.org/abs/2208.11580" },
+    notebook: "obq",
     source: "quant/methods/obs.ts",
     equation: {
       tex: tex`j = \operatorname*{argmin}_j \frac{w_j^2}{[H^{-1}]_{jj}}`,
@@ -50,6 +52,7 @@ export const mixed: readonly MethodEntry[] = [
     gradient: false,
     cost: "one forward pass",
     paper: { title: "Zhao et al. 2025", link: "https://arxiv.org/abs/2502.13179" },
+    notebook: "mixed_precision",
     source: "quant/methods/ptq161.ts",
     equation: {
       tex:
@@ -68,6 +71,7 @@ export const mixed: readonly MethodEntry[] = [
     gradient: false,
     cost: "GPTQ, and some products of each layer with its inputs",
     paper: { title: "Huang et al. 2025", link: "https://arxiv.org/abs/2405.14917" },
+    notebook: "mixed_precision",
     source: "quant/methods/slimllm.ts",
     equation: {
       source: "quant/methods/slimllm/allocation.ts",
@@ -87,6 +91,7 @@ export const mixed: readonly MethodEntry[] = [
     gradient: false,
     cost: "singular value decompositions of each layer",
     paper: { title: "Li et al. 2025", link: "https://arxiv.org/abs/2411.05007" },
+    notebook: "svdquant",
     source: "quant/methods/svdquant.ts",
     equation: {
       source: "quant/methods/svdquant/branch.ts",

@@ -13,10 +13,13 @@ import { SchemeError } from "../error.ts";
 
 /** Constants of {@linkcode Adam8bit}. */
 export interface Adam8bitOptions {
+  /** Size of a step. */
   readonly learningRate: number;
+  /** Share of each parameter that is taken off per step, times the learning rate. */
   readonly weightDecay: number;
   /** Decay rates of the running means of gradients and of their squares. */
   readonly betas: readonly [number, number];
+  /** Beside the root of the mean square. */
   readonly eps: number;
   /** Values that share an absmax (default 256). */
   readonly blockSize?: number;
@@ -114,7 +117,11 @@ export class Adam8bit {
   readonly #squares = new Map<string, BlockCodes>();
   readonly #blockSize: number;
 
-  /** @throws {SchemeError} `option` for blocks of less than one value */
+  /**
+   * Nothing is summed up yet.
+   *
+   * @throws {SchemeError} `option` for blocks of less than one value
+   */
   constructor(
     private readonly parameters: ReadonlyMap<string, Float32Array>,
     private readonly options: Adam8bitOptions,

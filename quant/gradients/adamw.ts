@@ -7,10 +7,13 @@ import { pow } from "../../base/elementary.ts";
 
 /** Constants of {@linkcode AdamW}. */
 export interface AdamWOptions {
+  /** Size of a step. */
   readonly learningRate: number;
+  /** Share of each parameter that is taken off per step, times the learning rate. */
   readonly weightDecay: number;
   /** Decay rates of the running means of gradients and of their squares. */
   readonly betas: readonly [number, number];
+  /** Beside the root of the mean square. */
   readonly eps: number;
   /** Default `"transformers"`. */
   readonly form?: "transformers" | "torch";
@@ -32,6 +35,7 @@ export class AdamW {
   readonly #means = new Map<string, Float32Array>();
   readonly #squares = new Map<string, Float32Array>();
 
+  /** Nothing is summed up yet. */
   constructor(
     private readonly parameters: ReadonlyMap<string, Float32Array>,
     private readonly options: AdamWOptions,

@@ -13,8 +13,11 @@ export interface Svd {
 
 /** A matrix `[rows, columns]`, row-major. */
 export interface Values {
+  /** Number of rows. */
   readonly rows: number;
+  /** Number of columns. */
   readonly columns: number;
+  /** Values, row-major. */
   readonly data: ArrayLike<number>;
 }
 

@@ -27,6 +27,7 @@ import { smoothQuant } from "../methods/smoothquant.ts";
 import { sparseGpt } from "../methods/sparsegpt.ts";
 import { omniquant } from "../methods/omniquant.ts";
 import { spinquant } from "../methods/spinquant.ts";
+import { slimLlm } from "../methods/slimllm.ts";
 import { obq } from "../methods/obq.ts";
 import { obs } from "../methods/obs.ts";
 import { spqr } from "../methods/spqr.ts";
@@ -55,6 +56,7 @@ const written: Readonly<Record<string, Scheme>> = {
   llmFp4: { linears: llmFp4({ rounds: 1, steps: 2, tokens: 8 }) },
   obq: { overrides: [{ layers: [0], linears: ["k"], weights: obq({ bits: 4, percdamp: 0.01 }) }] },
   obs: { overrides: [{ layers: [0], linears: ["k"], sparsity: obs({ pattern: "2:4", percdamp: 0.01 }) }] },
+  slimLlm: { overrides: [{ layers: [0, 1], linears: ["k"], weights: slimLlm({ bits: 3, groupSize: 64 }) }] },
   svdQuant: {
     linears: svdQuant({
       rank: 2,

@@ -16,6 +16,7 @@ export class SparseWeight implements StoredWeight {
   /** Place of each value in its group, in as few bits as hold it; of no pattern the bits of all weights, 1 where one stays. */
   readonly positions: Uint8Array;
 
+  /** Takes what is not zero out of `data` `[out, in]`. */
   constructor([rows, columns]: readonly [out: number, inputs: number], data: Float32Array, pattern: Pattern) {
     this.shape = [rows, columns];
     this.pattern = pattern !== null && columns % pattern.group === 0 ? pattern : null;
