@@ -188,7 +188,7 @@ for (const name of wanted) {
   }
   const one = await measured(name, setting);
   // Read again: another process may have written its models in the meantime.
-  const text = `${JSON.stringify({ ...await recorded(), [name]: one }, null, 1)}\n`;
+  const text = `${JSON.stringify({ ...await recorded(), [name]: one }, null, 2)}\n`;
   await writeAtomic(file, [new TextEncoder().encode(text)]);
 }
 Deno.exit(report(await recorded()) ? 1 : 0);
