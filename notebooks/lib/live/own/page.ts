@@ -18,7 +18,7 @@ export const ownPage: Page = {
 <p>Drop a GGUF file here, or a safetensors file with its <code>config.json</code> and <code>tokenizer.json</code>: up to 500 MB.
 Your browser maps where its bits are, and compares the model with itself, its linear layers rounded again.
 <strong>Nothing is uploaded</strong>: the file is read where it lies, and this page may connect to its own server alone,
-from which it loads the suite (0.8 MB) when you drop something. A safetensors file alone is mapped, not compared.</p>
+from which it loads the suite (0.7 MB) when you drop something. A safetensors file alone is mapped, not compared.</p>
 <p class="own-drop" hidden><label>Files <input type="file" multiple></label></p>
 <p class="own-none">Dropping files needs JavaScript.</p>
 <div class="live-controls own-controls" hidden><label>Bits <select name="bits" autocomplete="off">${
