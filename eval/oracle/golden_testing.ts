@@ -15,6 +15,9 @@ import { isCompared, withNoisyHessian } from "./check_testing.ts";
 import { type GoldenGroup, goldenResults, goldenRun, goldenTensors } from "./golden.ts";
 import { OracleError } from "./error.ts";
 
+/** A window's mean loss in another arithmetic, given what it is and of how many tokens. */
+export type WindowLoss = (loss: number, tokens: number) => number;
+
 /** What {@linkcode checkGolden} compares. */
 export interface GoldenCheck {
   /** Which of the group's results: all that it answers true for, and that have a perplexity. */
@@ -25,8 +28,8 @@ export interface GoldenCheck {
   readonly quick: readonly string[];
   /** What calibration is told instead of looking, for a model, in noisy runs too. */
   readonly memory?: (model: Model) => Promise<CalibrationMemory>;
-  /** Relative size of noise that shows where our own runs lie, where the original's arithmetic was not float32's: {@linkcode float32Noise}. */
-  readonly noise?: (id: string) => number;
+  /** What the original's arithmetic made of a window's loss, the mean over so many tokens, where it was not float32's. */
+  readonly loss?: (id: string) => WindowLoss | undefined;
   /** Ids that the suite refuses, by name. */
   readonly refused?: readonly string[];
   /** The model, where it is no fixture; the caller frees it. */
@@ -41,7 +44,7 @@ export async function checkGolden(
   t: Deno.TestContext,
   group: GoldenGroup,
   model: string,
-  { covers, bound, quick, memory, noise, refused = [], float: given }: GoldenCheck,
+  { covers, bound, quick, memory, loss, refused = [], float: given }: GoldenCheck,
 ): Promise<void> {
   const calib = await oracleWindows("calib"), windows = await oracleWindows("test");
   const results = await goldenResults(group, model);
@@ -59,13 +62,14 @@ export async function checkGolden(
       const { scheme, calibrationWindows } = goldenRun(group, result, { tensors });
       const calibration = calibrationWindows > 0 ? calib.slice(0, calibrationWindows) : undefined;
       using quantized = await quantize(float, scheme, { calibration, ...told });
-      const measured = (await perplexity(quantized, windows)).value, relative = measured / ppl - 1;
+      const measured = Math.exp(await meanLoss(quantized, windows, loss?.(id))),
+        relative = measured / ppl - 1;
       if (Math.abs(relative) <= bound(id)) return;
       const { mean, interval, draws } = await noisyDraws(float, scheme, {
         calibration,
         windows,
         ...told,
-        size: noise?.(id),
+        loss: loss?.(id),
       });
       const shown =
         `${model} ${id}: ${measured}, original ${ppl}: ${
@@ -88,25 +92,33 @@ export async function checkGolden(
 export async function noisyDraws(
   float: Model,
   scheme: Scheme,
-  { calibration, windows, memory, size = float32Noise }: {
+  { calibration, windows, memory, loss }: {
     readonly calibration?: readonly Int32Array[];
     readonly windows: readonly Int32Array[];
     readonly memory?: CalibrationMemory;
-    readonly size?: number;
+    readonly loss?: WindowLoss;
   },
 ): Promise<{ mean: number; interval: number; draws: number[] }> {
   const draws: number[] = [];
   for (let seed = 1; seed <= 6; seed++) {
-    using noisy = scheme.transforms === undefined
-      ? withNoise(float, seed, size)
-      : withNoisyEmbedding(float, seed, size);
+    using noisy = scheme.transforms === undefined ? withNoise(float, seed) : withNoisyEmbedding(float, seed);
     using one = await quantize(noisy, withNoisyHessian(scheme, seed), { calibration, memory });
-    draws.push(Math.log((await perplexity(one, windows)).value));
+    draws.push(await meanLoss(one, windows, loss));
   }
   const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
   const variance = draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (draws.length - 1);
   // One more draw lies within this in 99 of 100 cases: Student's t with 5 degrees of freedom.
   return { mean, interval: 4.03 * Math.sqrt(variance * (1 + 1 / draws.length)), draws };
+}
+
+/** The mean of the windows' losses, all of one length. */
+async function meanLoss(
+  model: Model,
+  windows: readonly Int32Array[],
+  loss: WindowLoss = (value) => value,
+): Promise<number> {
+  const { windowNll } = await perplexity(model, windows);
+  return windowNll.reduce((sum, one, i) => sum + loss(one, windows[i].length - 1), 0) / windows.length;
 }
 
 function assertRefused(run: () => unknown, id: string): void {
@@ -118,33 +130,33 @@ function assertRefused(run: () => unknown, id: string): void {
   throw new Error(`${id} was not refused`);
 }
 
-/** A sum of 256 products in float32 is off by some `sqrt(256) 2^-25` of its terms' size, and two orders of summation differ by as much. */
-const float32Noise = 2 ** -21;
-
-/** A model whose linear layers read inputs with noise. */
-function withNoise(model: Model, seed: number, noise: number): Model {
+/**
+ * A model whose linear layers read inputs with noise. A sum of 256 products in float32 is off by some `sqrt(256) 2^-25` of its terms'
+ * size, 2^-21, and two orders of summation differ by as much.
+ */
+function withNoise(model: Model, seed: number): Model {
   const random = new Random(seed), { device } = model;
   return model.with({
     interventions: [{
       input(x) {
         using factors = device.upload(
-          Float32Array.from({ length: x.length }, () => 1 + noise * (2 * random.next() - 1)),
+          Float32Array.from({ length: x.length }, () => 1 + 2 ** -21 * (2 * random.next() - 1)),
         );
         device.multiply(x, factors);
       },
     }],
-    change: { noise: seed, size: noise },
+    change: { noise: seed },
   });
 }
 
 /** A model whose embedding has such noise, for schemes that rewrite the model and take none that is rewritten on the fly. */
-function withNoisyEmbedding(model: Model, seed: number, noise: number): Model {
+function withNoisyEmbedding(model: Model, seed: number): Model {
   const random = new Random(seed), { name, shape } = model.embedding;
   let values: Promise<Float32Array> | undefined;
   const noisy = async () =>
-    (await model.embedding.values()).map((value) => value * (1 + noise * (2 * random.next() - 1)));
+    (await model.embedding.values()).map((value) => value * (1 + 2 ** -21 * (2 * random.next() - 1)));
   return model.with({
     embedding: { name, shape, values: () => values ??= noisy() },
-    change: { noise: seed, size: noise },
+    change: { noise: seed },
   });
 }
