@@ -61,7 +61,7 @@ const weights: Record<string, Scheme> = {
   slimLlm: { weights: slimLlm({ bits: 4, groupSize: 64, pairs: 1 }) },
   awq: { weights: awq({ bits: 4, groupSize: 64 }) },
   odyssey: { weights: odyssey({ steps: 4 }) },
-  abq: { weights: abq({ bits: 4, epochs: 0, equivalent: true }) },
+  abq: { weights: abq({ bits: 4, groupSize: 64, epochs: 0 }) },
   affine: { weights: affine({ bits: 4, groupSize: 64, equivalent: false, epochs: 0 }) },
   omniquant: { weights: omniquant({ bits: 4, groupSize: 64, epochs: 1 }) },
   qqq: { weights: qqq({ groupSize: 128 }) },
