@@ -54,13 +54,20 @@ const verdicts: Verdict[] = [];
 {
   await using copy = await copyOf(root, files);
   const mutator = await Mutator.open(copy.root, files, (line) => console.error(line));
+  // The copy goes, and so do the tests.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => mutator.stop());
   for (const [i, mutant] of sample.entries()) {
     const done = known.get(nameOf(mutant));
     const verdict = done?.stamp === await mutator.stamp(mutant) ? done : await mutator.run(mutant);
+    if (verdict === null) break;
     if (verdict !== done) await Deno.writeTextFile(state, JSON.stringify(verdict) + "\n", { append: true });
     verdicts.push(verdict);
     console.error(`${i + 1}/${sample.length} ${verdict.fate} ${mutant.path}:${mutant.line} ${mutant.kind}`);
   }
+}
+if (verdicts.length < sample.length) {
+  console.error(`stopped after ${verdicts.length} of ${sample.length}: the same command goes on there`);
+  Deno.exit(130);
 }
 
 const reasons = new Map(

@@ -99,7 +99,7 @@ Deno.test("what no test sees survives, what a test sees dies, and what never end
     await using copy = await copyOf(root, names);
     const mutator = await Mutator.open(copy.root, names, () => {}, 3);
     const fates: string[] = [];
-    for (const one of all) fates.push(`${one.line} ${one.text} ${(await mutator.run(one)).fate}`);
+    for (const one of all) fates.push(`${one.line} ${one.text} ${(await mutator.run(one))?.fate}`);
     assertEquals(fates, [
       "1 - died",
       "2 / survived",

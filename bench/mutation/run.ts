@@ -96,6 +96,8 @@ export function sampleOf<T>(all: readonly T[], count: number, seed: number): T[]
 /** Runs mutants one by one in a copy. */
 export class Mutator {
   readonly #baselines = new Map<string, number>();
+  #child: Deno.ChildProcess | null = null;
+  #stopped = false;
 
   private constructor(
     private readonly root: string,
@@ -119,6 +121,16 @@ export class Mutator {
     );
   }
 
+  /** Ends the tests that run; the run that waits for them gives null. */
+  stop(): void {
+    this.#stopped = true;
+    try {
+      this.#child?.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
   /** Hash of a mutant's file and of its tests: while it is the same, so is what becomes of the mutant. */
   async stamp({ path }: Planted): Promise<string> {
     const paths = [path, ...testsOf(path, this.imports)];
@@ -126,16 +138,17 @@ export class Mutator {
   }
 
   /**
-   * Runs a mutant.
+   * Runs a mutant; null where it was stopped.
    *
    * @throws {Error} where the tests fail without it, or there are none
    */
-  async run(mutant: Planted): Promise<Verdict> {
+  async run(mutant: Planted): Promise<Verdict | null> {
     const tests = testsOf(mutant.path, this.imports), name = tests.join();
     if (tests.length === 0) throw new Error(`${mutant.path} has no test that imports it`);
     let base = this.#baselines.get(name);
     if (base === undefined) {
       const { fate, seconds } = await this.#test(tests, 3600);
+      if (this.#stopped) return null;
       if (fate !== "survived") throw new Error(`${tests.join(" ")} without a mutant: ${fate}`);
       this.#baselines.set(name, base = seconds);
       this.say(`${mutant.path}: ${tests.join(" ")} in ${seconds.toFixed(1)} s`);
@@ -144,7 +157,8 @@ export class Mutator {
     const path = `${this.root}/${mutant.path}`, source = await Deno.readTextFile(path);
     try {
       await Deno.writeTextFile(path, mutated(source, mutant));
-      return { ...mutant, ...await this.#test(tests, Math.max(this.patience, 5 * base)), tests, stamp };
+      const found = await this.#test(tests, Math.max(this.patience, 5 * base));
+      return this.#stopped ? null : { ...mutant, ...found, tests, stamp };
     } finally {
       await Deno.writeTextFile(path, source);
     }
@@ -160,6 +174,7 @@ export class Mutator {
       stdout: "null",
       stderr: "null",
     }).spawn();
+    this.#child = child;
     let isLate = false, seconds = 0;
     const timer = setInterval(() => {
       seconds = processorSeconds(child.pid) ?? (performance.now() - start) / 1000;
@@ -169,6 +184,7 @@ export class Mutator {
     }, 200);
     const { success } = await child.status;
     clearInterval(timer);
+    this.#child = null;
     return { fate: isLate ? "timed out" : success ? "survived" : "died", seconds };
   }
 }

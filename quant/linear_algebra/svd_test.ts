@@ -96,3 +96,16 @@ Deno.test("a planted rank is found; the rest is 0 to rounding, and a matrix of z
   const none = svd({ rows: 2, columns: 3, data: new Float32Array(6) });
   assertEquals([...none.values, ...none.left, ...none.right].every((value) => value === 0), true);
 });
+
+Deno.test("a matrix of other units has the same vectors and the values in these units, to the bit", () => {
+  const one = matrix(9, 6, 4), plain = svd(one);
+  // Columns of very different sizes: of some pairs the smaller one decides.
+  const uneven = { ...one, data: one.data.map((value, i) => value * 2 ** (-8 * (i % 6))) },
+    small = svd(uneven);
+  for (const power of [-40, 40]) {
+    const scaled = (given: typeof one) =>
+      svd({ ...given, data: given.data.map((value) => value * 2 ** power) });
+    assertEquals(scaled(one).values, plain.values.map((value) => value * 2 ** power));
+    assertEquals(scaled(uneven).values, small.values.map((value) => value * 2 ** power));
+  }
+});
