@@ -161,6 +161,8 @@ export interface OperandMethod<S extends Tagged> {
     scheme: S,
     context: QuantizeContext,
   ) => Promise<CalibratedOperand | null>;
+  /** Whether `calibrate` may give anything; where it does not, sweeps share the weights that stand before it. Always, when absent. */
+  readonly calibrates?: (scheme: S) => boolean;
   /**
    * What takes the place of `calibrate` where a scheme with weights asks for it: ranges of a layer are found behind layers with rounded
    * weights, inputs and attention operands, and weights are compensated behind these too.

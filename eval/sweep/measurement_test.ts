@@ -4,9 +4,11 @@ import { loadModel } from "../../model/load.ts";
 import { fptq } from "../../quant/methods/fptq.ts";
 import { kivi } from "../../quant/methods/kivi.ts";
 import { nvfp4 } from "../../quant/methods/nvfp4.ts";
+import { quik } from "../../quant/methods/quik.ts";
 import { rtn } from "../../quant/methods/rtn.ts";
 import { smoothQuant } from "../../quant/methods/smoothquant.ts";
 import { quantize } from "../../quant/quantize.ts";
+import { stagesOf } from "../../quant/quantize/stages.ts";
 import type { Scheme } from "../../quant/scheme.ts";
 import { corpus } from "../corpus.ts";
 import { perplexity } from "../metrics/perplexity.ts";
@@ -23,6 +25,7 @@ const schemes: Readonly<Record<string, Scheme>> = {
   "only some layers": { overrides: [{ layers, linears: ["down"], weights }] },
   "the ends": { weights, head: { weights, activations: token }, embedding: weights },
   "smoothed": { transforms: [smoothQuant()], weights, activations: token },
+  "ranges at hand": { weights, activations: nvfp4(), key: nvfp4(), value: quik({ kept: 0 }) },
   "ranges calibrated": { weights, activations: fptq({ ranges: "static" }) },
   "ranges calibrated elsewhere": { weights, activations: nvfp4({ tensorScale: "calibrated" }) },
   "ranges calibrated in some layers": { weights, overrides: [{ layers, activations: fptq() }] },
@@ -41,4 +44,10 @@ Deno.test("rows have the perplexity of quantize with the whole scheme", async ()
   // The schemes differ from one another, so that one taken for another shows.
   const values = new Set(rows.map(({ perplexity: { value } }) => value));
   assert(values.size === rows.length, `${values.size} values of ${rows.length} schemes`);
+});
+
+Deno.test("weights are shared where activations and caches have nothing calibrated", () => {
+  for (const [label, scheme] of Object.entries(schemes)) {
+    assertEquals(stagesOf(scheme) === null, label.startsWith("ranges calibrated"), label);
+  }
 });

@@ -152,6 +152,7 @@ const weights: WeightMethod<Nvfp4> = {
 const operand: OperandMethod<Nvfp4> = {
   apply: (device, x, view, scheme) =>
     roundOnDevice(device, x, vectorsOf(view), (data) => nvfp4Rule(scheme, absMax(data))),
+  calibrates: ({ tensorScale }) => tensorScale === "calibrated",
   async calibrate(model, scheme, context) {
     if (scheme.tensorScale !== "calibrated") return null;
     const maximaAt = await calibratedMaxima(model, "nvfp4", context);

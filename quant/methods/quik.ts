@@ -248,6 +248,7 @@ const operand: OperandMethod<Quik> = {
       "quik finds the columns that it keeps on a calibration text: pass one",
     );
   },
+  calibrates: ({ kept }) => kept > 0,
   async calibrate(model, scheme, context) {
     if (scheme.kept === 0) return null;
     const columnsAt = await keptAt(model, scheme, context);

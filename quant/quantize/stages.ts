@@ -1,6 +1,6 @@
 /** A scheme as two schemes, one after the other: sweeps share the quantized weights of cells that differ in the rest. */
 import { headOf, operandSites, parseScheme, type Scheme } from "../scheme.ts";
-import { allWeights, resolveScheme, seesRounded } from "./resolve.ts";
+import { allWeights, type BoundOperand, resolveScheme, seesRounded } from "./resolve.ts";
 
 /** What happens to the weights, and what happens while the model runs. */
 export interface Stages {
@@ -21,7 +21,7 @@ export function stagesOf(scheme: Scheme): Stages | null {
     resolved = resolveScheme(checked),
     { operands, overrides: bound, head: { activations } } = resolved;
   const all = [operands, ...bound.map((one) => one.operands)].flatMap((sites) => [...sites.values()]);
-  if ([...all, activations].some((one) => one?.part.calibrate !== undefined)) return null;
+  if ([...all, activations].some((one) => one && isCalibrated(one))) return null;
   if (all.length > 0 && allWeights(resolved).some(seesRounded)) return null;
   const { transforms, sparsity, weights, linears, embedding, kv, overrides = [] } = checked,
     head = headOf(checked);
@@ -48,4 +48,8 @@ export function stagesOf(scheme: Scheme): Stages | null {
       ...ofOperands.length > 0 && { overrides: ofOperands },
     },
   };
+}
+
+function isCalibrated({ scheme, part: { calibrate, calibrates } }: BoundOperand): boolean {
+  return calibrate !== undefined && (calibrates?.(scheme) ?? true);
 }
