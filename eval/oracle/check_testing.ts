@@ -108,6 +108,7 @@ const noisyHessian = {
     sequential: ({ inner }) => weightsOf(inner).sequential?.(inner) ?? false,
     lastWindow: ({ inner }) => weightsOf(inner).lastWindow?.(inner) ?? false,
     drift: ({ inner }) => weightsOf(inner).drift?.(inner) ?? false,
+    inputs: ({ inner }) => weightsOf(inner).inputs?.(inner) ?? false,
     roundedInputs: ({ inner }) => weightsOf(inner).roundedInputs?.(inner) ?? false,
     windows: ({ inner }) => weightsOf(inner).windows?.(inner),
     async calibrate(model, { inner, random }, context) {

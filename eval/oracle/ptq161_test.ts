@@ -2,11 +2,11 @@
 import { checkGolden } from "./golden_testing.ts";
 
 /**
- * Heads that share values give a window's first token one output, so that channels of several heads reach the same largest magnitude, equal or not by the last
- * bit of a sum. At a ratio of 0.2 such a tie lies on the edge of a mask (53 channels instead of 52 in the original), and 0.6% of a perplexity on it; 1% with
- * 2 bits. Elsewhere masks are the same: 1e-6, and 4e-4 on the outlier model (the README of the group measured 1e-3 under float32-sized noise).
+ * The README of the group calls these runs exact given the mask, and has 3e-3 where the mask moves. The mask is the original's, which reads maxima as float16
+ * unless it trains without autocast: 6.39904 and 6.39772 at its edge in layer 2 of llama are one number there, so that `output` has 53 channels
+ * and not 52, as in 11 other matrices of the three models, and in no other. What is left are sums in another order: 5e-6 at most.
  */
-const bound = (id: string) => ["ptq161-mix-e0", "ptq161-mix-w2-e0"].includes(id) ? 1e-2 : 1e-3;
+const bound = () => 1e-5;
 const covers = (id: string, method: string) => method === "PTQ1.61" && id.endsWith("-e0");
 
 const quick: Readonly<Record<string, readonly string[]>> = {

@@ -13,6 +13,7 @@
  */
 import { calibratedMaxima } from "../calibration/activation_maxima.ts";
 import { SchemeError } from "../error.ts";
+import { roundToHalf } from "../grids/precision.ts";
 import { encode, fitRange } from "../grids/uniform.ts";
 import type { Matrix, MethodWith, WeightMethod } from "../method.ts";
 import { integer, number, oneOf, type OptionTable, readOptions, type SuiteScheme } from "../options.ts";
@@ -30,7 +31,7 @@ export interface Ptq161 extends SuiteScheme {
   readonly distance: "magnitude" | "leastSquares";
   /**
    * Channels of equal magnitudes, and how many there are: exactly the share, first ones first; or (`"original"`) all that reach the magnitude behind the
-   * share's last, one more at least.
+   * share's last, one more at least, with magnitudes rounded to float16, as the original reads them unless it trains without autocast.
    */
   readonly mask: "share" | "original";
 }
@@ -79,8 +80,8 @@ export function salientChannels(
       `ratio is ${ratio}: expected less than 1 with mask "original", which takes one channel more`,
     );
   }
-  const floor = (channel: number) => Math.max(maxima[channel], 1e-5), threshold = floor(order[count]);
-  return Uint8Array.from(maxima, (_, channel) => floor(channel) >= threshold ? 1 : 0);
+  const halves = maxima.map((one) => Math.max(roundToHalf(one), 1e-5)), threshold = halves[order[count]];
+  return Uint8Array.from(halves, (one) => one >= threshold ? 1 : 0);
 }
 
 /** One weight `[out, in]` with a mask of its columns. */

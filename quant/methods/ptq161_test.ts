@@ -129,9 +129,8 @@ Deno.test("masks have the original's numbers of channels on the fixture model, a
       const stored = storedWeight(quantized, layer, role as keyof typeof names);
       assert(stored instanceof StructuredBinaryWeight);
       const counts: Readonly<Record<string, number>> = vectors.salientChannels["ptq161-mix-e0"];
-      // Heads that share values reach equal maxima, but for the last bit of a sum: one channel more in the original.
-      const ties = counts[`${layer}.${name}`] === 53 ? 1 : 0;
-      assertEquals(stored.masked + ties, counts[`${layer}.${name}`], `${layer}.${name}`);
+      // 53 of layer 2's output: 6.39904 and 6.39772 are one number in float16.
+      assertEquals(stored.masked, counts[`${layer}.${name}`], `${layer}.${name}`);
       const [out, inputs] = stored.shape, share = stored.masked / inputs;
       // Beside codes: a mask, and for each row a scale, a zero point, a mean and a distance.
       const expected = 4 * share + (1 - share) + 1 / out + (3 * 32 + 4) / inputs;
