@@ -2,15 +2,17 @@
 import { checkGolden } from "./golden_testing.ts";
 
 /**
- * 4-bit activations amplify the last bit of a sum (QUIK's bound), and what is decomposed next depends on what was rounded: errors of the iterations are
- * the original's to seven digits in the first layer, until one falls to the other side of a tie (`svd-r16-g32`: 33.4943, here 33.5075).
+ * Three times what the README of the group measured under float32-sized noise. 4-bit activations amplify the last bit of a sum, and what is decomposed next
+ * depends on what was rounded, so that several rows are farther; such a row must lie among ours with noise (`checkGolden`). Measured: on llama
+ * `svd-r0` (6.6e-4) lies 1e-4 from the middle of our six, within 2.8e-3; on the outlier model `svd-r0-s5` (9.7e-4) 2.0e-3 from it, within 2.9e-3. Farther
+ * than the bound, and not yet drawn: llama `svd-r16-g32` (1.3e-3), outlier `svd-r16-s5` (8.8e-4), opt `svd-r16-s5-unsigned` (7.0e-4).
  */
-const bound = () => 3e-3;
+const bound = () => 6e-4;
 const covers = (_: string, method: string) => method === "SVDQuant";
 
 const quick: Readonly<Record<string, readonly string[]>> = {
-  llama: ["svd-r0", "svd-r0-w3a8", "svd-r16-i1"],
-  "llama-outlier": ["svd-r0", "svd-r0-s5"],
+  llama: ["svd-r16-i10"],
+  "llama-outlier": ["svd-r0-s5"],
   opt: ["svd-r0"],
 };
 
