@@ -78,6 +78,7 @@ export {
   pairedBootstrap,
   pairedTest,
   pooledStandardError,
+  signTest,
   StatisticsError,
 } from "./statistics.ts";
 export {

@@ -120,6 +120,38 @@ export function pairedBootstrap(
 }
 
 /**
+ * Two-sided probability that of the pairs that differ so many differ the same way, if either way were as likely: of questions, those that
+ * one model answers and the other does not. 1 where none does.
+ *
+ * Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12 (1947), in its exact
+ * form.
+ *
+ * @param gained pairs that differ one way
+ * @param lost pairs that differ the other way
+ * @throws {StatisticsError} `option` when a count is none
+ *
+ * @example
+ * ```ts
+ * import { signTest } from "quantbook/eval";
+ * import { assertAlmostEquals } from "@std/assert";
+ * assertAlmostEquals(signTest(1, 5), 14 / 64, 1e-12);
+ * ```
+ */
+export function signTest(gained: number, lost: number): number {
+  for (const [name, value] of Object.entries({ gained, lost })) {
+    if (!(Number.isSafeInteger(value) && value >= 0)) fail(name, value, "an integer from 0");
+  }
+  const n = gained + lost, fewer = Math.min(gained, lost);
+  // Terms of the tail from their logarithms: 2^-n alone is no number for the questions of a benchmark.
+  let logTerm = -n * Math.LN2, tail = 0;
+  for (let k = 0; k <= fewer; k++) {
+    tail += Math.exp(logTerm);
+    logTerm += Math.log((n - k) / (k + 1));
+  }
+  return Math.min(1, 2 * tail);
+}
+
+/**
  * P-values of many tests, adjusted so that those below a level have at most that share of false alarms among them.
  *
  * Source: Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57 (1995).

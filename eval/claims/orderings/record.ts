@@ -1,0 +1,56 @@
+/**
+ * Measures every scheme of the published tables on the models here and stores the outcomes: `deno task orderings [MODEL...]`. Goes on where
+ * it ended; a row that is stored is measured again after it is taken out of the file.
+ */
+import { pathOf, writeAtomic } from "../../../base/file.ts";
+import { describeScheme } from "../../../quant/scheme.ts";
+import { loadClaims } from "../../claims.ts";
+import { loadOutcomes, type Outcome, type Outcomes, outcomesFile, schemeKey } from "./outcomes.ts";
+import { measureOutcome, type OrderingModel } from "./measure.ts";
+import { wantedOf } from "./questions.ts";
+
+const small = { windows: 24, length: 256, calibration: 16, questions: 60 };
+
+/** The models, and how much each is given. */
+const models: readonly OrderingModel[] = [
+  { model: "fixture:llama", ...small },
+  { model: "fixture:llama-outlier", ...small },
+  { model: "fixture:opt", ...small },
+];
+
+/** One row a line: a diff of the file shows which were measured. */
+async function store(path: string, { texts, rows }: Outcomes): Promise<void> {
+  const lines = rows.map((row) => `  ${JSON.stringify(row)}`).join(",\n");
+  const text = `{"texts": ${JSON.stringify(texts)}, "rows": [\n${lines}\n]}\n`;
+  await writeAtomic(path, [new TextEncoder().encode(text)]);
+}
+
+if (import.meta.main) {
+  const path = pathOf(new URL(`../../../fixtures/${outcomesFile}`, import.meta.url));
+  const wanted = wantedOf(await loadClaims());
+  const rows: Outcome[] = [...await loadOutcomes().then((stored) => stored.rows, () => [])];
+  const texts = Object.fromEntries(
+    models.map((
+      { model, windows, length, questions },
+    ) => [
+      model,
+      `sotu test, ${windows} x ${length} tokens; ${questions} questions of a task, or a third of that`,
+    ]),
+  );
+  for (const one of models) {
+    if (Deno.args.length > 0 && !Deno.args.includes(one.model)) continue;
+    for (const [i, { scheme, tasks }] of wanted.entries()) {
+      const key = schemeKey(scheme);
+      if (rows.some((row) => row.model === one.model && row.scheme === key)) continue;
+      const start = performance.now();
+      rows.push(await measureOutcome(scheme, tasks, one));
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      console.log(
+        `${one.model} ${i + 1}/${wanted.length} ${describeScheme(scheme)}: ${seconds} s ${
+          rows.at(-1)?.refused ?? ""
+        }`,
+      );
+      await store(path, { texts, rows });
+    }
+  }
+}
