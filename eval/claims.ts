@@ -17,6 +17,13 @@ import {
   type Graded,
   grades,
 } from "./claims/errata/erratum.ts";
+import {
+  type Comparison,
+  type ComparisonTest,
+  type Judgement,
+  judgeOrderings,
+} from "./claims/orderings/judge.ts";
+import { loadOutcomes, type Outcome, type Outcomes } from "./claims/orderings/outcomes.ts";
 import { type PublishedRow, rowsOf } from "./claims/rows.ts";
 
 export {
@@ -39,6 +46,13 @@ export { publishedArchitecture } from "./claims/models.ts";
 export { claimOf, reproduceClaim, type ReproduceOptions, type Reproduction } from "./claims/reproduce.ts";
 export { commandOfClaim, schemeOfClaim } from "./claims/scheme.ts";
 export { taskOfClaim } from "./claims/task.ts";
+export {
+  type Comparison,
+  type ComparisonTest,
+  type Judgement,
+  judgeOrderings,
+} from "./claims/orderings/judge.ts";
+export { loadOutcomes, type Outcome, type Outcomes } from "./claims/orderings/outcomes.ts";
 export type { PublishedRow };
 
 /** A table as printed. */
@@ -136,4 +150,23 @@ export async function errata(from?: readonly ClaimTable[]): Promise<Erratum[]> {
  */
 export async function recomputedClaims(): Promise<ReadonlySet<string>> {
   return recomputed(await tables());
+}
+
+/**
+ * What the models here say to the orders that the tables print, from the stored outcomes (`deno task orderings` measures them).
+ *
+ * @param level share of false discoveries among all tests
+ *
+ * @example
+ * ```ts
+ * import { orderings } from "quantbook/claims";
+ * import { assert } from "@std/assert";
+ * const { comparisons } = await orderings();
+ * assert(comparisons.some(({ table, verdict }) => table === "gptq_opt_ppl" && verdict === "held"));
+ * ```
+ */
+export async function orderings(
+  level = 0.05,
+): Promise<{ judgements: Judgement[]; comparisons: Comparison[] }> {
+  return judgeOrderings(await tables(), (await loadOutcomes()).rows, level);
 }

@@ -17,6 +17,9 @@ export interface Evidence {
 
 /**
  * Records evidence for published cells; shown as one line.
+ *
+ * @param options `fallback` gives way to what any other notebook found out about a cell
+ *
  * @example
  * ```ts
  * import { show, witness } from "quantbook/display";
@@ -24,7 +27,7 @@ export interface Evidence {
  * await show(witness([{ claim, status: "trend", measured: { value: 23.55, standardError: 0.12 }, oracle: 23.55 }]));
  * ```
  */
-export function witness(evidence: readonly Evidence[]): Display {
+export function witness(evidence: readonly Evidence[], { fallback = false } = {}): Display {
   const rows = evidence.map(({ claim, status, measured, oracle }): JsonObject => {
     if (!isStatus(status)) {
       throw new DisplayError("status", `Unknown status ${Deno.inspect(status)} of ${claim}`);
@@ -39,5 +42,8 @@ export function witness(evidence: readonly Evidence[]): Display {
     };
   });
   const cells = rows.length === 1 ? "1 published cell" : `${rows.length} published cells`;
-  return makeDisplay({ kind: "witness", rows }, () => ({ "text/plain": `Evidence on ${cells}` }));
+  return makeDisplay(
+    { kind: "witness", rows, ...(fallback && { fallback }) },
+    () => ({ "text/plain": `Evidence on ${cells}` }),
+  );
 }

@@ -8,6 +8,7 @@ import {
   recomputedClaims,
 } from "../../../eval/claims.ts";
 import { commandOfClaim } from "../../../eval/claims/scheme.ts";
+import { questionOf } from "../../../eval/claims/orderings/questions.ts";
 import { type MethodEntry, methods } from "../../methods.ts";
 import type { ClaimRow } from "./claims_page.ts";
 import type { ErratumRow } from "./errata_page.ts";
@@ -95,10 +96,9 @@ export async function readData(notebooks: readonly Executed[]): Promise<ReportDa
 }
 
 /** What would be needed where no command can do it. */
-function missing({ metric, method }: Claim): string {
-  return metric === "latency" || metric === "speedup" || metric === "runtime"
-    ? "needs the GPU kernels that were timed"
-    : `no implementation to run: ${method ?? metric}`;
+function missing(claim: Claim): string {
+  const question = questionOf(claim);
+  return `needs ${"missing" in question ? question.missing : "a command"}`;
 }
 
 function settingsText(settings: Claim["settings"]): string {

@@ -12,7 +12,7 @@ export type Evidence = Pick<ClaimRow, "status" | "oracle" | "measured" | "standa
 
 /**
  * The evidence by claim id. Verdicts speak for whole tables or for single claims; evidence given for a claim itself
- * goes before them. An id that no claim and no table has is an error: a witness that nobody can call.
+ * goes before them, and evidence that was marked as a fallback comes last; it fills in what a notebook calls not run. An id that no claim and no table has is an error: a witness that nobody can call.
  */
 export function collectEvidence(
   notebooks: readonly Executed[],
@@ -21,6 +21,7 @@ export function collectEvidence(
 ): Map<string, Evidence> {
   const general = new Map<string, Evidence>();
   const specific = new Map<string, Evidence>();
+  const fallback = new Map<string, Evidence>();
   for (const { name, notebook } of notebooks) {
     for (const [index, cell] of codeCells(notebook).entries()) {
       const witness = { href: `${name}.html#cell-${index + 1}`, label: `${name} [${index + 1}]` };
@@ -46,7 +47,7 @@ export function collectEvidence(
             const value = own(row, key);
             return typeof value === "number" ? [[key, value]] : [];
           });
-          specific.set(claim, {
+          (about.fallback === true ? fallback : specific).set(claim, {
             status: isStatus(status) ? status : "unrun",
             witness,
             ...Object.fromEntries(numbers),
@@ -55,5 +56,9 @@ export function collectEvidence(
       }
     }
   }
-  return new Map([...general, ...specific]);
+  const found = new Map([...general, ...specific]);
+  for (const [claim, evidence] of fallback) {
+    if ((found.get(claim)?.status ?? "unrun") === "unrun") found.set(claim, evidence);
+  }
+  return found;
 }

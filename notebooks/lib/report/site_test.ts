@@ -44,6 +44,20 @@ Deno.test("verdicts speak for tables, evidence for its own cell, and both link t
   });
 });
 
+Deno.test("evidence that is a fallback fills in what no notebook found out", async () => {
+  const notebook = await showing(
+    witness([{ claim: "t/a", status: "undecided" }, { claim: "t/b", status: "trend" }, {
+      claim: "u/a",
+      status: "trend",
+    }], {
+      fallback: true,
+    }),
+    witness([{ claim: "t/a", status: "unrun" }, { claim: "t/b", status: "differs" }]),
+  );
+  const found = collectEvidence([notebook], tables, ids).entries().map(([id, { status }]) => [id, status]);
+  assertEquals(Object.fromEntries(found), { "t/a": "undecided", "t/b": "differs", "u/a": "trend" });
+});
+
 Deno.test("evidence on a cell that nobody published is an error that names notebook and cell", async () => {
   const notebook = await showing(verdict({ status: "trend", title: "T", detail: "D", claims: ["nowhere"] }));
   const error = assertThrows(() => collectEvidence([notebook], tables, ids), NotebookError, '"nowhere"');
