@@ -11,8 +11,11 @@ import { answersName, type Outcome, schemeKey } from "./outcomes.ts";
 
 /** How much of text and questions a model gets. */
 export interface OrderingModel {
-  /** A specifier for `loadModel`. */
+  /** Its name, and a specifier for `loadModel` unless `path` is one. */
   readonly model: string;
+  readonly path?: string;
+  /** Why a scheme says nothing on this model; null where it does. */
+  readonly unfit?: (scheme: Scheme) => string | null;
   /** Scored windows, and their tokens. */
   readonly windows: number;
   readonly length: number;
@@ -30,10 +33,12 @@ export interface OrderingModel {
 export async function measureOutcome(
   scheme: Scheme,
   tasks: readonly (readonly [task: string, metric: string])[],
-  { model: name, windows, length, calibration, questions }: OrderingModel,
+  { model: name, path = name, unfit = () => null, windows, length, calibration, questions }: OrderingModel,
 ): Promise<Outcome> {
-  using model = await loadModel(name);
-  const { tokenizer } = model, about = { model: name, scheme: schemeKey(scheme) };
+  const about = { model: name, scheme: schemeKey(scheme) }, reason = unfit(scheme);
+  if (reason !== null) return { ...about, refused: reason };
+  using model = await loadModel(path);
+  const { tokenizer } = model;
   const calibrated = await corpus("sotu", {
     split: "train",
     windows: calibration,

@@ -3,7 +3,7 @@
  * it ended; a row that is stored is measured again after it is taken out of the file.
  */
 import { pathOf, writeAtomic } from "../../../base/file.ts";
-import { describeScheme } from "../../../quant/scheme.ts";
+import { describeScheme, type Scheme } from "../../../quant/scheme.ts";
 import { loadClaims } from "../../claims.ts";
 import { loadOutcomes, type Outcome, type Outcomes, outcomesFile, schemeKey } from "./outcomes.ts";
 import { measureOutcome, type OrderingModel } from "./measure.ts";
@@ -16,7 +16,25 @@ const models: readonly OrderingModel[] = [
   { model: "fixture:llama", ...small },
   { model: "fixture:llama-outlier", ...small },
   { model: "fixture:opt", ...small },
+  {
+    model: "SmolLM2-135M-Instruct",
+    path: "../shared/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    windows: 12,
+    length: 256,
+    calibration: 8,
+    questions: 0,
+    unfit: (scheme) =>
+      onFourBits(scheme)
+        ? "the file's weights lie on a grid of 4 bits: rounding them to 4 to 7 bits says little"
+        : null,
+  },
 ];
+
+/** Whether a scheme rounds weights to 4 to 7 bits. */
+function onFourBits({ weights, linears }: Scheme): boolean {
+  const { bits, mlpBits } = { ...weights, ...linears } as Readonly<Record<string, unknown>>;
+  return [bits, mlpBits].some((one) => typeof one === "number" && one >= 4 && one < 8);
+}
 
 /** One row a line: a diff of the file shows which were measured. */
 async function store(path: string, { texts, rows }: Outcomes): Promise<void> {
