@@ -9,7 +9,15 @@ import { loadOutcomes, type Outcome, type Outcomes, outcomesFile, schemeKey } fr
 import { measureOutcome, type OrderingModel } from "./measure.ts";
 import { wantedOf } from "./questions.ts";
 
-const small = { windows: 24, length: 256, calibration: 16, questions: 60 };
+const small = {
+  windows: 24,
+  length: 256,
+  calibration: 16,
+  questions: 60,
+  // It tries every format on every token: a quarter of an hour a model, and `llmfp4.ipynb` has it.
+  unfit: ({ linears }: Scheme) =>
+    linears?.method === "llmFp4" && linears.search !== "none" ? "left out: its search takes too long" : null,
+};
 
 /** The models, and how much each is given. */
 const models: readonly OrderingModel[] = [
