@@ -16,7 +16,9 @@ const small = {
   questions: 60,
   // It tries every format on every token: a quarter of an hour a model, and `llmfp4.ipynb` has it.
   unfit: ({ linears }: Scheme) =>
-    linears?.method === "llmFp4" && linears.search !== "none" ? "left out: its search takes too long" : null,
+    linears?.method === "llmFp4" && !("search" in linears && linears.search === "none")
+      ? "left out: its search takes too long"
+      : null,
 };
 
 /** The models, and how much each is given. */
