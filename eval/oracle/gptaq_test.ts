@@ -10,9 +10,9 @@ const own = async (model: string) => {
 
 /**
  * One rounding that a sum in float64 flips changes all after it: the README of the group has up to 5e-3 measured, and tests "sequential 3-bit
- * quantisation only to 1 %". The rotated float model 1e-5.
+ * quantisation only to 1 %". Of 4-bit activations it says nothing: what was measured. The rotated float model 1e-5.
  */
-const bound = (id: string) => id === "rot-fp" ? 1e-5 : 1e-2;
+const bound = (id: string) => id === "rot-fp" ? 1e-5 : id.includes("w4a4") ? 5e-3 : 1e-2;
 
 const quick: Readonly<Record<string, readonly string[]>> = {
   llama: ["gptaq-w3-g32-n8", "rot-fp"],
