@@ -67,7 +67,7 @@ Deno.test("wrong calls and grids are told in a sentence, exit code 2", async () 
       ["unknown option '--shards': did you mean --shard?", "run", empty, "--shards", "0/2"],
       ["must export by default the arguments of sweep", "plan", empty],
       ["must export by default the arguments of sweep", "plan", other],
-      ["No such file", "plan", `${directory}/nothing.ts`],
+      ["nothing.ts is not there: expected a file or a directory", "plan", `${directory}/nothing.ts`],
     ];
     for (const [message, ...args] of cases) {
       const { code, stdout, stderr } = await call(...args);

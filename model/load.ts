@@ -1,5 +1,5 @@
 /** Opens models by specifier: a fixture, a directory or a file. */
-import { didYouMean } from "../base/nearest.ts";
+import { nearest } from "../base/nearest.ts";
 import { exists } from "../base/file.ts";
 import { fixture } from "../base/fixture.ts";
 import { defaultDevice } from "../kernels/default.ts";
@@ -182,11 +182,14 @@ async function openSpecifier(specifier: string, options: HubOptions): Promise<Op
   }
   const name = specifier.slice("fixture:".length);
   if (!fixtureModels.some((one) => one === name)) {
+    // The prefix that all share would make every name near.
+    const meant = nearest(name, fixtureModels);
     throw new ModelError(
       "family",
-      `specifier is ${specifier}${
-        didYouMean(specifier, fixtureModels.map((one) => `fixture:${one}`)) ||
-        `: expected fixture: and one of ${fixtureModels.join(", ")}`
+      `specifier is ${specifier}: ${
+        meant === undefined
+          ? `expected fixture: and one of ${fixtureModels.join(", ")}`
+          : `did you mean fixture:${meant}?`
       }`,
     );
   }
