@@ -24,8 +24,8 @@ const longSearch = /"epochs":|"method":"spinquant"|"method":"llmFp4"(?!.*"search
 /** The models, and how much each is given. */
 const models: readonly OrderingModel[] = [
   { model: "fixture:opt", ...small },
-  { model: "fixture:llama-outlier", ...small },
-  { model: "fixture:llama", ...small },
+  { model: "fixture:llama-outlier", ...small, questions: 0 },
+  { model: "fixture:llama", ...small, questions: 0 },
   {
     model: "SmolLM2-135M-Instruct",
     path: "../shared/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
