@@ -132,7 +132,7 @@ Deno.test("schemes survive JSON, and wrong ones are refused with the reason", as
   assertThrows(
     () => parseScheme({ weights: { method: "magic" } }),
     SchemeError,
-    `method is "magic": expected one of awq`,
+    `method is "magic": expected one of abq`,
   );
   assertThrows(() => parseScheme({ weight: rtn({ bits: 4 }) }), SchemeError, 'no part "weight"');
   assertThrows(

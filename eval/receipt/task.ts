@@ -122,8 +122,8 @@ export function taskReceiptCode(): Promise<string> {
  *
  * const receipt = await makeTaskReceipt({ model: "fixture:llama", task: { name: "piqa", limit: 4 } });
  * assertEquals((await verifyReceipt(receipt)).verdict, "confirmed");
- * const better = { ...receipt, value: { ...receipt.value, metrics: { acc: 1, acc_norm: 1 } } };
- * assertEquals((await verifyReceipt(better, { sample: 1 })).verdict, "refuted");
+ * const worse = { ...receipt, value: { ...receipt.value, metrics: { acc: 0, acc_norm: 0 } } };
+ * assertEquals((await verifyReceipt(worse, { sample: 1 })).verdict, "refuted");
  * ```
  */
 export async function makeTaskReceipt(run: TaskReceiptRun): Promise<TaskReceipt> {

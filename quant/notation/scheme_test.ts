@@ -90,7 +90,7 @@ Deno.test("other ways to say the same", () => {
 
 const wrong: readonly (readonly [text: string, code: string, said: string])[] = [
   ["weights=gtpq:4", "method", 'there is no method "gtpq": did you mean gptq?'],
-  ["weights=xx:4", "method", 'there is no method "xx": expected one of awq, '],
+  ["weights=xx:4", "method", 'there is no method "xx": expected one of abq, '],
   ["weights=gptq:4,actorder", "option", 'gptq has no option "actorder": did you mean actOrder?'],
   ["weights=gptq:4,zzz=1", "option", 'gptq has no option "zzz": expected bits, '],
   ["weights=gptq:4,bits=3", "option", "gptq: bits is given twice"],
