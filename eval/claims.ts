@@ -168,5 +168,6 @@ export async function recomputedClaims(): Promise<ReadonlySet<string>> {
 export async function orderings(
   level = 0.05,
 ): Promise<{ judgements: Judgement[]; comparisons: Comparison[] }> {
-  return judgeOrderings(await tables(), (await loadOutcomes()).rows, level);
+  const { texts, rows } = await loadOutcomes();
+  return judgeOrderings(await tables(), rows.filter(({ model }) => model in texts), level);
 }

@@ -20,7 +20,7 @@ export interface Outcome {
 
 /** The file of all outcomes. */
 export interface Outcomes {
-  /** What was scored, by model. */
+  /** What was scored, by model; a model that is not through with all schemes is not among them. */
   readonly texts: Readonly<Record<string, string>>;
   /** By model, in the order of measurement. */
   readonly rows: readonly Outcome[];

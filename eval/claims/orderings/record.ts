@@ -24,8 +24,8 @@ const longSearch = /"epochs":|"method":"spinquant"|"method":"llmFp4"(?!.*"search
 /** The models, and how much each is given. */
 const models: readonly OrderingModel[] = [
   { model: "fixture:opt", ...small },
-  { model: "fixture:llama-outlier", ...small, questions: 0 },
-  { model: "fixture:llama", ...small, questions: 0 },
+  { model: "fixture:llama-outlier", ...small },
+  { model: "fixture:llama", ...small },
   {
     model: "SmolLM2-135M-Instruct",
     path: "../shared/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -57,14 +57,15 @@ if (import.meta.main) {
   const path = pathOf(new URL(`../../../fixtures/${outcomesFile}`, import.meta.url));
   const wanted = wantedOf(await loadClaims());
   const rows: Outcome[] = [...await loadOutcomes().then((stored) => stored.rows, () => [])];
-  const texts = Object.fromEntries(
-    models.map((
-      { model, windows, length, questions },
-    ) => [
-      model,
-      `sotu test, ${windows} x ${length} tokens; ${questions} questions of a task, or a third of that`,
-    ]),
-  );
+  const keys = wanted.map(({ scheme }) => schemeKey(scheme));
+  /** What was scored, by model: of those that are through with all schemes. */
+  const texts = () =>
+    Object.fromEntries(models.flatMap(({ model, windows, length, questions }) => {
+      const own = new Set(rows.filter((row) => row.model === model).map(({ scheme }) => scheme));
+      if (!keys.every((key) => own.has(key))) return [];
+      const asked = questions > 0 ? `; ${questions} questions of a task, or a third of that` : "";
+      return [[model, `sotu test, ${windows} x ${length} tokens${asked}`]];
+    }));
   for (const one of models) {
     if (Deno.args.length > 0 && !Deno.args.includes(one.model)) continue;
     for (const [i, { scheme, tasks }] of wanted.entries()) {
@@ -78,7 +79,7 @@ if (import.meta.main) {
           rows.at(-1)?.refused ?? ""
         }`,
       );
-      await store(path, { texts, rows });
+      await store(path, { texts: texts(), rows });
     }
   }
 }
