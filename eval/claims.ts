@@ -17,13 +17,8 @@ import {
   type Graded,
   grades,
 } from "./claims/errata/erratum.ts";
-import {
-  type Comparison,
-  type ComparisonTest,
-  type Judgement,
-  judgeOrderings,
-} from "./claims/orderings/judge.ts";
-import { loadOutcomes, type Outcome, type Outcomes } from "./claims/orderings/outcomes.ts";
+import { type Comparison, type Judgement, judgeOrderings } from "./claims/orderings/judge.ts";
+import { loadOutcomes } from "./claims/orderings/outcomes.ts";
 import { type PublishedRow, rowsOf } from "./claims/rows.ts";
 
 export {
