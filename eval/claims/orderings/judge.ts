@@ -31,8 +31,9 @@ export interface Judgement {
 export interface Comparison {
   /** The table that they stand in. */
   readonly table: string;
-  /** Ids of the claims, the better as printed first. */
+  /** Id of the claim that is printed as the better one. */
   readonly better: string;
+  /** Id of the other. */
   readonly worse: string;
   /** As in {@linkcode Judgement}. */
   readonly verdict: "held" | "reversed" | "open";
