@@ -1,6 +1,7 @@
 /** Standard errors and tests of differences: what separates a finding from the luck of the draw. */
 // @ts-types="./jstat.d.ts"
 import jstat from "jstat";
+import { exp, log } from "../base/elementary.ts";
 import { QuantbookError } from "../base/error.ts";
 import { PythonRandom } from "../base/random.ts";
 
@@ -145,8 +146,8 @@ export function signTest(gained: number, lost: number): number {
   // Terms of the tail from their logarithms: 2^-n alone is no number for the questions of a benchmark.
   let logTerm = -n * Math.LN2, tail = 0;
   for (let k = 0; k <= fewer; k++) {
-    tail += Math.exp(logTerm);
-    logTerm += Math.log((n - k) / (k + 1));
+    tail += exp(logTerm);
+    logTerm += log((n - k) / (k + 1));
   }
   return Math.min(1, 2 * tail);
 }

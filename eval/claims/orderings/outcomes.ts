@@ -1,4 +1,4 @@
-/** What a model here did with the scheme of a published row: measured once by `record.ts`, kept in `fixtures/results`. */
+/** What a model here did with the scheme of a published row: measured once by `bench/orderings.ts`, kept in `fixtures/results`. */
 import { fixture } from "../../../base/fixture.ts";
 import { readText } from "../../../base/file.ts";
 import { hashOf } from "../../../base/hash.ts";

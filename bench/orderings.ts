@@ -2,12 +2,18 @@
  * Measures every scheme of the published tables on the models here and stores the outcomes: `deno task orderings [MODEL...]`. Goes on where
  * it ended; a row that is stored is measured again after it is taken out of the file.
  */
-import { pathOf, writeAtomic } from "../../../base/file.ts";
-import { describeScheme, type Scheme } from "../../../quant/scheme.ts";
-import { loadClaims } from "../../claims.ts";
-import { loadOutcomes, type Outcome, type Outcomes, outcomesFile, schemeKey } from "./outcomes.ts";
-import { measureOutcome, type OrderingModel } from "./measure.ts";
-import { wantedOf } from "./questions.ts";
+import { pathOf, writeAtomic } from "../base/file.ts";
+import { describeScheme, type Scheme } from "../quant/scheme.ts";
+import { loadClaims } from "../eval/claims.ts";
+import {
+  loadOutcomes,
+  type Outcome,
+  type Outcomes,
+  outcomesFile,
+  schemeKey,
+} from "../eval/claims/orderings/outcomes.ts";
+import { measureOutcome, type OrderingModel } from "../eval/claims/orderings/measure.ts";
+import { wantedOf } from "../eval/claims/orderings/questions.ts";
 
 const small = {
   windows: 24,
@@ -54,7 +60,7 @@ async function store(path: string, { texts, rows }: Outcomes): Promise<void> {
 }
 
 if (import.meta.main) {
-  const path = pathOf(new URL(`../../../fixtures/${outcomesFile}`, import.meta.url));
+  const path = pathOf(new URL(`../fixtures/${outcomesFile}`, import.meta.url));
   const wanted = wantedOf(await loadClaims());
   const rows: Outcome[] = [...await loadOutcomes().then((stored) => stored.rows, () => [])];
   const keys = wanted.map(({ scheme }) => schemeKey(scheme));
