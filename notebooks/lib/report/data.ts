@@ -24,16 +24,29 @@ export interface ReportData {
 
 /** The files of claims by the names that readers know. */
 const PAPERS: Readonly<Record<string, string>> = {
+  abq: "ABQ-LLM",
+  affine: "AffineQuant",
+  gptaq: "GPTAQ",
   gptq: "GPTQ",
   history: "README of September 2024",
   kivi: "KIVI",
   kvquant: "KVQuant",
+  llmfp4: "LLM-FP4",
   llmint8: "LLM.int8()",
   lutgemm: "LUT-GEMM",
+  marlin: "MARLIN",
+  odyssey: "OdysseyLLM",
+  omniquant: "OmniQuant",
   qqq: "QQQ",
   qrazor: "QRazor",
+  quarot: "QuaRot",
+  quik: "QUIK",
+  slimllm: "SliM-LLM",
   smoothquant: "SmoothQuant",
+  sparsity: "Wanda",
+  spinquant: "SpinQuant",
   spqr: "SpQR",
+  svdquant: "SVDQuant",
   zeroquant: "ZeroQuant",
 };
 
