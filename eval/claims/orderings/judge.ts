@@ -88,7 +88,14 @@ export function judgeOrderings(
       for (const claim of column) {
         const question = questionOf(claim);
         if ("missing" in question) missing.set(claim.id, question.missing);
-        else asked.push({ claim, question });
+        else {
+          asked.push({ claim, question });
+          const own = byScheme.get(question.key) ?? [];
+          const [refusal] = own.flatMap(({ refused }) => refused ?? []);
+          if (refusal !== undefined && own.every(({ refused }) => refused !== undefined)) {
+            missing.set(claim.id, `a model that runs its scheme (${refusal})`);
+          }
+        }
       }
       for (const [i, a] of asked.entries()) {
         for (const b of asked.slice(0, i)) {

@@ -85,6 +85,18 @@ Deno.test("answers count where one row has them and the other has not", () => {
   assertEquals(verdicts.sort(), ["2 3 reversed", "4 2 held", "4 3 open"]);
 });
 
+Deno.test("a scheme that no model runs says why", () => {
+  const table = column([[3, 6], [4, 5]], "perplexity", "text");
+  const { judgements } = judgeOrderings([table], [
+    { model: "a", scheme: keyOf(3), refused: "groups do not divide" },
+    { model: "a", scheme: keyOf(4), losses: losses(3) },
+  ]);
+  assertEquals(judgements.map(({ missing }) => missing), [
+    "a model that runs its scheme (groups do not divide)",
+    "a second row of its column that prints another value and runs here",
+  ]);
+});
+
 Deno.test("where there is no difference, few of 500 models show one", () => {
   const outcomes = Array.from({ length: 500 }, (_, i) => `model ${i}`).flatMap((model): Outcome[] =>
     [3, 4].map((bits) => ({ model, scheme: keyOf(bits), losses: losses(3) }))
